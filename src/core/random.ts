@@ -1,0 +1,2 @@
+/** Returns `size` octets from a cryptographically secure source. */
+export type RandomBytes = (size: number) => Uint8Array;

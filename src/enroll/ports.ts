@@ -1,0 +1,74 @@
+import type { AuditReads } from '../core/audit.ts';
+import type { Page, PageRequest, UnitOfWork } from '../core/unit-of-work.ts';
+import type { FleetReads, FleetTx } from '../fleet/ports.ts';
+
+export const ROLES = ['admin', 'operator', 'factory', 'auditor'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** What a bearer token may do. Only the SHA-256 of its secret is kept. */
+export interface TokenRecord {
+  /** The public half of the token: 16 hexadecimal digits. */
+  readonly id: string;
+  /** Unique among tokens that were not revoked. */
+  readonly name: string;
+  readonly role: Role;
+  readonly secretHash: Uint8Array;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly expiresAt: number;
+  readonly revokedAt?: number;
+  /** Limits of a factory token; absent means not limited. */
+  readonly profiles?: readonly string[];
+  /** `*` any run of characters, `?` one. */
+  readonly serialPattern?: string;
+  readonly batch?: string;
+  /** How many certificates it may have issued in all, and has. */
+  readonly count?: number;
+  readonly used: number;
+}
+
+/** A one-time permission for one device. Its first use binds it to a key. */
+export interface TicketRecord {
+  readonly id: string;
+  readonly secretHash: Uint8Array;
+  readonly namespace: string;
+  readonly serialNumber: string;
+  readonly profile: string;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly expiresAt: number;
+  readonly boundKeyHash?: Uint8Array;
+}
+
+/** An operator's certificate that may sign in. Being issued by us is not enough, it must be listed here. */
+export interface OperatorRecord {
+  readonly serial: Uint8Array;
+  readonly name: string;
+  readonly role: Role;
+  readonly registeredAt: number;
+  readonly revokedAt?: number;
+}
+
+export interface CredentialReads {
+  findToken(id: string): Promise<TokenRecord | undefined>;
+  listTokens(page: PageRequest): Promise<Page<TokenRecord>>;
+  findTicket(id: string): Promise<TicketRecord | undefined>;
+  findOperator(serial: Uint8Array): Promise<OperatorRecord | undefined>;
+}
+
+export interface CredentialWrites extends CredentialReads {
+  /** Fails with `already-exists` when a token of that name was not revoked. */
+  addToken(token: TokenRecord): Promise<void>;
+  /** Returns false when no live token has that name. */
+  revokeToken(name: string, at: number): Promise<boolean>;
+  /** Adds to the certificates that the token has had issued. */
+  countToken(id: string, certificates: number): Promise<void>;
+  addTicket(ticket: TicketRecord): Promise<void>;
+  bindTicket(id: string, keyHash: Uint8Array): Promise<void>;
+  registerOperator(operator: OperatorRecord): Promise<void>;
+}
+
+export type LedgerReads = FleetReads & CredentialReads & AuditReads;
+export type LedgerTx = FleetTx & CredentialWrites;
+/** All that the ledger offers; rooms further in see only their part of it. */
+export type Ledger = UnitOfWork<LedgerTx, LedgerReads>;
