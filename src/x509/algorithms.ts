@@ -1,0 +1,71 @@
+import { type KeyObject, verify } from 'node:crypto';
+import { asBuffer } from '../core/bytes.ts';
+import { encode, sequence } from './der/encode.ts';
+import { nullValue, oid } from './der/values.ts';
+
+export type SignatureAlgorithmName =
+  | 'ecdsa-sha256'
+  | 'ecdsa-sha384'
+  | 'ecdsa-sha512'
+  | 'ed25519'
+  | 'rsa-sha256'
+  | 'rsa-sha384'
+  | 'rsa-sha512';
+
+export interface SignatureAlgorithm {
+  readonly name: SignatureAlgorithmName;
+  /** The kind of key that it takes, as `PublicKeyInfo.kind`. */
+  readonly keyKind: 'ec' | 'rsa' | 'ed25519';
+  /** Digest as node:crypto calls it; null where the algorithm hashes by itself. */
+  readonly hash: 'sha256' | 'sha384' | 'sha512' | null;
+  /** AlgorithmIdentifier, DER. */
+  readonly der: Uint8Array;
+}
+
+/** ECDSA and Ed25519 identifiers have no parameters (RFC 5758 §3.2, RFC 8410 §3). */
+function bare(id: string): Uint8Array {
+  return encode(sequence(oid(id)));
+}
+
+/** RSA PKCS#1 v1.5 identifiers have NULL (RFC 4055 §5). */
+function withNull(id: string): Uint8Array {
+  return encode(sequence(oid(id), nullValue()));
+}
+
+const RSA_OIDS = {
+  'rsa-sha256': '1.2.840.113549.1.1.11',
+  'rsa-sha384': '1.2.840.113549.1.1.12',
+  'rsa-sha512': '1.2.840.113549.1.1.13',
+} as const;
+
+export const SIGNATURE_ALGORITHMS: Readonly<Record<SignatureAlgorithmName, SignatureAlgorithm>> = {
+  'ecdsa-sha256': { name: 'ecdsa-sha256', keyKind: 'ec', hash: 'sha256', der: bare('1.2.840.10045.4.3.2') },
+  'ecdsa-sha384': { name: 'ecdsa-sha384', keyKind: 'ec', hash: 'sha384', der: bare('1.2.840.10045.4.3.3') },
+  'ecdsa-sha512': { name: 'ecdsa-sha512', keyKind: 'ec', hash: 'sha512', der: bare('1.2.840.10045.4.3.4') },
+  ed25519: { name: 'ed25519', keyKind: 'ed25519', hash: null, der: bare('1.3.101.112') },
+  'rsa-sha256': { name: 'rsa-sha256', keyKind: 'rsa', hash: 'sha256', der: withNull(RSA_OIDS['rsa-sha256']) },
+  'rsa-sha384': { name: 'rsa-sha384', keyKind: 'rsa', hash: 'sha384', der: withNull(RSA_OIDS['rsa-sha384']) },
+  'rsa-sha512': { name: 'rsa-sha512', keyKind: 'rsa', hash: 'sha512', der: withNull(RSA_OIDS['rsa-sha512']) },
+};
+
+const byDer = new Map<string, SignatureAlgorithm>();
+for (const algorithm of Object.values(SIGNATURE_ALGORITHMS)) byDer.set(asBuffer(algorithm.der).toString('latin1'), algorithm);
+// RFC 4055 §5: absent parameters must be accepted too where RSA identifiers are read.
+for (const name of ['rsa-sha256', 'rsa-sha384', 'rsa-sha512'] as const) {
+  byDer.set(asBuffer(bare(RSA_OIDS[name])).toString('latin1'), SIGNATURE_ALGORITHMS[name]);
+}
+
+/** The algorithm of a DER AlgorithmIdentifier; undefined for all that we do not take (SHA-1, MD5, DSA, odd parameters). */
+export function findSignatureAlgorithm(algorithmIdentifier: Uint8Array): SignatureAlgorithm | undefined {
+  return byDer.get(asBuffer(algorithmIdentifier).toString('latin1'));
+}
+
+/** Whether the signature over the octets was made by the key's owner. ECDSA signatures are DER (RFC 5480 Appendix A). */
+export function verifySignature(
+  algorithm: SignatureAlgorithm,
+  key: KeyObject,
+  signed: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  return verify(algorithm.hash, signed, key, signature);
+}

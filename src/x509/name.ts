@@ -1,0 +1,107 @@
+import { BirthmarkError } from '../core/errors.ts';
+import { isPrintable } from '../core/identifiers.ts';
+import { encode, sequence, setOf } from './der/encode.ts';
+import { DerReader } from './der/reader.ts';
+import { TAG } from './der/tags.ts';
+import { oid, printableString, utf8String } from './der/values.ts';
+
+/** Attribute types by their short names (RFC 4514 §3, RFC 5280 Appendix A.1). */
+export const ATTRIBUTE_OIDS = {
+  CN: '2.5.4.3',
+  serialNumber: '2.5.4.5',
+  C: '2.5.4.6',
+  L: '2.5.4.7',
+  ST: '2.5.4.8',
+  O: '2.5.4.10',
+  OU: '2.5.4.11',
+} as const;
+
+export type AttributeType = keyof typeof ATTRIBUTE_OIDS;
+
+/** Upper bounds of RFC 5280 Appendix A.1, in characters. */
+const UPPER_BOUND: Readonly<Record<AttributeType, number>> = { CN: 64, serialNumber: 64, C: 2, L: 128, ST: 128, O: 64, OU: 64 };
+
+export interface Attribute {
+  readonly type: AttributeType;
+  readonly value: string;
+}
+
+/** One attribute as read: its type in dotted form, its string type and its text. */
+export interface ReadAttribute {
+  readonly oid: string;
+  readonly tag: number;
+  readonly value: string;
+}
+
+/**
+ * DER of a Name with one attribute in each RDN. serialNumber and C are PrintableString, as RFC 5280 Appendix A.1 asks;
+ * the others are UTF8String.
+ *
+ * @throws BirthmarkError `name-invalid`
+ */
+export function encodeName(attributes: readonly Attribute[]): Buffer {
+  return encode(
+    sequence(
+      ...attributes.map(({ type, value }) => {
+        checkAttribute(type, value);
+        const printable = type === 'serialNumber' || type === 'C';
+        return setOf(sequence(oid(ATTRIBUTE_OIDS[type]), printable ? printableString(value) : utf8String(value)));
+      }),
+    ),
+  );
+}
+
+function checkAttribute(type: AttributeType, value: string): void {
+  const length = [...value].length;
+  const printable = type !== 'serialNumber' && type !== 'C' ? true : isPrintable(value);
+  const bound = UPPER_BOUND[type];
+  const exact = type !== 'C' || length === 2;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  if (length >= 1 && length <= bound && printable && exact && !/[\u0000-\u001f\u007f]/.test(value)) return;
+  throw new BirthmarkError(
+    'name-invalid',
+    `the name's ${type} must have ${exact && type !== 'C' ? `1 to ${bound}` : bound} characters without control characters` +
+      `${type === 'serialNumber' || type === 'C' ? ', all of them PrintableString' : ''} (RFC 5280 Appendix A.1)`,
+    { field: type },
+  );
+}
+
+/**
+ * Reads a DER Name into its RDNs.
+ *
+ * @throws BirthmarkError `bad-der`
+ */
+export function parseName(der: Uint8Array): readonly (readonly ReadAttribute[])[] {
+  const outer = new DerReader(der);
+  const rdns = outer.sequence('name');
+  outer.finish('name');
+  const result: ReadAttribute[][] = [];
+  while (!rdns.atEnd) {
+    const set = rdns.enter(TAG.set, 'relative distinguished name');
+    const attributes: ReadAttribute[] = [];
+    while (!set.atEnd) {
+      const fields = set.sequence('attribute');
+      const id = fields.oid('attribute type');
+      const tag = fields.nextTag;
+      const content = Buffer.from(fields.content(tag, 'attribute value'));
+      fields.finish('attribute');
+      attributes.push({ oid: id, tag, value: decodeText(tag, content) });
+    }
+    if (attributes.length === 0) throw new BirthmarkError('bad-der', 'a relative distinguished name is empty');
+    result.push(attributes);
+  }
+  return result;
+}
+
+function decodeText(tag: number, content: Buffer): string {
+  if (tag === TAG.bmpString && content.length % 2 === 0) return Buffer.from(content).swap16().toString('utf16le');
+  return content.toString(tag === TAG.utf8String ? 'utf8' : 'latin1');
+}
+
+/** A Name for people, in the order of the encoding: `O=Lab, CN=d`. */
+export function nameToText(der: Uint8Array): string {
+  const short = new Map<string, string>(Object.entries(ATTRIBUTE_OIDS).map(([name, id]) => [id, name]));
+  return parseName(der)
+    .map((rdn) => rdn.map(({ oid: id, value }) => `${short.get(id) ?? id}=${value}`).join('+'))
+    .join(', ');
+}
