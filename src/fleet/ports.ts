@@ -1,8 +1,8 @@
 import type { CaReads, CaTx } from '../ca/ports.ts';
 import type { Page, PageRequest, UnitOfWork } from '../core/unit-of-work.ts';
 
-/** `manufactured`: it has an IDevID of ours. `enrolled`: it has an LDevID. `announced`: a ticket was made for it, no more. */
-export type DeviceState = 'announced' | 'manufactured' | 'enrolled';
+/** `manufactured`: it has an IDevID of ours. `enrolled`: it has an LDevID. */
+export type DeviceState = 'manufactured' | 'enrolled';
 
 /** RFC 4108 §5. */
 export interface HardwareModule {

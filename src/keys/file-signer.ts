@@ -1,0 +1,51 @@
+import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { BirthmarkError } from '../core/errors.ts';
+import { writeDurably } from './durable-file.ts';
+import { type AuthorityKeyAlgorithm, generateKey, signatureAlgorithmOf } from './key-algorithm.ts';
+import { readSecretFile } from './secret-file.ts';
+import type { Signer } from './signer.ts';
+
+/**
+ * Makes a key and writes it as encrypted PKCS#8 (PBES2, AES-256-CBC), mode 0600. An existing file is never overwritten.
+ *
+ * @throws BirthmarkError `already-exists`
+ */
+export function createKeyFile(path: string, algorithm: AuthorityKeyAlgorithm, passphrase: string): KeyObject {
+  if (existsSync(path)) throw new BirthmarkError('already-exists', `${path} is there already and is not overwritten`);
+  const key = generateKey(algorithm);
+  writeDurably(path, key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase }), 0o600);
+  return key;
+}
+
+/**
+ * Reads a key file.
+ *
+ * @throws BirthmarkError `key-file-permissions`, `key-file-unreadable`, `passphrase-wrong`
+ */
+export function readKeyFile(path: string, passphrase: string): KeyObject {
+  const pem = readSecretFile(path);
+  if (!pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----')) {
+    throw new BirthmarkError('key-file-unreadable', `${path} is not an encrypted PKCS#8 key in PEM; put back the file that init wrote`);
+  }
+  try {
+    return createPrivateKey({ key: pem, format: 'pem', passphrase });
+  } catch (cause) {
+    throw new BirthmarkError('passphrase-wrong', `the passphrase does not open ${path}, or the file is damaged`, { cause });
+  }
+}
+
+/**
+ * A signer whose key lies in memory. Signs synchronously: for P-256 and Ed25519 the thread pool costs more than it saves.
+ *
+ * @throws BirthmarkError `key-algorithm-not-allowed`
+ */
+export function createFileSigner(key: KeyObject): Signer {
+  const algorithm = signatureAlgorithmOf(key);
+  if (!algorithm) throw new BirthmarkError('key-algorithm-not-allowed', 'an authority signs with P-256, P-384 or Ed25519');
+  return {
+    algorithm,
+    spki: createPublicKey(key).export({ type: 'spki', format: 'der' }),
+    sign: (tbs) => sign(algorithm.hash, tbs, key),
+  };
+}

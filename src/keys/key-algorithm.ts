@@ -1,0 +1,32 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from '../x509/algorithms.ts';
+
+/** What an authority's key may be. */
+export const KEY_ALGORITHMS = ['ec-p256', 'ec-p384', 'ed25519'] as const;
+export type AuthorityKeyAlgorithm = (typeof KEY_ALGORITHMS)[number];
+
+/** The signature algorithm that goes with a key: a digest as strong as the curve (IEEE 802.1AR-2018 signature suites). */
+const SIGNS_WITH: Readonly<Record<AuthorityKeyAlgorithm, SignatureAlgorithm>> = {
+  'ec-p256': SIGNATURE_ALGORITHMS['ecdsa-sha256'],
+  'ec-p384': SIGNATURE_ALGORITHMS['ecdsa-sha384'],
+  ed25519: SIGNATURE_ALGORITHMS.ed25519,
+};
+
+export function generateKey(algorithm: AuthorityKeyAlgorithm): KeyObject {
+  switch (algorithm) {
+    case 'ec-p256':
+      return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+    case 'ec-p384':
+      return generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey;
+    case 'ed25519':
+      return generateKeyPairSync('ed25519').privateKey;
+  }
+}
+
+/** The signature algorithm of a private key, or undefined where it is none that an authority may have. */
+export function signatureAlgorithmOf(key: KeyObject): SignatureAlgorithm | undefined {
+  if (key.asymmetricKeyType === 'ed25519') return SIGNS_WITH.ed25519;
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  if (curve === 'prime256v1') return SIGNS_WITH['ec-p256'];
+  return curve === 'secp384r1' ? SIGNS_WITH['ec-p384'] : undefined;
+}
