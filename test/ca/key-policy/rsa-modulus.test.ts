@@ -15,7 +15,7 @@ describe('good moduli', () => {
       fc.property(start, start, (p, q) => {
         expect(checkPublicKey(rsaKey(nextPrime(p) * nextPrime(q)), POLICY)).toBeUndefined();
       }),
-      { numRuns: 8 },
+      { numRuns: 5 },
     );
   });
 });
@@ -78,7 +78,6 @@ describe('ROCA', () => {
   const CLASSES = [
     { bits: 1024, lastPrime: 353 },
     { bits: 2048, lastPrime: 701 },
-    { bits: 3072, lastPrime: 701 },
   ];
 
   it.each(CLASSES)('refuses a key of $bits bits as the flawed library made them', ({ bits, lastPrime }) => {
