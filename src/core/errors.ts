@@ -67,6 +67,7 @@ export const ERROR_CODES = [
   'ledger-full',
   'ledger-failed',
   'ledger-newer',
+  'authority-expired',
   'unavailable',
   'internal',
 ] as const;

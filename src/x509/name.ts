@@ -1,6 +1,6 @@
 import { BirthmarkError } from '../core/errors.ts';
 import { isPrintable } from '../core/identifiers.ts';
-import { encode, sequence, setOf } from './der/encode.ts';
+import { type DerNode, encode, sequence, setOf } from './der/encode.ts';
 import { DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
 import { oid, printableString, utf8String } from './der/values.ts';
@@ -34,21 +34,23 @@ export interface ReadAttribute {
 }
 
 /**
- * DER of a Name with one attribute in each RDN. serialNumber and C are PrintableString, as RFC 5280 Appendix A.1 asks;
- * the others are UTF8String.
+ * DER of a Name with one attribute in each RDN.
  *
  * @throws BirthmarkError `name-invalid`
  */
 export function encodeName(attributes: readonly Attribute[]): Buffer {
-  return encode(
-    sequence(
-      ...attributes.map(({ type, value }) => {
-        checkAttribute(type, value);
-        const printable = type === 'serialNumber' || type === 'C';
-        return setOf(sequence(oid(ATTRIBUTE_OIDS[type]), printable ? printableString(value) : utf8String(value)));
-      }),
-    ),
-  );
+  return encode(sequence(...attributes.map(encodeAttribute)));
+}
+
+/**
+ * An RDN of one attribute. serialNumber and C are PrintableString, as RFC 5280 Appendix A.1 asks; the others are UTF8String.
+ *
+ * @throws BirthmarkError `name-invalid`
+ */
+export function encodeAttribute({ type, value }: Attribute): DerNode {
+  checkAttribute(type, value);
+  const text = type === 'serialNumber' || type === 'C' ? printableString(value) : utf8String(value);
+  return setOf(sequence(oid(ATTRIBUTE_OIDS[type]), text));
 }
 
 function checkAttribute(type: AttributeType, value: string): void {
