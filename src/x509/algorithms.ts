@@ -49,7 +49,8 @@ export const SIGNATURE_ALGORITHMS: Readonly<Record<SignatureAlgorithmName, Signa
 };
 
 const byDer = new Map<string, SignatureAlgorithm>();
-for (const algorithm of Object.values(SIGNATURE_ALGORITHMS)) byDer.set(asBuffer(algorithm.der).toString('latin1'), algorithm);
+for (const algorithm of Object.values(SIGNATURE_ALGORITHMS))
+  byDer.set(asBuffer(algorithm.der).toString('latin1'), algorithm);
 // RFC 4055 §5: absent parameters must be accepted too where RSA identifiers are read.
 for (const name of ['rsa-sha256', 'rsa-sha384', 'rsa-sha512'] as const) {
   byDer.set(asBuffer(bare(RSA_OIDS[name])).toString('latin1'), SIGNATURE_ALGORITHMS[name]);

@@ -41,7 +41,11 @@ export function encodeTbsCertificate(fields: TbsFields): Buffer {
 }
 
 /** DER of a Certificate, or of any other structure signed in the same form (CRL, CSR). */
-export function assembleSigned(tbs: Uint8Array, signatureAlgorithm: Uint8Array, signature: Uint8Array): Buffer {
+export function assembleSigned(
+  tbs: Uint8Array,
+  signatureAlgorithm: Uint8Array,
+  signature: Uint8Array,
+): Buffer {
   return encode(sequence(tbs, signatureAlgorithm, bitString(signature)));
 }
 
@@ -111,9 +115,24 @@ export function readTbsCertificate(der: Uint8Array): TbsCertificate {
     fields.content(tag, 'unique identifier');
     hasUniqueIds = true;
   }
-  const extensions = fields.nextTag === (TAG.contextConstructed | 3) ? readExtensions(fields.enter(TAG.contextConstructed | 3, 'extensions')) : [];
+  const extensions =
+    fields.nextTag === (TAG.contextConstructed | 3)
+      ? readExtensions(fields.enter(TAG.contextConstructed | 3, 'extensions'))
+      : [];
   fields.finish('tbsCertificate');
-  return { raw, version, serial, signatureAlgorithm, issuer, notBefore, notAfter, subject, spki, hasUniqueIds, extensions };
+  return {
+    raw,
+    version,
+    serial,
+    signatureAlgorithm,
+    issuer,
+    notBefore,
+    notAfter,
+    subject,
+    spki,
+    hasUniqueIds,
+    extensions,
+  };
 }
 
 function readVersion(fields: DerReader): number {
@@ -145,7 +164,8 @@ export function readExtensions(tagged: DerReader): ReadExtension[] {
     let critical = false;
     if (fields.nextTag === TAG.boolean) {
       critical = fields.boolean('critical');
-      if (!critical) throw new BirthmarkError('bad-der', 'critical FALSE is the default and must be left out');
+      if (!critical)
+        throw new BirthmarkError('bad-der', 'critical FALSE is the default and must be left out');
     }
     const value = fields.octetString('extnValue');
     fields.finish('extension');
@@ -197,7 +217,8 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const { tbs } = certificate;
   const refuse = (why: string) => new BirthmarkError('bad-certificate', `the certificate ${why}`);
   if (tbs.version !== 3) throw refuse(`is v${tbs.version}, not v3`);
-  if (!equalBytes(tbs.signatureAlgorithm, certificate.signatureAlgorithm)) throw refuse('names two signature algorithms');
+  if (!equalBytes(tbs.signatureAlgorithm, certificate.signatureAlgorithm))
+    throw refuse('names two signature algorithms');
   const seen = new Set<string>();
   for (const { oid } of tbs.extensions) {
     if (seen.has(oid)) throw refuse(`has extension ${oid} twice`);

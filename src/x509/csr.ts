@@ -64,7 +64,9 @@ export function parseCsr(der: Uint8Array): CertificateRequest {
 }
 
 /** `attributes [0]`: required by RFC 2986 §4.1, but left out by some when empty, which does no harm. */
-function readAttributes(fields: DerReader): Pick<CertificateRequest, 'requestedExtensions' | 'otherAttributes'> {
+function readAttributes(
+  fields: DerReader,
+): Pick<CertificateRequest, 'requestedExtensions' | 'otherAttributes'> {
   let requestedExtensions: readonly ReadExtension[] | undefined;
   const otherAttributes: string[] = [];
   const attributes = fields.enterOptional(TAG.contextConstructed, 'attributes');
@@ -93,7 +95,8 @@ function readAttributes(fields: DerReader): Pick<CertificateRequest, 'requestedE
  */
 export function verifyPossession(csr: CertificateRequest): void {
   const fits = csr.signatureAlgorithm.keyKind === csr.publicKey.kind;
-  if (fits && verifySignature(csr.signatureAlgorithm, importPublicKey(csr.publicKey), csr.info, csr.signature)) return;
+  if (fits && verifySignature(csr.signatureAlgorithm, importPublicKey(csr.spki), csr.info, csr.signature))
+    return;
   throw new BirthmarkError(
     'proof-of-possession-failed',
     "the CSR's signature was not made with the private key of the public key in it",

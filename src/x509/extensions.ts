@@ -79,7 +79,11 @@ export function caConstraints(pathLength: number): Der {
 }
 
 export function certificatePolicies(policies: readonly string[]): Der {
-  return extension(EXTENSION.certificatePolicies, false, sequence(...policies.map((policy) => sequence(oid(policy)))));
+  return extension(
+    EXTENSION.certificatePolicies,
+    false,
+    sequence(...policies.map((policy) => sequence(oid(policy)))),
+  );
 }
 
 export interface AccessLocations {
@@ -102,7 +106,11 @@ export function crlDistributionPoints(url: string): Der {
 /** Critical, and its URL is the one in the certificates to the octet (RFC 5280 §5.2.5). */
 export function issuingDistributionPoint(url: string): Der {
   const onlyContainsUserCerts = primitive(TAG.context | 1, Uint8Array.of(0xff));
-  return extension(EXTENSION.issuingDistributionPoint, true, sequence(distributionPointName(url), onlyContainsUserCerts));
+  return extension(
+    EXTENSION.issuingDistributionPoint,
+    true,
+    sequence(distributionPointName(url), onlyContainsUserCerts),
+  );
 }
 
 export function crlNumber(number: number): Der {

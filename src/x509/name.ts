@@ -19,7 +19,15 @@ export const ATTRIBUTE_OIDS = {
 export type AttributeType = keyof typeof ATTRIBUTE_OIDS;
 
 /** Upper bounds of RFC 5280 Appendix A.1, in characters. */
-const UPPER_BOUND: Readonly<Record<AttributeType, number>> = { CN: 64, serialNumber: 64, C: 2, L: 128, ST: 128, O: 64, OU: 64 };
+const UPPER_BOUND: Readonly<Record<AttributeType, number>> = {
+  CN: 64,
+  serialNumber: 64,
+  C: 2,
+  L: 128,
+  ST: 128,
+  O: 64,
+  OU: 64,
+};
 
 export interface Attribute {
   readonly type: AttributeType;
@@ -89,14 +97,16 @@ export function parseName(der: Uint8Array): readonly (readonly ReadAttribute[])[
       fields.finish('attribute');
       attributes.push({ oid: id, tag, value: decodeText(tag, content) });
     }
-    if (attributes.length === 0) throw new BirthmarkError('bad-der', 'a relative distinguished name is empty');
+    if (attributes.length === 0)
+      throw new BirthmarkError('bad-der', 'a relative distinguished name is empty');
     result.push(attributes);
   }
   return result;
 }
 
 function decodeText(tag: number, content: Buffer): string {
-  if (tag === TAG.bmpString && content.length % 2 === 0) return Buffer.from(content).swap16().toString('utf16le');
+  if (tag === TAG.bmpString && content.length % 2 === 0)
+    return Buffer.from(content).swap16().toString('utf16le');
   return content.toString(tag === TAG.utf8String ? 'utf8' : 'latin1');
 }
 

@@ -34,7 +34,8 @@ export function parsePemBlocks(text: string, labels: readonly PemLabel[], field:
     }
     at = end + 14 + label.length;
   }
-  if (blocks.length === 0) throw new BirthmarkError('bad-pem', `${field} holds no PEM block "${labels[0]}"`, { field });
+  if (blocks.length === 0)
+    throw new BirthmarkError('bad-pem', `${field} holds no PEM block "${labels[0]}"`, { field });
   return blocks;
 }
 
@@ -42,5 +43,9 @@ export function parsePemBlocks(text: string, labels: readonly PemLabel[], field:
 export function parsePem(text: string, labels: readonly PemLabel[], field: string): Buffer {
   const [block, ...more] = parsePemBlocks(text, labels, field);
   if (block && more.length === 0) return block;
-  throw new BirthmarkError('bad-pem', `${field} holds ${more.length + 1} PEM blocks "${labels[0]}" where one belongs`, { field });
+  throw new BirthmarkError(
+    'bad-pem',
+    `${field} holds ${more.length + 1} PEM blocks "${labels[0]}" where one belongs`,
+    { field },
+  );
 }

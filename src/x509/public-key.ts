@@ -1,5 +1,5 @@
 import { createPublicKey, hash, type KeyObject } from 'node:crypto';
-import { asBuffer, equalBytes } from '../core/bytes.ts';
+import { equalBytes, toBase64 } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { encode, sequence } from './der/encode.ts';
 import { DerReader } from './der/reader.ts';
@@ -20,11 +20,12 @@ export type PublicKeyInfo =
   | { readonly kind: 'ed25519'; readonly key: Uint8Array };
 
 const EC_KEY = '1.2.840.10045.2.1';
-const CURVES: readonly { readonly name: CurveName; readonly size: number; readonly algorithm: Uint8Array }[] = [
-  { name: 'P-256', size: 32, algorithm: encode(sequence(oid(EC_KEY), oid('1.2.840.10045.3.1.7'))) },
-  { name: 'P-384', size: 48, algorithm: encode(sequence(oid(EC_KEY), oid('1.3.132.0.34'))) },
-  { name: 'P-521', size: 66, algorithm: encode(sequence(oid(EC_KEY), oid('1.3.132.0.35'))) },
-];
+const CURVES: readonly { readonly name: CurveName; readonly size: number; readonly algorithm: Uint8Array }[] =
+  [
+    { name: 'P-256', size: 32, algorithm: encode(sequence(oid(EC_KEY), oid('1.2.840.10045.3.1.7'))) },
+    { name: 'P-384', size: 48, algorithm: encode(sequence(oid(EC_KEY), oid('1.3.132.0.34'))) },
+    { name: 'P-521', size: 66, algorithm: encode(sequence(oid(EC_KEY), oid('1.3.132.0.35'))) },
+  ];
 const RSA = encode(sequence(oid('1.2.840.113549.1.1.1'), nullValue()));
 const ED25519 = encode(sequence(oid('1.3.101.112')));
 
@@ -44,13 +45,17 @@ export function parsePublicKey(spki: Uint8Array): PublicKeyInfo {
   for (const curve of CURVES) {
     if (!equalBytes(algorithm, curve.algorithm)) continue;
     if (key.length !== 1 + 2 * curve.size || key[0] !== 0x04) {
-      throw new BirthmarkError('key-unreadable', `the key is not an uncompressed ${curve.name} point of ${1 + 2 * curve.size} octets`);
+      throw new BirthmarkError(
+        'key-unreadable',
+        `the key is not an uncompressed ${curve.name} point of ${1 + 2 * curve.size} octets`,
+      );
     }
     return { kind: 'ec', curve: curve.name, point: key };
   }
   if (equalBytes(algorithm, RSA)) return parseRsaKey(key);
   if (equalBytes(algorithm, ED25519)) {
-    if (key.length !== 32) throw new BirthmarkError('key-unreadable', 'the Ed25519 key does not have 32 octets');
+    if (key.length !== 32)
+      throw new BirthmarkError('key-unreadable', 'the Ed25519 key does not have 32 octets');
     return { kind: 'ed25519', key };
   }
   throw new BirthmarkError(
@@ -78,25 +83,20 @@ function describeAlgorithm(algorithm: Uint8Array): string {
 }
 
 /**
- * Imports a key into node:crypto, which proves that an EC point is on its curve.
- * From coordinates this takes half the time that it takes from a SubjectPublicKeyInfo.
+ * Imports a SubjectPublicKeyInfo, which `parsePublicKey` has read before, into node:crypto. That proves that an EC
+ * point is on its curve.
  *
  * @throws BirthmarkError `key-unreadable`
  */
-export function importPublicKey(key: PublicKeyInfo): KeyObject {
+export function importPublicKey(spki: Uint8Array): KeyObject {
   try {
-    return createPublicKey({ key: toJwk(key), format: 'jwk' });
+    // As text, because Node 24 takes 40 µs for this and 100 µs for the same key as DER or JWK.
+    return createPublicKey(`-----BEGIN PUBLIC KEY-----\n${toBase64(spki)}\n-----END PUBLIC KEY-----`);
   } catch (cause) {
-    throw new BirthmarkError('key-unreadable', 'the public key is not a valid key of its algorithm', { cause });
+    throw new BirthmarkError('key-unreadable', 'the public key is not a valid key of its algorithm', {
+      cause,
+    });
   }
-}
-
-function toJwk(key: PublicKeyInfo): { kty: string; crv?: string; x?: string; y?: string; n?: string; e?: string } {
-  const text = (octets: Uint8Array) => asBuffer(octets).toString('base64url');
-  if (key.kind === 'rsa') return { kty: 'RSA', n: text(key.modulus), e: text(key.publicExponent) };
-  if (key.kind === 'ed25519') return { kty: 'OKP', crv: 'Ed25519', x: text(key.key) };
-  const middle = (key.point.length + 1) / 2;
-  return { kty: 'EC', crv: key.curve, x: text(key.point.subarray(1, middle)), y: text(key.point.subarray(middle)) };
 }
 
 /** SHA-256 of the DER SubjectPublicKeyInfo: how the ledger names a key. */

@@ -56,18 +56,19 @@ export function encode(value: Der): Buffer {
 }
 
 function write(value: Der, out: Buffer, offset: number): number {
-  if (value instanceof Uint8Array) {
-    out.set(value, offset);
-    return offset + value.length;
-  }
+  if (value instanceof Uint8Array) return copy(value, out, offset);
   out[offset] = value.tag;
   let at = writeLength(value.length, out, offset + 1);
-  if (value.content instanceof Uint8Array) {
-    out.set(value.content, at);
-    return at + value.length;
-  }
+  if (value.content instanceof Uint8Array) return copy(value.content, out, at);
   for (const part of value.content) at = write(part, out, at);
   return at;
+}
+
+function copy(octets: Uint8Array, out: Buffer, offset: number): number {
+  // `set` costs as much as copying some 30 octets one by one.
+  if (octets.length > 32) out.set(octets, offset);
+  else for (let i = 0; i < octets.length; i += 1) out[offset + i] = octets[i] ?? 0;
+  return offset + octets.length;
 }
 
 function lengthSize(length: number): number {
@@ -84,6 +85,9 @@ function writeLength(length: number, out: Buffer, offset: number): number {
     return offset + 1;
   }
   out[offset] = 0x80 | (size - 1);
-  out.writeUIntBE(length, offset + 1, size - 1);
+  for (let at = offset + size - 1, rest = length; at > offset; at -= 1) {
+    out[at] = rest & 0xff;
+    rest >>>= 8;
+  }
   return offset + size;
 }

@@ -1,6 +1,5 @@
 import { BirthmarkError } from '../../core/errors.ts';
 
-const decoded = new Map<string, string>();
 const encoded = new Map<string, Uint8Array>();
 /** Bounds what strangers can make us remember. */
 const MAX_REMEMBERED = 512;
@@ -13,7 +12,8 @@ export function encodeOidContent(dotted: string): Uint8Array {
   const octets: number[] = [];
   for (const arc of [first * 40 + second, ...rest]) {
     const groups = [arc % 128];
-    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) groups.unshift(0x80 | (left % 128));
+    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128))
+      groups.unshift(0x80 | (left % 128));
     octets.push(...groups);
   }
   const content = Uint8Array.from(octets);
@@ -22,31 +22,33 @@ export function encodeOidContent(dotted: string): Uint8Array {
 }
 
 /**
- * Dotted form of an OBJECT IDENTIFIER's content octets.
+ * Dotted form of an OBJECT IDENTIFIER whose content octets are at `start`…`end`.
  *
  * @throws BirthmarkError `bad-der` for an empty, cut-off or padded value, or an arc above 2^53
  */
-export function decodeOidContent(content: Uint8Array): string {
-  const key = Buffer.from(content.buffer, content.byteOffset, content.length).toString('latin1');
-  const known = decoded.get(key);
-  if (known) return known;
-  const arcs: number[] = [];
+export function decodeOidContent(bytes: Uint8Array, start: number, end: number): string {
+  let dotted = '';
   let arc = 0;
   let starts = true;
-  for (const octet of content) {
-    if (starts && octet === 0x80) throw new BirthmarkError('bad-der', 'an object identifier has an arc with leading zeros');
+  for (let at = start; at < end; at += 1) {
+    const octet = bytes[at] ?? 0;
+    if (starts && octet === 0x80)
+      throw new BirthmarkError('bad-der', 'an object identifier has an arc with leading zeros');
     arc = arc * 128 + (octet & 0x7f);
-    if (arc > Number.MAX_SAFE_INTEGER) throw new BirthmarkError('bad-der', 'an object identifier has an arc above 2^53');
-    starts = (octet & 0x80) === 0;
-    if (starts) {
-      arcs.push(arc);
-      arc = 0;
-    }
+    if (arc > Number.MAX_SAFE_INTEGER)
+      throw new BirthmarkError('bad-der', 'an object identifier has an arc above 2^53');
+    starts = octet < 0x80;
+    if (!starts) continue;
+    dotted = dotted === '' ? firstTwoArcs(arc) : `${dotted}.${arc}`;
+    arc = 0;
   }
-  if (!starts || arcs.length === 0) throw new BirthmarkError('bad-der', 'an object identifier is empty or cut off');
-  const joint = arcs[0] ?? 0;
-  const first = Math.min(2, Math.floor(joint / 40));
-  const dotted = [first, joint - first * 40, ...arcs.slice(1)].join('.');
-  if (decoded.size < MAX_REMEMBERED && content.length <= 16) decoded.set(key, dotted);
+  if (!starts || dotted === '')
+    throw new BirthmarkError('bad-der', 'an object identifier is empty or cut off');
   return dotted;
+}
+
+/** X.690 §8.19.4: the first octet group holds two arcs. */
+function firstTwoArcs(joint: number): string {
+  if (joint < 40) return `0.${joint}`;
+  return joint < 80 ? `1.${joint - 40}` : `2.${joint - 80}`;
 }

@@ -84,7 +84,8 @@ export class DerReader {
   /** A non-negative INTEGER below 2^48. */
   smallInteger(what: string, tag: number = TAG.integer): number {
     const content = this.integer(what, tag);
-    if (content.length > 6 || (content[0] ?? 0) >= 0x80) throw new BirthmarkError('bad-der', `${what} is negative or too large`);
+    if (content.length > 6 || (content[0] ?? 0) >= 0x80)
+      throw new BirthmarkError('bad-der', `${what} is negative or too large`);
     return content.reduce((value, octet) => value * 256 + octet, 0);
   }
 
@@ -108,8 +109,16 @@ export class DerReader {
     const unused = content[0] ?? 8;
     const last = content.at(-1) ?? 0;
     const empty = content.length === 1;
-    if (unused > 7 || (empty && unused !== 0) || (!empty && (last & (1 << unused)) === 0) || last & ((1 << unused) - 1)) {
-      throw new BirthmarkError('bad-der', `${what} is not a named-bit list in DER (trailing zero bits must be left out)`);
+    if (
+      unused > 7 ||
+      (empty && unused !== 0) ||
+      (!empty && (last & (1 << unused)) === 0) ||
+      last & ((1 << unused) - 1)
+    ) {
+      throw new BirthmarkError(
+        'bad-der',
+        `${what} is not a named-bit list in DER (trailing zero bits must be left out)`,
+      );
     }
     const bits: number[] = [];
     for (let bit = 0; bit < (content.length - 1) * 8 - unused; bit += 1) {
@@ -123,23 +132,27 @@ export class DerReader {
   }
 
   null(what: string): void {
-    if (this.content(TAG.null, what).length !== 0) throw new BirthmarkError('bad-der', `${what} is a NULL with content`);
+    if (this.content(TAG.null, what).length !== 0)
+      throw new BirthmarkError('bad-der', `${what} is a NULL with content`);
   }
 
   /** Dotted form of an OBJECT IDENTIFIER. */
   oid(what: string): string {
-    return decodeOidContent(this.content(TAG.oid, what));
+    const start = this.#header(TAG.oid, what);
+    return decodeOidContent(this.bytes, start, this.#offset);
   }
 
   /** Milliseconds since the epoch from a UTCTime or GeneralizedTime. */
   time(what: string): number {
     const tag = this.nextTag;
-    return decodeTime(tag, this.content(tag, what));
+    const start = this.#header(tag, what);
+    return decodeTime(tag, this.bytes, start, this.#offset);
   }
 
   /** Refuses anything that is left. */
   finish(what: string): void {
-    if (this.#offset < this.#end) throw new BirthmarkError('bad-der', `${what} is followed by octets that do not belong to it`);
+    if (this.#offset < this.#end)
+      throw new BirthmarkError('bad-der', `${what} is followed by octets that do not belong to it`);
   }
 
   /** Moves behind the next value and returns where its content starts. A tag of -1 takes any. */
@@ -150,7 +163,10 @@ export class DerReader {
     const found = bytes[at];
     if (found === undefined || at >= end) throw new BirthmarkError('bad-der', `${what} is missing`);
     if (tag !== -1 && found !== tag) {
-      throw new BirthmarkError('bad-der', `${what} has tag 0x${found.toString(16)} where 0x${tag.toString(16)} belongs`);
+      throw new BirthmarkError(
+        'bad-der',
+        `${what} has tag 0x${found.toString(16)} where 0x${tag.toString(16)} belongs`,
+      );
     }
     if ((found & 0x1f) === 0x1f) throw new BirthmarkError('bad-der', `${what} has a tag number above 30`);
     at += 1;

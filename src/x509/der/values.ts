@@ -1,3 +1,4 @@
+import { BirthmarkError } from '../../core/errors.ts';
 import { type DerNode, primitive } from './encode.ts';
 import { encodeOidContent } from './oid.ts';
 import { TAG } from './tags.ts';
@@ -12,15 +13,23 @@ export function boolean(value: boolean): DerNode {
   return primitive(TAG.boolean, value ? TRUE : FALSE);
 }
 
-/** A non-negative INTEGER below 2^53. */
+/**
+ * A non-negative INTEGER below 2^53.
+ *
+ * @throws BirthmarkError `internal` for any other number
+ */
 export function integer(value: number, tag: number = TAG.integer): DerNode {
-  const octets: number[] = [];
-  let rest = value;
-  do {
-    octets.unshift(rest % 256);
-    rest = Math.floor(rest / 256);
-  } while (rest > 0);
-  return unsigned(Uint8Array.from(octets), tag);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new BirthmarkError('internal', `${value} is no integer from 0 to 2^53`);
+  let size = 1;
+  // One octet more as soon as the top bit, which is the sign, would be set.
+  for (let limit = 0x80; value >= limit; limit *= 0x100) size += 1;
+  const content = new Uint8Array(size);
+  for (let at = size - 1, rest = value; rest > 0; at -= 1) {
+    content[at] = rest % 0x100;
+    rest = Math.floor(rest / 0x100);
+  }
+  return primitive(tag, content);
 }
 
 /** A non-negative INTEGER from its big-endian octets; leading zeros are taken away or added as X.690 §8.3.2 asks. */
@@ -82,5 +91,8 @@ export function ia5String(text: string, tag: number = TAG.ia5String): DerNode {
 
 /** Time of RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050 on; whole seconds, rounded down. */
 export function time(milliseconds: number): DerNode {
-  return primitive(isUtcTime(milliseconds) ? TAG.utcTime : TAG.generalizedTime, encodeTimeContent(milliseconds));
+  return primitive(
+    isUtcTime(milliseconds) ? TAG.utcTime : TAG.generalizedTime,
+    encodeTimeContent(milliseconds),
+  );
 }
