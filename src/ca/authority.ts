@@ -8,6 +8,7 @@ import type { AuthorityRecord } from './ports.ts';
 /** A CA with its certificate, its chain and its key. */
 export interface Authority {
   readonly name: string;
+  readonly isRoot: boolean;
   readonly certificate: Certificate;
   readonly keyId: Uint8Array;
   readonly signer: Signer;
@@ -46,6 +47,7 @@ export function assembleAuthorities(
     }
     authorities.set(record.name, {
       name: record.name,
+      isRoot: record.issuer === record.name,
       certificate,
       keyId: keyIdentifier(certificate.tbs.spki),
       signer,

@@ -1,0 +1,73 @@
+import type { CertificateRecord, KeyRecord } from '../ca/ports.ts';
+import type { Profile } from '../ca/profile.ts';
+import { equalBytes, toHex } from '../core/bytes.ts';
+import { BirthmarkError } from '../core/errors.ts';
+import type { DeviceRecord } from './ports.ts';
+
+/** What the ledger knows that bears on one request. */
+export interface KnownIdentity {
+  /** The device that asks, if it was seen before. */
+  readonly device?: DeviceRecord;
+  /** The key that it comes with, if it was seen before, with this device or elsewhere. */
+  readonly key?: KeyRecord;
+  /** All that was issued to the device. */
+  readonly certificates: readonly CertificateRecord[];
+}
+
+export type IdentityVerdict =
+  | { readonly kind: 'issue'; readonly usesRebirth: boolean }
+  | { readonly kind: 'repeat'; readonly record: CertificateRecord }
+  /** `incident` names what a person should look at. */
+  | { readonly kind: 'refuse'; readonly error: BirthmarkError; readonly incident?: 'key-in-use' };
+
+/**
+ * Decides whether a device may have a certificate of a profile for a key. Pure: the caller holds the ledger still.
+ *
+ * - A blocked key gets nothing, whoever brings it.
+ * - A key belongs to one holder for ever. The same key with another device is cloned firmware until proven otherwise.
+ * - The same device, key and profile gets the same certificate until that expires, so a lost answer is repaired by asking again.
+ * - A device is born once: another IDevID for another key only when an operator allowed it, so that a stolen factory
+ *   token does not clone devices in the field.
+ *
+ * @param idevidProfiles names of the profiles of kind idevid
+ * @param now milliseconds since the epoch
+ */
+export function decideIdentity(
+  profile: Profile,
+  keyHash: Uint8Array,
+  known: KnownIdentity,
+  idevidProfiles: ReadonlySet<string>,
+  now: number,
+): IdentityVerdict {
+  const { device, key, certificates } = known;
+  if (key?.blocked !== undefined) {
+    return refuse('key-blocked', 'this key is on the block list and is never certified again; make a new key');
+  }
+  if (key && (key.deviceId === undefined || key.deviceId !== device?.id)) {
+    const error = new BirthmarkError(
+      'key-in-use',
+      `this key (SHA-256 of its SPKI ${toHex(keyHash)}) belongs to another device or service; every device needs a key of its own ` +
+        '(a key pair inside a firmware image is the usual cause)',
+      { field: 'csr' },
+    );
+    return { kind: 'refuse', error, incident: 'key-in-use' };
+  }
+  const same = certificates.find((record) => record.profile === profile.name && equalBytes(record.keyHash, keyHash) && record.notAfter > now);
+  if (same) return { kind: 'repeat', record: same };
+  const bornWith = certificates.filter((record) => idevidProfiles.has(record.profile));
+  if (profile.kind === 'idevid' && bornWith.length > 0) {
+    if (device?.rebirthAllowed) return { kind: 'issue', usesRebirth: true };
+    return refuse(
+      'device-already-born',
+      'this device has its IDevID, and comes with another key; if that is right, an operator must allow it first (birthmark device allow-rebirth)',
+    );
+  }
+  if (profile.newKey && certificates.some((record) => record.profile !== profile.name && equalBytes(record.keyHash, keyHash))) {
+    return refuse('key-in-use', `profile ${profile.name} wants a new key, and another certificate of this device has this one`);
+  }
+  return { kind: 'issue', usesRebirth: false };
+}
+
+function refuse(code: 'key-blocked' | 'device-already-born' | 'key-in-use', message: string): IdentityVerdict {
+  return { kind: 'refuse', error: new BirthmarkError(code, message, { field: 'csr' }) };
+}

@@ -1,0 +1,204 @@
+import { type Decision, toReservation } from '../ca/issue.ts';
+import type { CertificateRecord, KeyRecord } from '../ca/ports.ts';
+import type { PreparedCertificate } from '../ca/prepare.ts';
+import type { Actor, AuditRecord, Incident } from '../core/audit.ts';
+import { toHex } from '../core/bytes.ts';
+import { BirthmarkError } from '../core/errors.ts';
+import { decideIdentity, type IdentityVerdict } from './decide-identity.ts';
+import type { DeviceKey, DeviceRecord, FleetTx, HardwareModule, NewDevice } from './ports.ts';
+
+/** A device that asks, with its certificate prepared. */
+export interface IdentityRequest {
+  readonly device: DeviceKey;
+  readonly model?: string;
+  readonly batch?: string;
+  readonly hardware?: HardwareModule;
+  readonly keyHash: Uint8Array;
+  readonly prepared: PreparedCertificate;
+}
+
+export interface RegisterOptions {
+  readonly actor: Actor;
+  /** Who vouches, as the certificate's record keeps it. */
+  readonly vouchedBy: string;
+  /** How many certificates may be reserved; those beyond are refused with `token-exhausted`. */
+  readonly quota: number;
+  readonly idevidProfiles: ReadonlySet<string>;
+  readonly now: number;
+}
+
+/**
+ * Decides and reserves for many devices within one unit of work: devices and keys are recorded, serials and bytes are
+ * taken, acts and incidents are written. Nothing is signed here.
+ *
+ * @returns one decision for one request, in order
+ */
+export async function registerIdentities(
+  tx: FleetTx,
+  requests: readonly IdentityRequest[],
+  options: RegisterOptions,
+): Promise<Decision[]> {
+  const decisions: Decision[] = [];
+  let quota = options.quota;
+  for (const round of independentRounds(requests)) {
+    const decided = await registerRound(tx, round, { ...options, quota });
+    quota -= decided.filter(({ kind }) => kind === 'reserved').length;
+    decisions.push(...decided);
+  }
+  return decisions;
+}
+
+/** Cuts the requests so that no device and no key is twice in a round: each round sees what the one before it wrote. */
+function independentRounds(requests: readonly IdentityRequest[]): IdentityRequest[][] {
+  const rounds: IdentityRequest[][] = [];
+  let round: IdentityRequest[] = [];
+  let seen = new Set<string>();
+  for (const request of requests) {
+    const marks = [deviceName(request.device), toHex(request.keyHash)];
+    if (marks.some((mark) => seen.has(mark))) {
+      rounds.push(round);
+      round = [];
+      seen = new Set();
+    }
+    round.push(request);
+    for (const mark of marks) seen.add(mark);
+  }
+  if (round.length > 0) rounds.push(round);
+  return rounds;
+}
+
+interface Judged {
+  readonly request: IdentityRequest;
+  readonly device: DeviceRecord | undefined;
+  readonly key: KeyRecord | undefined;
+  readonly verdict: IdentityVerdict;
+}
+
+async function registerRound(tx: FleetTx, requests: readonly IdentityRequest[], options: RegisterOptions): Promise<Decision[]> {
+  const judged = await judge(tx, requests, options);
+  const granted = judged.filter(({ verdict }) => verdict.kind === 'issue');
+  const deviceIds = await recordDevices(tx, granted, options.now);
+  await tx.claimKeys(
+    granted.flatMap(({ request, key }, at) => (key ? [] : [{ keyHash: request.keyHash, deviceId: deviceIds[at] ?? 0 }])),
+  );
+  const ids = await tx.reserve(
+    granted.map(({ request }, at) =>
+      toReservation(
+        request.prepared,
+        {
+          deviceId: deviceIds[at] ?? 0,
+          keyHash: request.keyHash,
+          vouchedBy: options.vouchedBy,
+          holder: request.device.serialNumber,
+        },
+        options.now,
+      ),
+    ),
+  );
+  await tx.appendAudit(judged.flatMap((one) => auditOf(one, options)));
+  await tx.appendIncidents(judged.flatMap((one) => incidentOf(one, options)));
+  const idOf = new Map(granted.map((one, at) => [one, ids[at] ?? 0]));
+  return judged.map((one) => {
+    const { verdict, request } = one;
+    if (verdict.kind === 'repeat') return { kind: 'repeat', record: verdict.record };
+    if (verdict.kind === 'refuse') return { kind: 'refused', error: verdict.error };
+    return { kind: 'reserved', id: idOf.get(one) ?? 0, prepared: request.prepared };
+  });
+}
+
+async function judge(tx: FleetTx, requests: readonly IdentityRequest[], options: RegisterOptions): Promise<Judged[]> {
+  const devices = await tx.findDevices(requests.map(({ device }) => device));
+  const keys = await tx.findKeys(requests.map(({ keyHash }) => keyHash));
+  const known = devices.flatMap((device) => (device ? [device.id] : []));
+  const certificates = known.length === 0 ? [] : await tx.findByDevices(known);
+  const byDevice = Map.groupBy(certificates, ({ deviceId }) => deviceId);
+  let quota = options.quota;
+  return requests.map((request, at) => {
+    const device = devices[at];
+    const key = keys[at];
+    const issued: readonly CertificateRecord[] = (device && byDevice.get(device.id)) ?? [];
+    const { profile } = request.prepared;
+    let verdict = decideIdentity(
+      profile,
+      request.keyHash,
+      { certificates: issued, ...(device && { device }), ...(key && { key }) },
+      options.idevidProfiles,
+      options.now,
+    );
+    if (verdict.kind === 'issue') {
+      quota -= 1;
+      if (quota < 0) verdict = { kind: 'refuse', error: exhausted() };
+    }
+    return { request, device, key, verdict };
+  });
+}
+
+function exhausted(): BirthmarkError {
+  return new BirthmarkError('token-exhausted', 'this token has had issued all that it may (--count); make another one');
+}
+
+/** Adds the devices that are new, moves on those that are known, and returns every id in order. */
+async function recordDevices(tx: FleetTx, granted: readonly Judged[], now: number): Promise<number[]> {
+  const fresh: NewDevice[] = [];
+  for (const { request, device } of granted) if (!device) fresh.push(newDevice(request, now));
+  const added = await tx.addDevices(fresh);
+  let next = 0;
+  const ids: number[] = [];
+  for (const { request, device, verdict } of granted) {
+    if (!device) {
+      ids.push(added[next] ?? 0);
+      next += 1;
+      continue;
+    }
+    ids.push(device.id);
+    const { kind } = request.prepared.profile;
+    if (kind === 'ldevid' && device.state !== 'enrolled') await tx.setDeviceState(device.id, 'enrolled');
+    if (verdict.kind === 'issue' && verdict.usesRebirth) await tx.setRebirthAllowed(device.id, false);
+  }
+  return ids;
+}
+
+function newDevice({ device, model, batch, hardware, prepared }: IdentityRequest, now: number): NewDevice {
+  return {
+    namespace: device.namespace,
+    serialNumber: device.serialNumber,
+    ...(model === undefined ? {} : { model }),
+    ...(batch === undefined ? {} : { batch }),
+    ...(hardware === undefined ? {} : { hardware }),
+    state: prepared.profile.kind === 'idevid' ? 'manufactured' : 'enrolled',
+    createdAt: now,
+  };
+}
+
+/** A repeated answer is no new act. */
+function auditOf({ request, verdict }: Judged, { actor, now }: RegisterOptions): AuditRecord[] {
+  if (verdict.kind === 'repeat') return [];
+  const { prepared, device } = request;
+  const issued = verdict.kind === 'issue';
+  return [
+    {
+      at: now,
+      actor,
+      action: 'certificate.issue',
+      subject: `device:${deviceName(device)}`,
+      outcome: issued ? 'done' : `refused:${verdict.error.code}`,
+      facts: issued ? { profile: prepared.profile.name, serial: toHex(prepared.serial) } : { profile: prepared.profile.name },
+    },
+  ];
+}
+
+function incidentOf({ request, key, verdict }: Judged, { now }: RegisterOptions): Incident[] {
+  if (verdict.kind !== 'refuse' || verdict.incident === undefined) return [];
+  return [
+    {
+      at: now,
+      kind: verdict.incident,
+      subject: `device:${deviceName(request.device)}`,
+      facts: { keyHash: toHex(request.keyHash), ownerDeviceId: key?.deviceId ?? 0, owner: key?.holder ?? '' },
+    },
+  ];
+}
+
+function deviceName({ namespace, serialNumber }: DeviceKey): string {
+  return `${namespace}/${serialNumber}`;
+}
