@@ -38,12 +38,12 @@ link('birthmark', path.join(root, 'bin/birthmark.mjs'));
 /** Whether npm's own record in node_modules has every package of the lock file that this machine needs. */
 function isInstalled() {
   const record = readIfThere(path.join(modules, '.package-lock.json'));
-  if (record === undefined) return false;
+  if (record === undefined || (usesPackagedNode && !fs.existsSync(packagedNode))) return false;
   const { '': _self, ...wanted } = JSON.parse(lockText).packages;
   const found = JSON.parse(record).packages;
   return Object.entries(wanted).every(([place, { integrity, optional, os, cpu, libc }]) => {
-    const isForOthers = libc || (os && !os.includes(process.platform)) || (cpu && !cpu.includes(process.arch));
-    return found[place]?.integrity === integrity || (optional && isForOthers && !found[place]);
+    const isForUs = !optional || (os?.includes(process.platform) && cpu?.includes(process.arch) && !libc?.includes('musl'));
+    return found[place]?.integrity === integrity || (!isForUs && !found[place]);
   });
 }
 
@@ -64,7 +64,11 @@ function checkPackagedNode() {
   if (!fs.existsSync(packagedNode)) fail(`npm brought no ${packagedNode}; ${wayOut}`);
   const hash = sha256(fs.readFileSync(packagedNode));
   if (hash !== runtime.sha256[platform]) {
-    fail(`${packagedNode} has SHA-256 ${hash}, recorded is ${runtime.sha256[platform]}: do not run it; ${wayOut}`);
+    fs.renameSync(packagedNode, `${packagedNode}.refused`);
+    fail(
+      `the packaged Node has SHA-256 ${hash}, and not ${runtime.sha256[platform]} as recorded in scripts/runtime.json; ` +
+        `it is put aside as ${packagedNode}.refused. Try again once; if this comes back, ${wayOut}`,
+    );
   }
   const { stdout, error } = spawnSync(packagedNode, ['--version'], { encoding: 'utf8' });
   if (stdout?.trim() !== `v${runtime.version}`) {
