@@ -1,5 +1,5 @@
 import { equalBytes } from '../core/bytes.ts';
-import { readTbsCertificate } from '../x509/certificate.ts';
+import { readCertificate } from '../x509/certificate.ts';
 import type { CertificateRequest } from '../x509/csr.ts';
 import { ATTRIBUTE_OIDS, parseName } from '../x509/name.ts';
 import { EXTENSION } from '../x509/extensions.ts';
@@ -12,12 +12,12 @@ for (const [name, oid] of [...Object.entries(ATTRIBUTE_OIDS), ...Object.entries(
  * What a CSR asked for and the certificate does not have: `subject CN=pump-7`, `extension subjectAltName`,
  * `attribute 1.2.840.113549.1.9.7`. Values of attributes are not repeated, they may be secrets.
  *
- * @param tbs tbsCertificate, DER
+ * @param certificate DER
  */
-export function notGranted(csr: CertificateRequest, tbs: Uint8Array): string[] {
+export function notGranted(csr: CertificateRequest, certificate: Uint8Array): string[] {
   const attributes = csr.otherAttributes.map((oid) => `attribute ${oid}`);
   if (csr.subject.length <= EMPTY_NAME_OCTETS && csr.requestedExtensions.length === 0) return attributes;
-  const issued = readTbsCertificate(tbs);
+  const issued = readCertificate(certificate).tbs;
   const missing: string[] = [];
   if (csr.subject.length > EMPTY_NAME_OCTETS && !equalBytes(csr.subject, issued.subject)) {
     const has = new Set(parseName(issued.subject).flatMap((rdn) => rdn.map(({ oid, value }) => `${oid}=${value}`)));

@@ -1,0 +1,70 @@
+import type { Actor } from '../core/audit.ts';
+import { equalBytes } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import { BirthmarkError } from '../core/errors.ts';
+import type { LedgerTx, TicketRecord, TokenRecord } from './ports.ts';
+
+/**
+ * Who vouches for enrollments, seen from inside the unit of work that reserves their certificates: what an admission
+ * takes (a count, a ticket's binding) is taken in the same transaction.
+ */
+export interface Admission {
+  readonly actor: Actor;
+  /** As the certificate's record keeps it: `token:ID`, `ticket:ID`, `operator:NAME`. */
+  readonly vouchedBy: string;
+  /**
+   * Looks again whether it still stands, and binds itself to the key.
+   *
+   * @returns how many certificates it may have
+   * @throws BirthmarkError `unauthenticated`, `ticket-expired`, `ticket-bound`, `token-exhausted`
+   */
+  redeem(tx: LedgerTx, keyHashes: readonly Uint8Array[]): Promise<number>;
+  /** Takes what was used. */
+  settle(tx: LedgerTx, certificates: number): Promise<void>;
+}
+
+/** A person or script with a role of its own, without a count. */
+export function operatorAdmission(actor: Actor): Admission {
+  return {
+    actor,
+    vouchedBy: actor,
+    redeem: () => Promise.resolve(Number.POSITIVE_INFINITY),
+    settle: () => Promise.resolve(),
+  };
+}
+
+/** A factory token: revoked, expired and used-up ones vouch for nothing more, even within a batch that runs. */
+export function tokenAdmission(token: TokenRecord, clock: Clock): Admission {
+  return {
+    actor: `token:${token.name}`,
+    vouchedBy: `token:${token.id}`,
+    redeem: async (tx) => {
+      const now = await tx.findToken(token.id);
+      if (!now || now.revokedAt !== undefined || now.expiresAt <= clock()) {
+        throw new BirthmarkError('unauthenticated', `token ${token.name} was revoked or has expired; ask for another one`);
+      }
+      return now.count === undefined ? Number.POSITIVE_INFINITY : Math.max(0, now.count - now.used);
+    },
+    settle: (tx, certificates) => (certificates === 0 ? Promise.resolve() : tx.countToken(token.id, certificates)),
+  };
+}
+
+/** A ticket: its first use binds it to that key; another key is refused, the same one may ask again until it expires. */
+export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
+  return {
+    actor: `ticket:${ticket.id}`,
+    vouchedBy: `ticket:${ticket.id}`,
+    redeem: async (tx, keyHashes) => {
+      const now = await tx.findTicket(ticket.id);
+      if (!now || now.expiresAt <= clock()) throw new BirthmarkError('ticket-expired', 'the ticket has expired; ask for another one');
+      const [keyHash, ...more] = keyHashes;
+      if (keyHash === undefined || more.length > 0) throw new BirthmarkError('bad-request', 'a ticket is for one certificate');
+      if (now.boundKeyHash === undefined) await tx.bindTicket(now.id, keyHash);
+      else if (!equalBytes(now.boundKeyHash, keyHash)) {
+        throw new BirthmarkError('ticket-bound', 'the ticket was used with another key and is bound to it; ask for another ticket');
+      }
+      return 1;
+    },
+    settle: () => Promise.resolve(),
+  };
+}
