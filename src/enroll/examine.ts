@@ -5,7 +5,7 @@ import { BirthmarkError } from '../core/errors.ts';
 import type { HardwareModule } from '../fleet/ports.ts';
 import { type CertificateRequest, parseCsr, verifyPossession } from '../x509/csr.ts';
 import { ATTRIBUTE_OIDS, parseName } from '../x509/name.ts';
-import { hashKey, keyIdentifier } from '../x509/public-key.ts';
+import { hashKey, keyIdentifier, type PublicKeyInfo, parsePublicKey } from '../x509/public-key.ts';
 
 const EMPTY_NAME_OCTETS = 2;
 
@@ -22,7 +22,7 @@ export interface ExaminedCsr {
  * (RFC 7030 §4.2.1), then the key policy of the profile.
  *
  * @param der PKCS#10, DER
- * @param authorityAlgorithm the kind of the authority's key, for profiles with one algorithm in the chain
+ * @param authoritySpki the authority's key, DER, for profiles that want one algorithm in the chain
  * @throws BirthmarkError `bad-csr`, `bad-der`, `proof-of-possession-failed`, `key-…`, `signature-algorithm-not-allowed`
  */
 export function examineCsr(der: Uint8Array, profile: Profile, limits: KeyLimits, authoritySpki: Uint8Array): ExaminedCsr {
@@ -35,7 +35,7 @@ export function examineCsr(der: Uint8Array, profile: Profile, limits: KeyLimits,
     throw error;
   }
   refuseWeakKey(csr, profile, limits, true);
-  if (profile.sameAlgorithmChain && algorithmOf(csr.spki) !== algorithmOf(authoritySpki)) {
+  if (profile.sameAlgorithmChain && algorithmOf(csr.publicKey) !== algorithmOf(parsePublicKey(authoritySpki))) {
     throw new BirthmarkError('key-algorithm-not-allowed', `profile ${profile.name} wants a key of its authority's algorithm`, { field: 'csr' });
   }
   return { csr, keyHash: hashKey(csr.spki) };
@@ -46,9 +46,8 @@ function refuseWeakKey(csr: CertificateRequest, profile: Profile, limits: KeyLim
   if (finding) throw new BirthmarkError(finding.code, finding.detail, { field: 'csr' });
 }
 
-/** The octets of the AlgorithmIdentifier, curve and all, as text to compare. */
-function algorithmOf(spki: Uint8Array): string {
-  return Buffer.from(spki.subarray(2, 2 + 2 + (spki[3] ?? 0))).toString('hex');
+function algorithmOf(key: PublicKeyInfo): string {
+  return key.kind === 'ec' ? key.curve : key.kind;
 }
 
 /**

@@ -1,0 +1,70 @@
+import type { Profile } from '../../ca/profile.ts';
+import { BirthmarkError } from '../../core/errors.ts';
+import type { Admission } from '../admission.ts';
+import type { Enroller, EnrollmentRequest } from '../enroller.ts';
+import { type FactoryLine, readFactoryLine, writeErrorLine, writeResultLine } from './codec.ts';
+import { type SplitLine, splitLines } from './split-lines.ts';
+
+export interface BatchOptions {
+  readonly profile: Profile;
+  readonly admission: Admission;
+  readonly enroll: Enroller;
+  /** Judges a line before its CSR costs anything; returns the request as it may go on. */
+  readonly admit: (request: EnrollmentRequest) => EnrollmentRequest;
+}
+
+const MAX_LINE_OCTETS = 64 * 1024;
+/** Lines that share a transaction: enough to share the cost of a sync to disk, few enough for the others to wait little. */
+const GROUP_SIZE = 128;
+/** Groups under way at once: while one waits for the disk, the next one is examined. */
+const GROUPS_UNDER_WAY = 3;
+
+/**
+ * Answers a stream of lines with a stream of lines: one for one and in order, in bounded memory however many there are.
+ * A bad line is answered in its place and stops nothing.
+ */
+export async function* runBatch(source: AsyncIterable<Buffer>, options: BatchOptions): AsyncGenerator<string> {
+  const underWay: Promise<string>[] = [];
+  let number = 0;
+  for await (const group of splitLines(source, { groupSize: GROUP_SIZE, maxOctets: MAX_LINE_OCTETS })) {
+    const answer = answerGroup(group, number, options);
+    // It is awaited in its turn below; until then its failure must not count as unhandled.
+    answer.catch(() => undefined);
+    underWay.push(answer);
+    number += group.length;
+    if (underWay.length >= GROUPS_UNDER_WAY) yield (await underWay.shift()) ?? '';
+  }
+  for (const answer of underWay) yield await answer;
+}
+
+async function answerGroup(group: readonly SplitLine[], before: number, options: BatchOptions): Promise<string> {
+  const lines = group.map((line, at) => readLine(line, before + at + 1, options));
+  const requests = lines.flatMap((line) => ('request' in line ? [line.request] : []));
+  const outcomes = await options.enroll(requests, options.admission);
+  let next = 0;
+  let answer = '';
+  for (const line of lines) {
+    if ('error' in line) {
+      answer += writeErrorLine(line.name, line.error);
+      continue;
+    }
+    const outcome = outcomes[next];
+    next += 1;
+    if (outcome === undefined || outcome instanceof BirthmarkError) {
+      answer += writeErrorLine(line.name, outcome ?? new BirthmarkError('internal', 'the line was left without an outcome'));
+    } else answer += writeResultLine(outcome);
+  }
+  return answer;
+}
+
+function readLine(line: SplitLine, number: number, { profile, admit }: BatchOptions): FactoryLine {
+  if (line instanceof BirthmarkError) return { name: { line: number }, error: line };
+  const read = readFactoryLine(line.toString('utf8'), number, profile);
+  if ('error' in read) return read;
+  try {
+    return { name: read.name, request: admit(read.request) };
+  } catch (error) {
+    if (error instanceof BirthmarkError) return { name: read.name, error };
+    throw error;
+  }
+}
