@@ -1,5 +1,6 @@
 import type { Profile } from '../../ca/profile.ts';
 import { BirthmarkError } from '../../core/errors.ts';
+import { mapInOrder } from '../../core/map-in-order.ts';
 import type { Admission } from '../admission.ts';
 import type { Enroller, EnrollmentRequest } from '../enroller.ts';
 import { type FactoryLine, readFactoryLine, writeErrorLine, writeResultLine } from './codec.ts';
@@ -15,7 +16,7 @@ export interface BatchOptions {
 
 const MAX_LINE_OCTETS = 64 * 1024;
 /** Lines that share a transaction: enough to share the cost of a sync to disk, few enough for the others to wait little. */
-const GROUP_SIZE = 128;
+const GROUP_SIZE = 256;
 /** Groups under way at once: while one waits for the disk, the next one is examined. */
 const GROUPS_UNDER_WAY = 3;
 
@@ -23,18 +24,14 @@ const GROUPS_UNDER_WAY = 3;
  * Answers a stream of lines with a stream of lines: one for one and in order, in bounded memory however many there are.
  * A bad line is answered in its place and stops nothing.
  */
-export async function* runBatch(source: AsyncIterable<Buffer>, options: BatchOptions): AsyncGenerator<string> {
-  const underWay: Promise<string>[] = [];
-  let number = 0;
-  for await (const group of splitLines(source, { groupSize: GROUP_SIZE, maxOctets: MAX_LINE_OCTETS })) {
-    const answer = answerGroup(group, number, options);
-    // It is awaited in its turn below; until then its failure must not count as unhandled.
-    answer.catch(() => undefined);
-    underWay.push(answer);
-    number += group.length;
-    if (underWay.length >= GROUPS_UNDER_WAY) yield (await underWay.shift()) ?? '';
-  }
-  for (const answer of underWay) yield await answer;
+export function runBatch(source: AsyncIterable<Buffer>, options: BatchOptions): AsyncGenerator<string> {
+  const groups = splitLines(source, { groupSize: GROUP_SIZE, maxOctets: MAX_LINE_OCTETS });
+  let lines = 0;
+  return mapInOrder(groups, GROUPS_UNDER_WAY, (group) => {
+    const before = lines;
+    lines += group.length;
+    return answerGroup(group, before, options);
+  });
 }
 
 async function answerGroup(group: readonly SplitLine[], before: number, options: BatchOptions): Promise<string> {

@@ -1,0 +1,84 @@
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify';
+import Type from 'typebox';
+import type { Authorities } from '../ca/authority.ts';
+import type { CrlReads, CrlRecord } from '../ca/ports.ts';
+import { FULL } from '../ca/publish-crls.ts';
+import type { Clock } from '../core/clock.ts';
+import { BirthmarkError } from '../core/errors.ts';
+import { toPem } from '../x509/pem.ts';
+import { createBaseApp, type ListenerLimits } from './base-app.ts';
+
+export interface PublicAppOptions {
+  readonly logger: FastifyBaseLogger;
+  readonly limits: ListenerLimits;
+  readonly authorities: Authorities;
+  readonly crls: CrlReads;
+  readonly clock: Clock;
+}
+
+/** How long others may keep what they fetched: it bounds how late they hear of a new list. */
+const MAX_AGE_SECONDS = 300;
+/** OCSPResponse with status tryLater(3) and nothing else (RFC 6960 §4.2.1). */
+const OCSP_TRY_LATER = Buffer.from('30030a0103', 'hex');
+
+/** The listener that certificates name: authorities, lists, health. Plain HTTP, as RFC 5280 §8 advises for these. */
+export function createPublicApp({ logger, limits, authorities, crls, clock }: PublicAppOptions): FastifyInstance {
+  const app = createBaseApp({ logger, limits });
+
+  const authority = (name: string) => {
+    const found = authorities.get(name);
+    if (found) return found;
+    throw new BirthmarkError('not-found', `there is no authority ${JSON.stringify(name).slice(0, 80)}`);
+  };
+  const published = async (name: string, scope: string) => {
+    const crl = await crls.findCrl(authority(name).name, scope);
+    if (crl) return crl;
+    throw new BirthmarkError('not-found', `authority ${name} publishes no such list`);
+  };
+  const Name = Type.Object({ name: Type.String({ maxLength: 64 }) });
+  const Shard = Type.Object({ name: Type.String({ maxLength: 64 }), shard: Type.String({ pattern: '^(0|[1-9][0-9]{0,5})$' }) });
+
+  app.get<{ Params: { name: string } }>('/ca/:name.cer', { schema: { params: Name } }, (request, reply) =>
+    reply.type('application/pkix-cert').send(authority(request.params.name).certificate.raw),
+  );
+  app.get<{ Params: { name: string } }>('/ca/:name.pem', { schema: { params: Name } }, (request, reply) =>
+    reply.type('application/x-pem-file').send(toPem('CERTIFICATE', authority(request.params.name).certificate.raw)),
+  );
+  app.get<{ Params: { name: string } }>('/crl/:name.crl', { schema: { params: Name } }, async (request, reply) =>
+    sendCrl(reply, await published(request.params.name, FULL), 'der', clock()),
+  );
+  app.get<{ Params: { name: string } }>('/crl/:name.pem', { schema: { params: Name } }, async (request, reply) =>
+    sendCrl(reply, await published(request.params.name, FULL), 'pem', clock()),
+  );
+  app.get<{ Params: { name: string; shard: string } }>('/crl/:name/:shard.crl', { schema: { params: Shard } }, async (request, reply) =>
+    sendCrl(reply, await published(request.params.name, request.params.shard), 'der', clock()),
+  );
+
+  // Certificates that live for ever name the responder from the first one on. Until it answers it says so in its own
+  // protocol, and nobody may keep that answer.
+  app.addContentTypeParser('application/ocsp-request', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  const tryLater = (reply: FastifyReply) =>
+    reply.type('application/ocsp-response').header('cache-control', 'no-store').send(OCSP_TRY_LATER);
+  app.post('/ocsp', (_request, reply) => tryLater(reply));
+  app.get('/ocsp/*', (_request, reply) => tryLater(reply));
+
+  app.get('/healthz', () => ({ status: 'ok' }));
+  app.get('/readyz', async () => {
+    await crls.listCrls('root');
+    return { status: 'ready' };
+  });
+  return app;
+}
+
+function sendCrl(reply: FastifyReply, crl: CrlRecord, form: 'der' | 'pem', now: number): FastifyReply {
+  const etag = `"${crl.authority}-${crl.scope}-${crl.number}-${form}"`;
+  const maxAge = Math.max(0, Math.min(MAX_AGE_SECONDS, Math.floor((crl.nextUpdate - now) / 1000)));
+  reply
+    .header('etag', etag)
+    .header('last-modified', new Date(crl.thisUpdate).toUTCString())
+    .header('cache-control', `public, max-age=${maxAge}`);
+  if (reply.request.headers['if-none-match'] === etag) return reply.code(304).send();
+  return form === 'der'
+    ? reply.type('application/pkix-crl').send(crl.crl)
+    : reply.type('application/x-pem-file').send(toPem('X509 CRL', crl.crl));
+}
