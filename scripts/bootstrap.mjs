@@ -42,7 +42,8 @@ function isInstalled() {
   const { '': _self, ...wanted } = JSON.parse(lockText).packages;
   const found = JSON.parse(record).packages;
   return Object.entries(wanted).every(([place, { integrity, optional, os, cpu, libc }]) => {
-    const isForUs = !optional || (os?.includes(process.platform) && cpu?.includes(process.arch) && !libc?.includes('musl'));
+    const isForUs =
+      !optional || (os?.includes(process.platform) && cpu?.includes(process.arch) && !libc?.includes('musl'));
     return found[place]?.integrity === integrity || (!isForUs && !found[place]);
   });
 }
@@ -50,9 +51,13 @@ function isInstalled() {
 /** Lays out node_modules as the lock file says. No package of ours needs an install script, so none may run one. */
 function install() {
   const node = usesPackagedNode ? ` and Node ${runtime.version}` : '';
-  console.error(`birthmark: getting the packages${node} that package-lock.json names; this takes half a minute, once`);
+  console.error(
+    `birthmark: getting the packages${node} that package-lock.json names; this takes half a minute, once`,
+  );
   const words = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
-  const npm = process.env.npm_execpath?.endsWith('npm-cli.js') ? [npmNode, process.env.npm_execpath] : ['npm'];
+  const npm = process.env.npm_execpath?.endsWith('npm-cli.js')
+    ? [npmNode, process.env.npm_execpath]
+    : ['npm'];
   const [program = 'npm', ...given] = [...npm, ...words, '--loglevel=error'];
   const { status, error } = spawnSync(program, given, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
   if (error) fail(`cannot run npm: ${error.message}`);
@@ -79,7 +84,9 @@ function checkPackagedNode() {
 function checkSystemNode() {
   const version = spawnSync(npmNode, ['--version'], { encoding: 'utf8' }).stdout?.trim().replace(/^v/, '');
   if (!version || !isRecentEnough(version)) {
-    const way = wantsSystemNode ? 'or unset BIRTHMARK_SYSTEM_NODE' : `as there is no packaged one for ${platform}`;
+    const way = wantsSystemNode
+      ? 'or unset BIRTHMARK_SYSTEM_NODE'
+      : `as there is no packaged one for ${platform}`;
     fail(`this needs Node ${oldestNode} or newer, and yours is ${version ?? 'unknown'}: install one, ${way}`);
   }
 }
