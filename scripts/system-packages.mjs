@@ -1,0 +1,58 @@
+// Other people's programs that the interop tests run. `npm test` calls this: on a Debian or Ubuntu machine where it is root
+// it installs what is missing, anywhere else it says what is missing and what that costs. It never asks.
+import { spawnSync } from 'node:child_process';
+
+/** Debian's package, a command that ends with 0 where its content is at hand, and what is not tested without it. */
+const packages = /** @type {const} */ ([
+  ['openssl', 'command -v openssl', 'that OpenSSL reads what we issue, and we what it asks for'],
+  ['gnutls-bin', 'command -v certtool', 'requests made by GnuTLS'],
+  ['strongswan-pki', 'command -v pki', 'requests made by strongSwan'],
+  ['curl', 'command -v curl', 'enrollment with curl'],
+  ['ca-certificates', 'test -s /etc/ssl/certs/ca-certificates.crt', 'curl with a trust store of its own'],
+  [
+    'python3-cryptography',
+    '/usr/bin/python3 -c "import cryptography"',
+    'checkers from outside (npm run conformance)',
+  ],
+  [
+    'python3-asn1crypto',
+    '/usr/bin/python3 -c "import asn1crypto"',
+    'checkers from outside (npm run conformance)',
+  ],
+  ['faketime', 'command -v faketime', 'a clock that jumps'],
+]);
+
+let missing = findMissing();
+if (missing.length > 0 && process.getuid?.() === 0 && succeeds('apt-get', ['--version'])) {
+  const names = missing.map(([name]) => name);
+  console.error(`birthmark: installing ${names.join(' ')} with apt-get, for the tests`);
+  apt(['update']);
+  apt(['install', '--yes', '--no-install-recommends', ...names]);
+  missing = findMissing();
+}
+if (missing.length > 0) {
+  console.error('birthmark: tests that need these Debian packages are skipped:');
+  for (const [name, , loss] of missing) console.error(`  ${name.padEnd(22)}${loss}`);
+}
+
+/** The rows of `packages` whose command does not find them, however they were installed. */
+function findMissing() {
+  return packages.filter(([, proof]) => !succeeds('sh', ['-c', proof]));
+}
+
+/** @param {readonly string[]} words */
+function apt(words) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  spawnSync('apt-get', ['-qq', '-o', 'Dpkg::Use-Pty=0', ...words], {
+    env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+}
+
+/**
+ * @param {string} program
+ * @param {readonly string[]} words
+ */
+function succeeds(program, words) {
+  return spawnSync(program, words, { stdio: 'ignore' }).status === 0;
+}
