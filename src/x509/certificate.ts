@@ -1,7 +1,7 @@
 import { equalBytes } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
-import { type Der, encode, explicit, sequence } from './der/encode.ts';
-import { DerReader } from './der/reader.ts';
+import { constructed, type Der, encode, explicit, sequence } from './der/encode.ts';
+import { assertDer, DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
 import { bitString, integer, time, unsigned } from './der/values.ts';
 
@@ -35,7 +35,7 @@ export function encodeTbsCertificate(fields: TbsFields): Buffer {
       sequence(time(fields.notBefore), time(fields.notAfter)),
       fields.subject,
       fields.spki,
-      explicit(3, sequence(...fields.extensions)),
+      explicit(3, constructed(TAG.sequence, fields.extensions)),
     ),
   );
 }
@@ -95,20 +95,23 @@ export interface Certificate {
  * @throws BirthmarkError `bad-der`
  */
 export function readTbsCertificate(der: Uint8Array): TbsCertificate {
-  const outer = new DerReader(der);
-  const raw = outer.raw('tbsCertificate');
-  outer.finish('tbsCertificate');
+  assertDer(der, 'tbsCertificate');
+  return readTbsFields(der);
+}
+
+/** Reads what is proven to be DER. */
+function readTbsFields(raw: Uint8Array): TbsCertificate {
   const fields = new DerReader(raw).sequence('tbsCertificate');
   const version = readVersion(fields);
   const serial = fields.integer('serialNumber');
-  const signatureAlgorithm = fields.raw('signature');
-  const issuer = fields.raw('issuer');
+  const signatureAlgorithm = fields.raw('signature', TAG.sequence);
+  const issuer = fields.raw('issuer', TAG.sequence);
   const validity = fields.sequence('validity');
   const notBefore = readTime(validity, 'notBefore');
   const notAfter = readTime(validity, 'notAfter');
   validity.finish('validity');
-  const subject = fields.raw('subject');
-  const spki = fields.raw('subjectPublicKeyInfo');
+  const subject = fields.raw('subject', TAG.sequence);
+  const spki = fields.raw('subjectPublicKeyInfo', TAG.sequence);
   let hasUniqueIds = false;
   for (const tag of [TAG.context | 1, TAG.context | 2]) {
     if (fields.nextTag !== tag) continue;
@@ -187,11 +190,10 @@ export interface Signed {
  * @throws BirthmarkError `bad-der`
  */
 export function readSigned(der: Uint8Array, what: string): Signed {
-  const outer = new DerReader(der);
-  const fields = outer.sequence(what);
-  outer.finish(what);
-  const tbs = fields.raw(what);
-  const signatureAlgorithm = fields.raw('signatureAlgorithm');
+  assertDer(der, what);
+  const fields = new DerReader(der).sequence(what);
+  const tbs = fields.raw(what, TAG.sequence);
+  const signatureAlgorithm = fields.raw('signatureAlgorithm', TAG.sequence);
   const signature = fields.octetsOfBitString('signature');
   fields.finish(what);
   return { tbs, signatureAlgorithm, signature };
@@ -204,7 +206,7 @@ export function readSigned(der: Uint8Array, what: string): Signed {
  */
 export function readCertificate(der: Uint8Array): Certificate {
   const { tbs, signatureAlgorithm, signature } = readSigned(der, 'certificate');
-  return { raw: der, tbs: readTbsCertificate(tbs), signatureAlgorithm, signature };
+  return { raw: der, tbs: readTbsFields(tbs), signatureAlgorithm, signature };
 }
 
 /**

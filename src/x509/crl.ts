@@ -1,4 +1,5 @@
-import { type Der, encode, explicit, sequence } from './der/encode.ts';
+import { constructed, type Der, encode, explicit, sequence } from './der/encode.ts';
+import { TAG } from './der/tags.ts';
 import { integer, time } from './der/values.ts';
 
 /** What goes into a tbsCertList (RFC 5280 §5.1). */
@@ -26,8 +27,9 @@ export function encodeTbsCertList(fields: TbsCertListFields): Buffer {
       fields.issuer,
       time(fields.thisUpdate),
       time(fields.nextUpdate),
-      ...(fields.entries.length === 0 ? [] : [sequence(...fields.entries)]),
-      explicit(0, sequence(...fields.extensions)),
+      // Not as arguments, which a large list's entries are too many for.
+      ...(fields.entries.length === 0 ? [] : [constructed(TAG.sequence, fields.entries)]),
+      explicit(0, constructed(TAG.sequence, fields.extensions)),
     ),
   );
 }

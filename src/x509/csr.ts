@@ -3,6 +3,7 @@ import { findSignatureAlgorithm, type SignatureAlgorithm, verifySignature } from
 import { type ReadExtension, readExtensions, readSigned } from './certificate.ts';
 import { DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
+import { parseName, type ReadAttribute } from './name.ts';
 import { importPublicKey, type PublicKeyInfo, parsePublicKey } from './public-key.ts';
 
 /** Attribute types of a CSR that we read (RFC 2985 §5.4). */
@@ -18,6 +19,8 @@ export interface CertificateRequest {
   readonly info: Uint8Array;
   /** Name, DER. */
   readonly subject: Uint8Array;
+  /** The same, read: RDNs in their order. */
+  readonly subjectName: readonly (readonly ReadAttribute[])[];
   readonly spki: Uint8Array;
   readonly publicKey: PublicKeyInfo;
   readonly requestedExtensions: readonly ReadExtension[];
@@ -38,8 +41,8 @@ export function parseCsr(der: Uint8Array): CertificateRequest {
   const fields = new DerReader(signed.tbs).sequence('certificationRequestInfo');
   const version = fields.smallInteger('version');
   if (version !== 0) throw badCsr(`has version ${version}, PKCS#10 knows 0 only (RFC 2986 §4.1)`);
-  const subject = fields.raw('subject');
-  const spki = fields.raw('subjectPublicKeyInfo');
+  const subject = fields.raw('subject', TAG.sequence);
+  const spki = fields.raw('subjectPublicKeyInfo', TAG.sequence);
   const { requestedExtensions, otherAttributes } = readAttributes(fields);
   fields.finish('certificationRequestInfo');
   const signatureAlgorithm = findSignatureAlgorithm(signed.signatureAlgorithm);
@@ -54,6 +57,7 @@ export function parseCsr(der: Uint8Array): CertificateRequest {
     raw: der,
     info: signed.tbs,
     subject,
+    subjectName: parseName(subject),
     spki,
     publicKey: parsePublicKey(spki),
     requestedExtensions,
@@ -69,17 +73,19 @@ function readAttributes(
 ): Pick<CertificateRequest, 'requestedExtensions' | 'otherAttributes'> {
   let requestedExtensions: readonly ReadExtension[] | undefined;
   const otherAttributes: string[] = [];
+  const seen = new Set<string>();
   const attributes = fields.enterOptional(TAG.contextConstructed, 'attributes');
   while (attributes && !attributes.atEnd) {
     const attribute = attributes.sequence('attribute');
     const type = attribute.oid('attribute type');
     const values = attribute.enter(TAG.set, 'attribute values');
     attribute.finish('attribute');
+    if (seen.has(type)) throw badCsr(`has attribute ${type} twice`);
+    seen.add(type);
     if (type !== EXTENSION_REQUEST) {
       otherAttributes.push(type);
       continue;
     }
-    if (requestedExtensions) throw badCsr('asks for extensions twice');
     requestedExtensions = readExtensions(values);
     if (new Set(requestedExtensions.map(({ oid }) => oid)).size !== requestedExtensions.length) {
       throw badCsr('asks for one extension twice');
@@ -94,9 +100,10 @@ function readAttributes(
  * @throws BirthmarkError `proof-of-possession-failed`, `key-unreadable`
  */
 export function verifyPossession(csr: CertificateRequest): void {
-  const fits = csr.signatureAlgorithm.keyKind === csr.publicKey.kind;
-  if (fits && verifySignature(csr.signatureAlgorithm, importPublicKey(csr.spki), csr.info, csr.signature))
-    return;
+  const { signatureAlgorithm: algorithm, publicKey, spki, info, signature } = csr;
+  if (algorithm.keyKind === publicKey.kind) {
+    if (verifySignature(algorithm, importPublicKey(spki), info, signature)) return;
+  }
   throw new BirthmarkError(
     'proof-of-possession-failed',
     "the CSR's signature was not made with the private key of the public key in it",

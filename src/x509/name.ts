@@ -1,3 +1,5 @@
+import { isAscii, isUtf8 } from 'node:buffer';
+import { asBuffer } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { isPrintable } from '../core/identifiers.ts';
 import { type DerNode, encode, sequence, setOf } from './der/encode.ts';
@@ -17,6 +19,8 @@ export const ATTRIBUTE_OIDS = {
 } as const;
 
 export type AttributeType = keyof typeof ATTRIBUTE_OIDS;
+
+const CONTROL = /\p{Cc}/u;
 
 /** Upper bounds of RFC 5280 Appendix A.1, in characters. */
 const UPPER_BOUND: Readonly<Record<AttributeType, number>> = {
@@ -66,8 +70,9 @@ function checkAttribute(type: AttributeType, value: string): void {
   const printable = type !== 'serialNumber' && type !== 'C' ? true : isPrintable(value);
   const bound = UPPER_BOUND[type];
   const exact = type !== 'C' || length === 2;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (length >= 1 && length <= bound && printable && exact && !/[\u0000-\u001f\u007f]/.test(value)) return;
+  // A lone surrogate has no UTF-8.
+  const clean = value.isWellFormed() && !CONTROL.test(value);
+  if (length >= 1 && length <= bound && printable && exact && clean) return;
   throw new BirthmarkError(
     'name-invalid',
     `the name's ${type} must have ${exact && type !== 'C' ? `1 to ${bound}` : bound} characters without control characters` +
@@ -93,7 +98,7 @@ export function parseName(der: Uint8Array): readonly (readonly ReadAttribute[])[
       const fields = set.sequence('attribute');
       const id = fields.oid('attribute type');
       const tag = fields.nextTag;
-      const content = Buffer.from(fields.content(tag, 'attribute value'));
+      const content = asBuffer(fields.content(tag, 'attribute value'));
       fields.finish('attribute');
       attributes.push({ oid: id, tag, value: decodeText(tag, content) });
     }
@@ -104,16 +109,46 @@ export function parseName(der: Uint8Array): readonly (readonly ReadAttribute[])[
   return result;
 }
 
+/**
+ * Text that is not what its type says is refused, or else two different names could read the same. The narrower
+ * alphabet of PrintableString is not looked at: too many names of others have `@`, `_` or `*` in one.
+ */
 function decodeText(tag: number, content: Buffer): string {
-  if (tag === TAG.bmpString && content.length % 2 === 0)
-    return Buffer.from(content).swap16().toString('utf16le');
-  return content.toString(tag === TAG.utf8String ? 'utf8' : 'latin1');
+  switch (tag) {
+    case TAG.utf8String:
+      if (!isUtf8(content)) throw new BirthmarkError('bad-der', 'a name has an UTF8String that is not UTF-8');
+      return content.toString('utf8');
+    case TAG.bmpString:
+      if (content.length % 2 !== 0)
+        throw new BirthmarkError('bad-der', 'a name has a BMPString of half characters');
+      return Buffer.from(content).swap16().toString('utf16le');
+    case TAG.printableString:
+    case TAG.ia5String:
+    case TAG.numericString:
+    case TAG.visibleString:
+      if (!isAscii(content))
+        throw new BirthmarkError('bad-der', 'a name has a 7-bit string with 8-bit characters');
+      return content.toString('latin1');
+    default:
+      return content.toString('latin1');
+  }
 }
 
-/** A Name for people, in the order of the encoding: `O=Lab, CN=d`. */
+const SHORT_NAMES = new Map<string, string>(Object.entries(ATTRIBUTE_OIDS).map(([name, id]) => [id, name]));
+
+/** A Name for people, in the order of the encoding: `O=Lab, CN=d`. Characters are escaped as in RFC 4514 §2.4. */
 export function nameToText(der: Uint8Array): string {
-  const short = new Map<string, string>(Object.entries(ATTRIBUTE_OIDS).map(([name, id]) => [id, name]));
   return parseName(der)
-    .map((rdn) => rdn.map(({ oid: id, value }) => `${short.get(id) ?? id}=${value}`).join('+'))
+    .map((rdn) =>
+      rdn.map(({ oid: id, value }) => `${SHORT_NAMES.get(id) ?? id}=${escapeValue(value)}`).join('+'),
+    )
     .join(', ');
+}
+
+function escapeValue(value: string): string {
+  return value
+    .replace(/["+,;<=>\\]|^[ #]| $/g, '\\$&')
+    .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) =>
+      Buffer.from(character).toString('hex').replace(/../g, '\\$&'),
+    );
 }

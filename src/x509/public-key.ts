@@ -3,6 +3,7 @@ import { equalBytes, toBase64 } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { encode, sequence } from './der/encode.ts';
 import { DerReader } from './der/reader.ts';
+import { TAG } from './der/tags.ts';
 import { nullValue, oid } from './der/values.ts';
 
 export type CurveName = 'P-256' | 'P-384' | 'P-521';
@@ -39,7 +40,7 @@ export function parsePublicKey(spki: Uint8Array): PublicKeyInfo {
   const outer = new DerReader(spki);
   const fields = outer.sequence('subjectPublicKeyInfo');
   outer.finish('subjectPublicKeyInfo');
-  const algorithm = fields.raw('subjectPublicKeyInfo.algorithm');
+  const algorithm = fields.raw('subjectPublicKeyInfo.algorithm', TAG.sequence);
   const key = fields.octetsOfBitString('subjectPublicKey');
   fields.finish('subjectPublicKeyInfo');
   for (const curve of CURVES) {
@@ -79,7 +80,7 @@ function parseRsaKey(der: Uint8Array): PublicKeyInfo {
 function describeAlgorithm(algorithm: Uint8Array): string {
   const fields = new DerReader(algorithm).sequence('algorithm');
   const id = fields.oid('algorithm');
-  return fields.nextTag === 0x06 ? `${id} with ${fields.oid('parameters')}` : id;
+  return fields.nextTag === TAG.oid ? `${id} with ${fields.oid('parameters')}` : id;
 }
 
 /**

@@ -26,7 +26,7 @@ export function encodeOidContent(dotted: string): Uint8Array {
  *
  * @throws BirthmarkError `bad-der` for an empty, cut-off or padded value, or an arc above 2^53
  */
-export function decodeOidContent(bytes: Uint8Array, start: number, end: number): string {
+export function decodeOidContent(bytes: Uint8Array, start = 0, end = bytes.length): string {
   let dotted = '';
   let arc = 0;
   let starts = true;

@@ -5,22 +5,28 @@ import { decodeTime } from './time.ts';
 
 /** Far above what X.509 nests, far below what overflows a stack. */
 const MAX_DEPTH = 32;
+/** Bit of an identifier octet: the value contains values (X.690 §8.1.2.5). */
+const CONSTRUCTED = 0x20;
+/** Identifier octets below are of the universal class. */
+const UNIVERSAL_END = 0x40;
 
 /**
  * Reads one level of a DER encoding (X.690 §10, §11) from front to back. Anything that BER allows and DER does not
- * is refused: indefinite or padded lengths, tag numbers above 30, values that end early or late.
+ * is refused: indefinite or padded lengths, strings in pieces, values that end early or late; and so are tag numbers
+ * above 30, which occur nowhere in X.509. One tolerance: the order within a SET OF is not looked at, since what we
+ * read is never encoded again.
  *
  * Every method throws BirthmarkError `bad-der` where the encoding is not what was asked for; `what` names the value.
  * Octets that it returns are views into the input.
  */
 export class DerReader {
   readonly bytes: Uint8Array;
-  readonly #end: number;
+  #end: number;
   readonly #depth: number;
   #offset: number;
 
   constructor(bytes: Uint8Array, start = 0, end = bytes.length, depth = 0) {
-    if (depth > MAX_DEPTH) throw new BirthmarkError('bad-der', `values are nested deeper than ${MAX_DEPTH}`);
+    if (depth > MAX_DEPTH) throw tooDeep();
     this.bytes = bytes;
     this.#offset = start;
     this.#end = end;
@@ -57,11 +63,24 @@ export class DerReader {
     return this.bytes.subarray(start, this.#offset);
   }
 
-  /** The next value whole, header and all, whatever it is. */
-  raw(what: string): Uint8Array {
+  /** The next value whole, header and all; a tag of -1 takes any. What is in it is not looked at, see `assertDer`. */
+  raw(what: string, tag = -1): Uint8Array {
     const start = this.#offset;
-    this.#header(-1, what);
+    this.#header(tag, what);
     return this.bytes.subarray(start, this.#offset);
+  }
+
+  /** Moves behind the next value and every value in it: all of it is DER. What primitive values hold is not looked at. */
+  prove(what: string, depth = this.#depth): void {
+    const found = this.nextTag;
+    const content = this.#header(-1, what);
+    if ((found & CONSTRUCTED) === 0) return;
+    if (depth >= MAX_DEPTH) throw tooDeep();
+    const outerEnd = this.#end;
+    this.#end = this.#offset;
+    this.#offset = content;
+    while (this.#offset < this.#end) this.prove(what, depth + 1);
+    this.#end = outerEnd;
   }
 
   boolean(what: string): boolean {
@@ -92,8 +111,11 @@ export class DerReader {
   /** Big-endian octets of a positive INTEGER without a leading zero. */
   positiveInteger(what: string): Uint8Array {
     const content = this.integer(what);
-    if ((content[0] ?? 0) >= 0x80) throw new BirthmarkError('bad-der', `${what} is negative`);
-    return content[0] === 0 && content.length > 1 ? content.subarray(1) : content;
+    const first = content[0] ?? 0;
+    if (first >= 0x80 || (first === 0 && content.length === 1)) {
+      throw new BirthmarkError('bad-der', `${what} is not positive`);
+    }
+    return first === 0 ? content.subarray(1) : content;
   }
 
   /** The octets of a BIT STRING without unused bits. */
@@ -169,6 +191,12 @@ export class DerReader {
       );
     }
     if ((found & 0x1f) === 0x1f) throw new BirthmarkError('bad-der', `${what} has a tag number above 30`);
+    if (
+      found < UNIVERSAL_END &&
+      (found === 0 || found >= CONSTRUCTED !== (found === TAG.sequence || found === TAG.set))
+    ) {
+      throw new BirthmarkError('bad-der', `${what} has tag 0x${found.toString(16)}, which DER does not know`);
+    }
     at += 1;
     let length = at < end ? (bytes[at] ?? 0) : 0x80;
     at += 1;
@@ -191,23 +219,17 @@ export class DerReader {
 }
 
 /**
- * Proves that octets are one DER value and nothing else, all the way down. What primitive values hold is checked
- * by who reads them.
+ * Proves that octets are one DER value and nothing else, all the way down. What primitive values hold is checked by
+ * who reads them.
  *
  * @throws BirthmarkError `bad-der`
  */
 export function assertDer(bytes: Uint8Array, what: string): void {
-  const outer = new DerReader(bytes);
-  walk(outer, what);
-  outer.finish(what);
+  const reader = new DerReader(bytes);
+  reader.prove(what);
+  reader.finish(what);
 }
 
-function walk(reader: DerReader, what: string): void {
-  const tag = reader.nextTag;
-  if (tag !== -1 && (tag & 0x20) === 0) {
-    reader.content(tag, what);
-    return;
-  }
-  const inner = reader.enter(tag, what);
-  while (!inner.atEnd) walk(inner, what);
+function tooDeep(): BirthmarkError {
+  return new BirthmarkError('bad-der', `values are nested deeper than ${MAX_DEPTH}`);
 }
