@@ -19,7 +19,13 @@ export const OWN_NAMESPACE = 'own';
  * @throws BirthmarkError `serial-number-invalid`
  */
 export function parseSerialNumber(text: string, field = 'serialNumber'): string {
-  if (text.length > 0 && text.length <= MAX_SERIAL_NUMBER_LENGTH && PRINTABLE.test(text) && text.trim() === text && !text.includes('  ')) {
+  if (
+    text.length > 0 &&
+    text.length <= MAX_SERIAL_NUMBER_LENGTH &&
+    PRINTABLE.test(text) &&
+    text.trim() === text &&
+    !text.includes('  ')
+  ) {
     return text;
   }
   throw new BirthmarkError(
@@ -40,22 +46,26 @@ export function isLabel(text: string): boolean {
   return LABEL.test(text);
 }
 
-/** Whether the text is an object identifier in dotted form with arcs below 2^33. */
+/** Whether the text is an object identifier in dotted form, at most 32 arcs of at most ten digits. */
 export function isOid(text: string): boolean {
   return OID.test(text);
 }
 
 /**
  * Reads a certificate's serial number as operators write it: hexadecimal, any case, colons and `0x` allowed.
- * Returns lower-case hexadecimal of whole octets.
+ * Returns lower-case hexadecimal of whole octets, without the leading zeros that some programs show and some do not.
  *
  * @throws BirthmarkError `bad-request`
  */
 export function parseCertificateSerial(text: string, field = 'serial'): string {
   const plain = text.trim().toLowerCase().replace(/^0x/, '').replaceAll(':', '');
-  const hex = plain.length % 2 === 1 ? `0${plain}` : plain;
+  const hex = (plain.length % 2 === 1 ? `0${plain}` : plain).replace(/^(?:00)+(?=..)/, '');
   if (HEX_SERIAL.test(hex)) return hex;
-  throw new BirthmarkError('bad-request', `${field} must be a certificate's serial number in hexadecimal, at most 20 octets`, {
-    field,
-  });
+  throw new BirthmarkError(
+    'bad-request',
+    `${field} must be a certificate's serial number in hexadecimal, at most 20 octets`,
+    {
+      field,
+    },
+  );
 }
