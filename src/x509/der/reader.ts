@@ -191,10 +191,7 @@ export class DerReader {
       );
     }
     if ((found & 0x1f) === 0x1f) throw new BirthmarkError('bad-der', `${what} has a tag number above 30`);
-    if (
-      found < UNIVERSAL_END &&
-      (found === 0 || found >= CONSTRUCTED !== (found === TAG.sequence || found === TAG.set))
-    ) {
+    if (found < UNIVERSAL_END && !isUniversalTag(found)) {
       throw new BirthmarkError('bad-der', `${what} has tag 0x${found.toString(16)}, which DER does not know`);
     }
     at += 1;
@@ -216,6 +213,12 @@ export class DerReader {
     this.#offset = at + length;
     return at;
   }
+}
+
+/** SEQUENCE and SET contain values, all other types are in one piece (X.690 §10.2); 0 is not a type. */
+function isUniversalTag(tag: number): boolean {
+  const number = tag & ~CONSTRUCTED;
+  return (tag & CONSTRUCTED) !== 0 ? number === 16 || number === 17 : number !== 0 && number !== 16 && number !== 17;
 }
 
 /**
