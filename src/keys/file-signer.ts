@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { asBuffer } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { writeDurably } from './durable-file.ts';
 import { type AuthorityKeyAlgorithm, generateKey, signatureAlgorithmOf } from './key-algorithm.ts';
@@ -42,10 +43,28 @@ export function readKeyFile(path: string, passphrase: string): KeyObject {
  */
 export function createFileSigner(key: KeyObject): Signer {
   const algorithm = signatureAlgorithmOf(key);
-  if (!algorithm) throw new BirthmarkError('key-algorithm-not-allowed', 'an authority signs with P-256, P-384 or Ed25519');
+  if (!algorithm) throw notAnAuthorityKey();
   return {
     algorithm,
     spki: createPublicKey(key).export({ type: 'spki', format: 'der' }),
     sign: (tbs) => sign(algorithm.hash, tbs, key),
   };
+}
+
+/**
+ * A signer for a key that is needed once in days: it is read for each signature and forgotten, so that no process holds
+ * it meanwhile.
+ *
+ * @param spki the key's SubjectPublicKeyInfo, DER
+ * @param read reads the private key
+ * @throws BirthmarkError `key-algorithm-not-allowed`
+ */
+export function createColdSigner(spki: Uint8Array, read: () => KeyObject): Signer {
+  const algorithm = signatureAlgorithmOf(createPublicKey({ key: asBuffer(spki), format: 'der', type: 'spki' }));
+  if (!algorithm) throw notAnAuthorityKey();
+  return { algorithm, spki, sign: (tbs) => sign(algorithm.hash, tbs, read()) };
+}
+
+function notAnAuthorityKey(): BirthmarkError {
+  return new BirthmarkError('key-algorithm-not-allowed', 'an authority signs with P-256, P-384 or Ed25519');
 }

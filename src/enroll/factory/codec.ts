@@ -79,7 +79,7 @@ function parseJson(text: string): unknown {
  *
  * @throws BirthmarkError `hardware-name-invalid`, `bad-base64`
  */
-function parseHardware(type: string | undefined, serial: string | undefined, profile: Profile): HardwareModule | undefined {
+export function parseHardware(type: string | undefined, serial: string | undefined, profile: Profile): HardwareModule | undefined {
   const hwType = type ?? (serial === undefined ? undefined : profile.hwType);
   if (hwType === undefined && serial === undefined) return undefined;
   const refuse = (field: string, rule: string) => new BirthmarkError('hardware-name-invalid', `${field} ${rule} (RFC 4108 §5)`, { field });

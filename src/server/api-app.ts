@@ -1,0 +1,97 @@
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { SecureContextOptions } from 'node:tls';
+import type { IssuingRoom } from '../ca/issuing-room.ts';
+import type { Clock } from '../core/clock.ts';
+import { BirthmarkError } from '../core/errors.ts';
+import type { RandomBytes } from '../core/random.ts';
+import { mountEnrollmentDoor } from '../enroll/api/routes.ts';
+import type { Enroller } from '../enroll/enroller.ts';
+import { mountFactoryDoor } from '../enroll/factory/routes.ts';
+import type { Ledger } from '../enroll/ports.ts';
+import type { ServiceIssuer } from '../enroll/service-issuer.ts';
+import { createBaseApp, type ListenerLimits } from './base-app.ts';
+import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } from './caller.ts';
+import { mountMetrics, type Metrics } from './metrics.ts';
+import { mountAudit } from './routes/audit.ts';
+import { mountCertificates } from './routes/certificates.ts';
+import { mountDevices } from './routes/devices.ts';
+import { mountTokens } from './routes/tokens.ts';
+
+export interface ApiAppOptions {
+  readonly logger: FastifyBaseLogger;
+  readonly limits: ListenerLimits;
+  readonly ledger: Ledger;
+  readonly issuing: IssuingRoom;
+  readonly enroll: Enroller;
+  readonly issueService: ServiceIssuer;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly metrics: Metrics;
+  readonly version: string;
+}
+
+const PREFIX = '/api/v1';
+/** Wrong credentials from one address before it is told to wait. Right ones are never slowed. */
+const FAILED_SIGN_INS_A_MINUTE = 60;
+
+/** The API as everyone reaches it, over TLS. */
+export async function createRemoteApi(options: ApiAppOptions & { readonly tls: SecureContextOptions }): Promise<FastifyInstance> {
+  const app = createBaseApp(options);
+  await app.register(helmet, { contentSecurityPolicy: false });
+  await app.register(rateLimit, { global: false });
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Birthmark', description: 'Device identity: enrollment, devices, certificates.', version: options.version },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+      security: [{ bearer: [] }],
+    },
+  });
+  const countFailure = app.createRateLimit({ max: FAILED_SIGN_INS_A_MINUTE, timeWindow: '1 minute' });
+  const identify = authenticateRemote(options);
+  const authenticate: Authenticate = async (request) => {
+    try {
+      return await identify(request);
+    } catch (error) {
+      const limit = await countFailure(request);
+      if (!limit.isAllowed && limit.isExceeded) {
+        throw new BirthmarkError('too-many-requests', 'too many wrong credentials from this address; wait a minute');
+      }
+      throw error;
+    }
+  };
+  await app.register(
+    async (api) => {
+      await api.register(swaggerUi, { routePrefix: '/docs' });
+      api.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+      mountRoutes(api, options, authenticate);
+    },
+    { prefix: PREFIX },
+  );
+  mountMetrics(app, options.metrics, authenticate);
+  return app;
+}
+
+/** The API as the home's owner reaches it on this machine: the same routes, no sign-in. Never given a TCP port. */
+export async function createLocalApi(options: ApiAppOptions): Promise<FastifyInstance> {
+  const app = createBaseApp(options);
+  await app.register((api, _, done) => {
+    mountRoutes(api, options, authenticateLocal);
+    done();
+  }, { prefix: PREFIX });
+  return app;
+}
+
+function mountRoutes(api: FastifyInstance, options: ApiAppOptions, authenticate: Authenticate): void {
+  const routes = { ...options, authenticate, bearerOf };
+  mountFactoryDoor(api, routes);
+  mountEnrollmentDoor(api, routes);
+  mountDevices(api, routes);
+  mountCertificates(api, routes);
+  mountTokens(api, routes);
+  mountAudit(api, routes);
+}

@@ -1,0 +1,56 @@
+import type { FastifyInstance } from 'fastify';
+import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { BirthmarkError } from '../core/errors.ts';
+import type { Enroller } from '../enroll/enroller.ts';
+import { type Authenticate, assertRole } from './caller.ts';
+
+export interface Metrics {
+  readonly registry: Registry;
+  /** The same enroller, with its answers counted. */
+  counting(enroll: Enroller): Enroller;
+  /** Observes a request, in seconds. */
+  observe(route: string, status: number, seconds: number): void;
+}
+
+/** @param worker which of the worker processes this is: each keeps its own numbers */
+export function createMetrics(worker: string): Metrics {
+  const registry = new Registry();
+  registry.setDefaultLabels({ worker });
+  collectDefaultMetrics({ register: registry });
+  const enrollments = new Counter({
+    name: 'birthmark_enrollments_total',
+    help: 'Answers to enrollment requests, by outcome (issued, or the code of the refusal).',
+    labelNames: ['outcome'],
+    registers: [registry],
+  });
+  const requests = new Histogram({
+    name: 'birthmark_http_request_seconds',
+    help: 'Time to answer HTTP requests, by route and status.',
+    labelNames: ['route', 'status'],
+    buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+    registers: [registry],
+  });
+  return {
+    registry,
+    counting: (enroll) => async (requests, admission) => {
+      const outcomes = await enroll(requests, admission);
+      const refused = outcomes.filter((outcome) => outcome instanceof BirthmarkError);
+      for (const { code } of refused) enrollments.inc({ outcome: code });
+      enrollments.inc({ outcome: 'issued' }, outcomes.length - refused.length);
+      return outcomes;
+    },
+    observe: (route, status, seconds) => requests.observe({ route, status: String(status) }, seconds),
+  };
+}
+
+/** `/metrics` in the Prometheus text format, and the timing of every request of the app. */
+export function mountMetrics(app: FastifyInstance, metrics: Metrics, authenticate: Authenticate): void {
+  app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
+    assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
+    return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    metrics.observe(request.routeOptions.url ?? 'unknown', reply.statusCode, reply.elapsedTime / 1000);
+    done();
+  });
+}

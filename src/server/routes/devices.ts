@@ -1,0 +1,145 @@
+import type { FastifyInstance } from 'fastify';
+import Type, { type Static } from 'typebox';
+import type { Clock } from '../../core/clock.ts';
+import { toBase64, toHex } from '../../core/bytes.ts';
+import { BirthmarkError } from '../../core/errors.ts';
+import { OWN_NAMESPACE } from '../../core/identifiers.ts';
+import type { Ledger } from '../../enroll/ports.ts';
+import type { DeviceRecord } from '../../fleet/ports.ts';
+import { type Authenticate, assertRole } from '../caller.ts';
+import { PageQuery, pageOf, toDateTime } from './schemas.ts';
+
+const Device = Type.Object({
+  namespace: Type.String(),
+  serialNumber: Type.String(),
+  state: Type.String(),
+  model: Type.Optional(Type.String()),
+  batch: Type.Optional(Type.String()),
+  hwType: Type.Optional(Type.String()),
+  hwSerialNum: Type.Optional(Type.String({ description: 'base64' })),
+  createdAt: Type.String({ format: 'date-time' }),
+  rebirthAllowed: Type.Boolean({ description: 'An operator allowed it one more IDevID with another key.' }),
+});
+
+const DeviceCertificate = Type.Object({
+  serial: Type.String(),
+  profile: Type.String(),
+  authority: Type.String(),
+  notBefore: Type.String({ format: 'date-time' }),
+  notAfter: Type.String({ format: 'date-time' }),
+  keyHash: Type.String({ description: 'SHA-256 of the SubjectPublicKeyInfo, hexadecimal.' }),
+  vouchedBy: Type.String(),
+});
+
+const ListQuery = Type.Object(
+  {
+    ...PageQuery,
+    query: Type.Optional(Type.String({ maxLength: 64, description: 'Beginning of the serial number, or the whole model or batch.' })),
+    state: Type.Optional(Type.Enum(['manufactured', 'enrolled'])),
+    namespace: Type.Optional(Type.String({ maxLength: 64 })),
+  },
+  { additionalProperties: false },
+);
+const Params = Type.Object({ serialNumber: Type.String() });
+const InNamespace = Type.Object({ namespace: Type.String({ default: OWN_NAMESPACE }) }, { additionalProperties: false });
+
+export interface DeviceRoutes {
+  readonly ledger: Ledger;
+  readonly authenticate: Authenticate;
+  readonly clock: Clock;
+}
+
+export function mountDevices(app: FastifyInstance, { ledger, authenticate, clock }: DeviceRoutes): void {
+  const find = async (namespace: string, serialNumber: string): Promise<DeviceRecord> => {
+    const [device] = await ledger.read.findDevices([{ namespace, serialNumber }]);
+    if (device) return device;
+    throw new BirthmarkError('device-unknown', `there is no device ${JSON.stringify(serialNumber).slice(0, 80)} in namespace ${namespace}`);
+  };
+
+  app.get<{ Querystring: Static<typeof ListQuery> }>(
+    '/devices',
+    { schema: { summary: 'List devices by serial number', tags: ['devices'], querystring: ListQuery, response: { 200: pageOf(Device) } } },
+    async (request) => {
+      assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
+      const page = await ledger.read.searchDevices(request.query);
+      return { ...page, items: page.items.map(toAnswer) };
+    },
+  );
+
+  app.get<{ Params: Static<typeof Params>; Querystring: Static<typeof InNamespace> }>(
+    '/devices/:serialNumber',
+    {
+      schema: {
+        summary: 'One device with its certificates',
+        tags: ['devices'],
+        params: Params,
+        querystring: InNamespace,
+        response: { 200: Type.Object({ ...Device.properties, certificates: Type.Array(DeviceCertificate) }) },
+      },
+    },
+    async (request) => {
+      assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
+      const device = await find(request.query.namespace, request.params.serialNumber);
+      const certificates = await ledger.read.findByDevices([device.id]);
+      return {
+        ...toAnswer(device),
+        certificates: certificates
+          .filter(({ signature }) => signature !== undefined)
+          .map((record) => ({
+            serial: toHex(record.serial),
+            profile: record.profile,
+            authority: record.authority,
+            notBefore: toDateTime(record.notBefore),
+            notAfter: toDateTime(record.notAfter),
+            keyHash: toHex(record.keyHash),
+            vouchedBy: record.vouchedBy,
+          })),
+      };
+    },
+  );
+
+  app.post<{ Params: Static<typeof Params>; Querystring: Static<typeof InNamespace> }>(
+    '/devices/:serialNumber/allow-rebirth',
+    {
+      schema: {
+        summary: 'Allow a device one more IDevID with another key',
+        description: 'For a board whose secure element was replaced. The next birth uses the permission up.',
+        tags: ['devices'],
+        params: Params,
+        querystring: InNamespace,
+        response: { 200: Device },
+      },
+    },
+    async (request) => {
+      const caller = await authenticate(request);
+      assertRole(caller, 'admin', 'operator');
+      const device = await find(request.query.namespace, request.params.serialNumber);
+      await ledger.write(async (tx) => {
+        await tx.setRebirthAllowed(device.id, true);
+        await tx.appendAudit([
+          {
+            at: clock(),
+            actor: caller.actor,
+            action: 'device.allow-rebirth',
+            subject: `device:${device.namespace}/${device.serialNumber}`,
+            outcome: 'done',
+          },
+        ]);
+      });
+      return toAnswer({ ...device, rebirthAllowed: true });
+    },
+  );
+}
+
+function toAnswer({ namespace, serialNumber, state, model, batch, hardware, createdAt, rebirthAllowed }: DeviceRecord): Static<typeof Device> {
+  return {
+    namespace,
+    serialNumber,
+    state,
+    ...(model === undefined ? {} : { model }),
+    ...(batch === undefined ? {} : { batch }),
+    ...(hardware === undefined ? {} : { hwType: hardware.hwType, hwSerialNum: toBase64(hardware.hwSerialNum) }),
+    createdAt: toDateTime(createdAt),
+    rebirthAllowed,
+  };
+}
