@@ -29,7 +29,8 @@ try {
   const skipped = unit.skipped + interop.skipped;
 
   const mayNotSkip = process.env.CI === 'true';
-  if (mayNotSkip && skipped > 0) console.log('With CI=true no test may be skipped; the lines above say in which files some were.');
+  if (mayNotSkip && skipped > 0)
+    console.log('With CI=true no test may be skipped; the lines above say in which files some were.');
   console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
   process.exitCode = failed === 0 && passed > 0 && !(mayNotSkip && skipped > 0) ? 0 : 1;
 } finally {
