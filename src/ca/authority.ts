@@ -27,13 +27,13 @@ export type Authorities = ReadonlyMap<string, Authority>;
  */
 export function assembleAuthorities(
   records: readonly AuthorityRecord[],
-  signerOf: (name: string) => Signer,
+  signerOf: (record: AuthorityRecord) => Signer,
 ): Authorities {
   const byName = new Map(records.map((record) => [record.name, record]));
   const authorities = new Map<string, Authority>();
   for (const record of records) {
     const certificate = parseCertificate(record.certificate);
-    const signer = signerOf(record.name);
+    const signer = signerOf(record);
     if (!equalBytes(signer.spki, certificate.tbs.spki)) {
       throw new BirthmarkError('key-file-unreadable', `the key of authority ${record.name} is not the key in its certificate`);
     }

@@ -1,0 +1,39 @@
+import { defaultProfiles } from '../../ca/profile-config.ts';
+import type { AuthorityKeyAlgorithm } from '../../keys/key-algorithm.ts';
+import type { Config } from './schema.ts';
+
+const YEAR_DAYS = 365;
+
+export interface DefaultConfigOptions {
+  readonly publicUrl: string;
+  readonly tlsNames: readonly string[];
+  readonly organization: string;
+  readonly algorithm: AuthorityKeyAlgorithm;
+}
+
+/** The configuration that `init` writes. */
+export function defaultConfig({ publicUrl, tlsNames, organization, algorithm }: DefaultConfigOptions): Config {
+  const authority = (name: string, years: number) => ({
+    organization,
+    commonName: `${organization} ${name}`.slice(0, 64),
+    algorithm,
+    validityDays: years * YEAR_DAYS,
+  });
+  return {
+    publicUrl,
+    listen: { publicHost: '127.0.0.1', publicPort: 8080, tlsHost: '127.0.0.1', tlsPort: 8443, tlsNames: [...tlsNames] },
+    workers: 1,
+    keys: { passphraseFile: 'keys/passphrase' },
+    authorities: {
+      root: authority('Root CA', 50),
+      idevid: authority('IDevID CA', 40),
+      ldevid: authority('LDevID CA', 20),
+      service: authority('Service CA', 20),
+    },
+    crl: { shards: 64, validityHours: 168 },
+    keyPolicy: { minRsaBits: 2048, maxRsaBits: 8192, fermatRounds: 100 },
+    limits: { bodyOctets: 131_072, bodySeconds: 15, idleSeconds: 120 },
+    log: { level: 'info' },
+    profiles: defaultProfiles(organization),
+  };
+}

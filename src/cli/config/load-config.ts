@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { parse, TomlError } from 'smol-toml';
+import { parseProfile } from '../../ca/parse-profile.ts';
+import type { Profile } from '../../ca/profile.ts';
+import { BirthmarkError } from '../../core/errors.ts';
+import { schemaParser } from '../../core/schema.ts';
+import { type Config, ConfigSchema } from './schema.ts';
+
+const parseConfigObject = schemaParser(ConfigSchema, 'config-invalid');
+
+/** The configuration with its rules checked. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly profiles: readonly Profile[];
+}
+
+/**
+ * Reads birthmark.toml and checks every rule of it, so that a mistake shows at start and not at the first request.
+ *
+ * @throws BirthmarkError `home-missing`, `config-invalid`
+ */
+export function loadConfig(path: string): LoadedConfig {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new BirthmarkError('home-missing', `there is no home at this place (${path} cannot be read); birthmark init makes one`, { cause });
+  }
+  return parseConfig(text);
+}
+
+/** @throws BirthmarkError `config-invalid` */
+export function parseConfig(text: string): LoadedConfig {
+  const config = parseConfigObject(parseToml(text), '');
+  const issuers = Object.keys(config.authorities).filter((name) => name !== 'root');
+  const profiles = Object.entries(config.profiles).map(([name, profile]) => parseProfile(name, profile, issuers));
+  if (config.keyPolicy.minRsaBits > config.keyPolicy.maxRsaBits) {
+    throw new BirthmarkError('config-invalid', 'keyPolicy.minRsaBits must not be above keyPolicy.maxRsaBits', { field: 'keyPolicy.minRsaBits' });
+  }
+  return { config, profiles };
+}
+
+function parseToml(text: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (error instanceof TomlError) {
+      const [first = 'no TOML'] = error.message.split('\n');
+      throw new BirthmarkError('config-invalid', `line ${error.line}, column ${error.column}: ${first}`, { cause: error });
+    }
+    throw error;
+  }
+}

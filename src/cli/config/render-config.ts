@@ -1,0 +1,60 @@
+import { stringify } from 'smol-toml';
+import type { TSchema } from 'typebox';
+import { type Config, ConfigSchema } from './schema.ts';
+
+const WIDTH = 100;
+
+/** birthmark.toml with a comment over each key, out of the schema that validates it. */
+export function renderConfig(config: Config): string {
+  const head = [
+    "# Birthmark's configuration. Every key is explained over it; a key that is not known here is refused.",
+    '# Changes take effect at the next start of `birthmark serve`.',
+    '',
+  ];
+  return [...head, ...renderTable([], ConfigSchema, config)].join('\n');
+}
+
+function renderTable(path: readonly string[], schema: TSchema, table: object): string[] {
+  const values: string[] = [];
+  const tables: string[] = [];
+  for (const [key, value] of Object.entries(table)) {
+    const member = memberSchema(schema, key);
+    if (isTable(value)) {
+      const inner = [...path, key];
+      const hasValues = Object.values(value).some((one) => !isTable(one));
+      tables.push('', ...comment(member), ...(hasValues ? [`[${inner.join('.')}]`] : []), ...renderTable(inner, member, value));
+    } else values.push(...comment(member), stringify({ [key]: value }).trimEnd());
+  }
+  return [...values, ...tables];
+}
+
+function isTable(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The schema of a member: of an object by its name, of a record the one that all members share. */
+function memberSchema(schema: TSchema, key: string): TSchema {
+  if ('properties' in schema && isTable(schema.properties)) {
+    const member = new Map<string, unknown>(Object.entries(schema.properties)).get(key);
+    if (isTable(member)) return member;
+  }
+  if ('patternProperties' in schema && isTable(schema.patternProperties)) {
+    const [shared] = Object.values(schema.patternProperties);
+    if (isTable(shared)) return shared;
+  }
+  return {};
+}
+
+function comment(schema: TSchema): string[] {
+  const text = 'description' in schema && typeof schema.description === 'string' ? schema.description : '';
+  const lines: string[] = [];
+  let line = '#';
+  for (const word of text.split(' ').filter(Boolean)) {
+    if (line.length + 1 + word.length > WIDTH) {
+      lines.push(line);
+      line = '#';
+    }
+    line += ` ${word}`;
+  }
+  return text === '' ? [] : [...lines, line];
+}

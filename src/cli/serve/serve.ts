@@ -1,0 +1,93 @@
+import cluster from 'node:cluster';
+import { writeDurably } from '../../keys/durable-file.ts';
+import { lockHome } from '../../store/sqlite/lock-home.ts';
+import type { LoadedConfig } from '../config/load-config.ts';
+import type { Home } from '../home.ts';
+import { type House, openHouse } from '../wire.ts';
+import { type Addresses, listen, listenLocally } from './listeners.ts';
+import { finishAbandoned, keepUp, prepareToServe } from './upkeep.ts';
+import { startWorkers } from './workers.ts';
+
+export interface ServeOptions {
+  readonly home: Home;
+  readonly loaded: LoadedConfig;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly readyFile?: string;
+  /** Told once everything accepts. */
+  readonly onReady: (addresses: Addresses) => void;
+}
+
+/** A worker's reservations count as abandoned some seconds after its death. */
+const FINISH_AFTER_DEATH_MS = 12_000;
+
+/**
+ * Serves a home until SIGINT or SIGTERM. With one worker this process does all of it; with more it supervises, keeps the
+ * lists fresh and answers the Unix socket, and workers answer the network.
+ *
+ * @throws BirthmarkError `home-in-use`, `listen-failed`, or as `openHouse`
+ */
+export async function serve(options: ServeOptions): Promise<void> {
+  if (cluster.isWorker) return serveAsWorker(options);
+  const stopSignal = untilStopped();
+  const lock = lockHome(options.home.lock);
+  const house = await openHouse(options.home, options.loaded, options.environment);
+  const closers: (() => Promise<void> | void)[] = [() => house.close()];
+  try {
+    await prepareToServe(house);
+    closers.unshift(keepUp(house));
+    const network = await openNetwork(house);
+    closers.unshift(() => network.close());
+    const local = await listenLocally(house);
+    closers.unshift(() => local.close());
+    if (options.readyFile !== undefined) writeDurably(options.readyFile, `${JSON.stringify(network.addresses)}\n`, 0o644);
+    options.onReady(network.addresses);
+    await stopSignal;
+    house.logger.info('stopping');
+  } finally {
+    for (const close of closers) await close();
+    lock.release();
+  }
+}
+
+async function openNetwork(house: House): Promise<{ addresses: Addresses; close: () => Promise<void> }> {
+  const { workers } = house.loaded.config;
+  if (workers === 1) return listen(house);
+  const started = await startWorkers(workers, house.logger, () => {
+    setTimeout(() => {
+      finishAbandoned(house).catch((error: unknown) => house.logger.error({ err: error }, 'abandoned reservations are finished later'));
+    }, FINISH_AFTER_DEATH_MS).unref();
+  });
+  return { addresses: started.addresses, close: () => started.stop() };
+}
+
+async function serveAsWorker({ home, loaded, environment }: ServeOptions): Promise<void> {
+  // Ctrl-C reaches every process of the terminal; workers leave when the supervisor says so, or is gone.
+  process.on('SIGINT', () => undefined);
+  const stopped = new Promise<void>((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('disconnect', resolve);
+  });
+  const house = await openHouse(home, loaded, environment, String(cluster.worker?.id ?? 0));
+  const listeners = await listen(house);
+  process.send?.({ ready: listeners.addresses });
+  await stopped;
+  await listeners.close();
+  house.close();
+  cluster.worker?.disconnect();
+}
+
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+}
+
+/** Warns where certificates would name an address that only this machine knows. */
+export function loopbackWarning(publicUrl: string): string | undefined {
+  const { hostname } = new URL(publicUrl);
+  const loopback = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+  return loopback
+    ? `certificates will name ${publicUrl}: nobody on another machine can fetch their issuer or check whether they were revoked; ` +
+        'for real devices make the home with --public-url http://your.host'
+    : undefined;
+}

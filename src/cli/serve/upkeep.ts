@@ -1,0 +1,71 @@
+import { finishReserved } from '../../ca/issue.ts';
+import { publishDueCrls } from '../../ca/publish-crls.ts';
+import { publishedUrls } from '../../ca/published-urls.ts';
+import { renewTlsCertificate, type TlsCertificateOptions } from '../../server/tls-certificate.ts';
+import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
+import type { House } from '../wire.ts';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+/** Issuance takes milliseconds: a reservation older than this belongs to a process that is gone. */
+const ABANDONED_MS = 10_000;
+
+/** Where the TLS listener's own key and certificate are. */
+export function tlsCertificateOptions(house: House): TlsCertificateOptions {
+  const { home, passphrase, loaded, issuing, issueService, clock } = house;
+  return {
+    keyPath: home.key('tls-listener'),
+    certificatePath: home.pem('tls-listener'),
+    passphrase,
+    names: loaded.config.listen.tlsNames,
+    issuing,
+    issueService,
+    clock,
+  };
+}
+
+/** What must be done before anyone is served: mend what a crash left, be reachable by TLS, have every list published. */
+export async function prepareToServe(house: House): Promise<void> {
+  const { ledger, authorities, clock, logger } = house;
+  const finished = await finishReserved(ledger, authorities, clock, clock());
+  if (finished > 0) logger.warn({ finished }, 'signed certificates that a crash had left reserved');
+  await renewTlsCertificate(tlsCertificateOptions(house));
+  await publishDue(house);
+}
+
+/** Signs what a process that died has left reserved. */
+export async function finishAbandoned(house: House): Promise<void> {
+  const { ledger, authorities, clock, logger } = house;
+  const finished = await finishReserved(ledger, authorities, clock, clock() - ABANDONED_MS);
+  if (finished > 0) logger.warn({ finished }, 'signed certificates that a process that died had left reserved');
+}
+
+/**
+ * What must be done again and again, by one process of the house only.
+ *
+ * @returns stops it
+ */
+export function keepUp(house: House): () => void {
+  const stopWal = keepWalShort(house.ledger);
+  const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
+    ['crl', MINUTE_MS, publishDue],
+    ['reservations', MINUTE_MS, finishAbandoned],
+    ['tls', HOUR_MS, () => renewTlsCertificate(tlsCertificateOptions(house))],
+  ];
+  const timers = tasks.map(([task, everyMs, run]) =>
+    setInterval(() => {
+      run(house).catch((error: unknown) => house.logger.error({ err: error, task }, 'upkeep failed; it is tried again'));
+    }, everyMs),
+  );
+  return () => {
+    stopWal();
+    for (const timer of timers) clearInterval(timer);
+  };
+}
+
+async function publishDue({ authorities, ledger, loaded, clock, logger }: House): Promise<void> {
+  const { crl, publicUrl } = loaded.config;
+  const policy = { shards: crl.shards, validityMs: crl.validityHours * HOUR_MS };
+  const published = await publishDueCrls(authorities, { ledger, urls: publishedUrls(publicUrl), policy, now: clock() });
+  if (published > 0) logger.info({ published }, 'published CRLs');
+}

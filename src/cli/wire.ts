@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import pino, { type Logger } from 'pino';
+import { type Authorities, assembleAuthorities } from '../ca/authority.ts';
+import { guardClock } from '../ca/guarded-clock.ts';
+import { createIssuingRoom, type IssuingRoom } from '../ca/issuing-room.ts';
+import type { AuthorityRecord } from '../ca/ports.ts';
+import { publishedUrls } from '../ca/published-urls.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { BirthmarkError } from '../core/errors.ts';
+import type { RandomBytes } from '../core/random.ts';
+import { createEnroller, type Enroller } from '../enroll/enroller.ts';
+import { createServiceIssuer, type ServiceIssuer } from '../enroll/service-issuer.ts';
+import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
+import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
+import { createMetrics, type Metrics } from '../server/metrics.ts';
+import { openLedger, type SqliteLedger } from '../store/sqlite/open-ledger.ts';
+import { parseCertificate } from '../x509/certificate.ts';
+import type { LoadedConfig } from './config/load-config.ts';
+import type { Home } from './home.ts';
+
+/** Everything of a home, built and open. */
+export interface House {
+  readonly home: Home;
+  readonly loaded: LoadedConfig;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly ledger: SqliteLedger;
+  readonly authorities: Authorities;
+  readonly issuing: IssuingRoom;
+  readonly enroll: Enroller;
+  readonly issueService: ServiceIssuer;
+  readonly metrics: Metrics;
+  readonly passphrase: string;
+  readonly version: string;
+  close(): void;
+}
+
+export const random: RandomBytes = (size) => randomBytes(size);
+
+/** Log lines are JSON on stderr. What may hold a secret is never put into one. */
+export function createLogger(level: string): Logger {
+  return pino({ level, redact: ['req.headers.authorization', 'headers.authorization'] }, pino.destination({ fd: 2, sync: true }));
+}
+
+/** The passphrase from the environment, or from the file that the configuration names. */
+export function passphraseSource(home: Home, loaded: LoadedConfig, environment: NodeJS.ProcessEnv): PassphraseSource {
+  const given = environment.BIRTHMARK_PASSPHRASE;
+  if (given !== undefined) return { kind: 'given', passphrase: given, from: 'BIRTHMARK_PASSPHRASE' };
+  return { kind: 'file', path: resolve(home.path, loaded.config.keys.passphraseFile) };
+}
+
+/**
+ * Opens the home: ledger, keys, profiles, and the way from a request to a certificate.
+ *
+ * @param worker names this process in metrics
+ * @throws BirthmarkError `home-missing` (no hierarchy in it), or as the parts do
+ */
+export async function openHouse(home: Home, loaded: LoadedConfig, environment: NodeJS.ProcessEnv, worker = '0'): Promise<House> {
+  const { config, profiles } = loaded;
+  const ledger = openLedger({ path: home.ledger });
+  try {
+    const records = await ledger.read.listAuthorities();
+    if (records.length === 0) {
+      throw new BirthmarkError('home-missing', `the home in ${home.path} has no authorities yet; birthmark init makes them`);
+    }
+    const passphrase = readPassphrase(passphraseSource(home, loaded, environment));
+    const authorities = assembleAuthorities(records, (record) => openSigner(home, record, passphrase));
+    const clock = guardClock(systemClock, await ledger.read.latestReservation());
+    const issuing = createIssuingRoom({ authorities, profiles, urls: publishedUrls(config.publicUrl), shards: config.crl.shards, random });
+    const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
+    const metrics = createMetrics(worker);
+    return {
+      home,
+      loaded,
+      logger: createLogger(config.log.level),
+      clock,
+      random,
+      ledger,
+      authorities,
+      issuing,
+      enroll: metrics.counting(createEnroller(shared)),
+      issueService: createServiceIssuer(shared),
+      metrics,
+      passphrase,
+      version: programVersion(),
+      close: () => ledger.close(),
+    };
+  } catch (error) {
+    ledger.close();
+    throw error;
+  }
+}
+
+/** A root signs a list every few days and hardly anything else: its key stays on disk until then. */
+function openSigner(home: Home, record: AuthorityRecord, passphrase: string) {
+  const read = () => readKeyFile(home.key(record.name), passphrase);
+  if (record.issuer === record.name) return createColdSigner(parseCertificate(record.certificate).tbs.spki, read);
+  return createFileSigner(read());
+}
+
+/** The version in package.json. */
+export function programVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const value: unknown = JSON.parse(text);
+  return typeof value === 'object' && value !== null && 'version' in value ? String(value.version) : 'unknown';
+}

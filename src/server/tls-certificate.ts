@@ -1,0 +1,62 @@
+import { X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
+import type { IssuingRoom } from '../ca/issuing-room.ts';
+import type { Clock } from '../core/clock.ts';
+import type { ServiceIssuer } from '../enroll/service-issuer.ts';
+import { writeDurably } from '../keys/durable-file.ts';
+import { createKeyFile, readKeyFile } from '../keys/file-signer.ts';
+import { createCsr } from '../x509/create-csr.ts';
+import { toPem } from '../x509/pem.ts';
+
+/** The holder's name in the ledger: the key stays its own whatever names the certificate has. */
+const HOLDER = 'tls-listener';
+
+export interface TlsCertificateOptions {
+  readonly keyPath: string;
+  readonly certificatePath: string;
+  readonly passphrase: string;
+  readonly names: readonly string[];
+  readonly issuing: IssuingRoom;
+  readonly issueService: ServiceIssuer;
+  readonly clock: Clock;
+}
+
+/**
+ * Gives the TLS listener a certificate of the service authority: makes a new one where there is none, where a third of
+ * its life is left, or where the configured names are not in it.
+ *
+ * @returns whether there is a new one
+ */
+export async function renewTlsCertificate(options: TlsCertificateOptions): Promise<boolean> {
+  const { keyPath, certificatePath, passphrase, names, issuing, issueService, clock } = options;
+  if (existsSync(certificatePath) && existsSync(keyPath)) {
+    const current = new X509Certificate(readFileSync(certificatePath));
+    const [from, to] = [current.validFromDate.getTime(), current.validToDate.getTime()];
+    const covers = names.every((name) => (isIP(name) === 0 ? current.checkHost(name) : current.checkIP(name)) !== undefined);
+    if (covers && clock() < to - (to - from) / 3) return false;
+  }
+  const key = existsSync(keyPath) ? readKeyFile(keyPath, passphrase) : createKeyFile(keyPath, 'ec-p256', passphrase);
+  const issued = await issueService(
+    {
+      profile: issuing.profile('server'),
+      csr: createCsr(key),
+      name: HOLDER,
+      dns: names.filter((name) => isIP(name) === 0),
+      ip: names.filter((name) => isIP(name) !== 0),
+    },
+    'system',
+  );
+  const chain = [issued.certificate, ...issued.chain].map((der) => toPem('CERTIFICATE', der)).join('');
+  writeDurably(certificatePath, chain, 0o644);
+  return true;
+}
+
+/** The listener's key and short chain: the leaf and what is between it and the root. */
+export function readTlsContext({ keyPath, certificatePath, passphrase }: TlsCertificateOptions): SecureContextOptions {
+  return {
+    key: readKeyFile(keyPath, passphrase).export({ type: 'pkcs8', format: 'pem' }),
+    cert: readFileSync(certificatePath),
+  };
+}
