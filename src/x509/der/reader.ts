@@ -218,7 +218,9 @@ export class DerReader {
 /** SEQUENCE and SET contain values, all other types are in one piece (X.690 §10.2); 0 is not a type. */
 function isUniversalTag(tag: number): boolean {
   const number = tag & ~CONSTRUCTED;
-  return (tag & CONSTRUCTED) !== 0 ? number === 16 || number === 17 : number !== 0 && number !== 16 && number !== 17;
+  return (tag & CONSTRUCTED) !== 0
+    ? number === 16 || number === 17
+    : number !== 0 && number !== 16 && number !== 17;
 }
 
 /**

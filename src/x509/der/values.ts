@@ -79,14 +79,25 @@ export function utf8String(text: string): DerNode {
   return primitive(TAG.utf8String, Buffer.from(text, 'utf8'));
 }
 
-/** The caller has checked the characters, see `isPrintable`. */
+/** The caller has checked the characters, see `isPrintable`; `internal` for what is not even ASCII. */
 export function printableString(text: string): DerNode {
-  return primitive(TAG.printableString, Buffer.from(text, 'latin1'));
+  return primitive(TAG.printableString, ascii(text));
 }
 
-/** The caller has checked that the text is ASCII. */
+/** The caller has checked that the text is ASCII; `internal` where it is not. */
 export function ia5String(text: string, tag: number = TAG.ia5String): DerNode {
-  return primitive(tag, Buffer.from(text, 'latin1'));
+  return primitive(tag, ascii(text));
+}
+
+function ascii(text: string): Uint8Array {
+  const content = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code > 0x7f)
+      throw new BirthmarkError('internal', `${JSON.stringify(text)} does not fit a 7-bit string`);
+    content[at] = code;
+  }
+  return content;
 }
 
 /** Time of RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050 on; whole seconds, rounded down. */

@@ -21,7 +21,12 @@ describe('what is read', () => {
     ['UTCTime', TAG.utcTime, '260102030405Z', '2026-01-02T03:04:05.000Z'],
     ['UTCTime 49', TAG.utcTime, '491231235959Z', '2049-12-31T23:59:59.000Z'],
     ['UTCTime 50', TAG.utcTime, '500101000000Z', '1950-01-01T00:00:00.000Z'],
-    ['UTCTime 99, the year that 9999 must not be written as', TAG.utcTime, '991231235959Z', '1999-12-31T23:59:59.000Z'],
+    [
+      'UTCTime 99, the year that 9999 must not be written as',
+      TAG.utcTime,
+      '991231235959Z',
+      '1999-12-31T23:59:59.000Z',
+    ],
     ['GeneralizedTime 2050', TAG.generalizedTime, '20500101000000Z', '2050-01-01T00:00:00.000Z'],
     ['GeneralizedTime 9999', TAG.generalizedTime, '99991231235959Z', '9999-12-31T23:59:59.000Z'],
     ['GeneralizedTime 0000', TAG.generalizedTime, '00000101000000Z', '0000-01-01T00:00:00.000Z'],
