@@ -1,0 +1,68 @@
+import { BirthmarkError } from '../../core/errors.ts';
+import type { DeviceReads, DeviceState, DeviceWrites } from '../../fleet/ports.ts';
+import type { Connection } from './connection.ts';
+import { type DevicesTable, toDevice } from './rows.ts';
+import { deviceSearch } from './search-devices.ts';
+
+export function deviceReads(connection: Connection): DeviceReads {
+  const { db, call } = connection;
+  const find = db.prepare<[string, string], DevicesTable>(
+    'SELECT * FROM devices WHERE namespace = ? AND serial_number = ?',
+  );
+  return {
+    findDevices: (keys) =>
+      call(() =>
+        keys.map(({ namespace, serialNumber }) => {
+          const row = find.get(namespace, serialNumber);
+          return row && toDevice(row);
+        }),
+      ),
+    searchDevices: deviceSearch(connection),
+  };
+}
+
+export function deviceWrites({ db, call }: Connection): Omit<DeviceWrites, keyof DeviceReads> {
+  const add = db.prepare<unknown[]>(
+    `INSERT INTO devices (namespace, serial_number, model, batch, hw_type, hw_serial_num, state, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const label = db.prepare<[string]>('INSERT OR IGNORE INTO device_labels (label) VALUES (?)');
+  const setState = db.prepare<[DeviceState, number]>('UPDATE devices SET state = ? WHERE id = ?');
+  const setRebirth = db.prepare<[number, number]>('UPDATE devices SET rebirth_allowed = ? WHERE id = ?');
+  return {
+    addDevices: (devices) =>
+      call(() => {
+        const labels = new Set<string>();
+        const ids = devices.map(({ namespace, serialNumber, model, batch, hardware, state, createdAt }) => {
+          if (model !== undefined) labels.add(model);
+          if (batch !== undefined) labels.add(batch);
+          const { hwType = null, hwSerialNum = null } = hardware ?? {};
+          const { lastInsertRowid } = add.run(
+            namespace,
+            serialNumber,
+            model ?? null,
+            batch ?? null,
+            hwType,
+            hwSerialNum,
+            state,
+            createdAt,
+          );
+          return Number(lastInsertRowid);
+        });
+        for (const text of labels) label.run(text);
+        return ids;
+      }),
+    setDeviceState: (deviceId, state) =>
+      call(() => {
+        if (setState.run(state, deviceId).changes === 0) throw unknownDevice();
+      }),
+    setRebirthAllowed: (deviceId, allowed) =>
+      call(() => {
+        if (setRebirth.run(allowed ? 1 : 0, deviceId).changes === 0) throw unknownDevice();
+      }),
+  };
+}
+
+function unknownDevice(): BirthmarkError {
+  return new BirthmarkError('device-unknown', 'the ledger has no such device');
+}

@@ -1,0 +1,70 @@
+import type { Database } from 'better-sqlite3';
+import { BirthmarkError } from '../../core/errors.ts';
+import { ledger } from './migrations/0001-ledger.ts';
+import { isBusy } from './translate-error.ts';
+
+/** In order; what was released is never changed, only added to. */
+const MIGRATIONS: readonly string[] = [ledger];
+
+/** `BMRK`, in the file's header (https://www.sqlite.org/fileformat.html#application_id): whose file this is. */
+const APPLICATION_ID = 0x424d524b;
+
+/**
+ * Brings the ledger to the shape that this program knows, each step in a transaction of its own. Several processes may
+ * do so at once. Waits for locks as long as the connection's busy timeout says.
+ *
+ * @throws BirthmarkError `ledger-newer`, `ledger-failed` when the file is a database of somebody else
+ */
+export function migrate(db: Database, waitMs: number): void {
+  refuseForeign(db);
+  if (version(db) < MIGRATIONS.length) {
+    enterWal(db, waitMs);
+    MIGRATIONS.forEach((sql, at) => {
+      apply(db, at + 1, sql);
+    });
+  }
+  if (version(db) > MIGRATIONS.length) {
+    throw new BirthmarkError(
+      'ledger-newer',
+      `the ledger was written by a newer version of this program (its shape is ${version(db)}, this one knows ` +
+        `${MIGRATIONS.length}); run that version`,
+    );
+  }
+}
+
+function apply(db: Database, number: number, sql: string): void {
+  // Looked at within the transaction: the process that waited for it here finds the step done.
+  const step = db.transaction(() => {
+    if (version(db) >= number) return;
+    db.exec(sql);
+    db.pragma(`application_id = ${APPLICATION_ID}`);
+    db.pragma(`user_version = ${number}`);
+  });
+  step.immediate();
+}
+
+function refuseForeign(db: Database): void {
+  const known = db.pragma('application_id', { simple: true }) === APPLICATION_ID;
+  const empty = db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined;
+  if (!known && !empty) {
+    throw new BirthmarkError('ledger-failed', 'the file is a database, but not a ledger of this program');
+  }
+}
+
+function version(db: Database): number {
+  return Number(db.pragma('user_version', { simple: true }));
+}
+
+/** The change to WAL does not wait by itself when two processes make it at once. The mode stays with the file. */
+function enterWal(db: Database, waitMs: number): void {
+  const stepMs = 5;
+  for (let waited = 0; ; waited += stepMs) {
+    try {
+      db.pragma('journal_mode = WAL');
+      return;
+    } catch (error) {
+      if (!isBusy(error) || waited >= waitMs) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, stepMs);
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import type { Database } from 'better-sqlite3';
+import type { Ledger, LedgerReads, LedgerTx } from '../../enroll/ports.ts';
+import { auditReads, auditWrites } from './audit.ts';
+import { authorityReads, authorityWrites } from './authorities.ts';
+import { certificateReads, certificateWrites } from './certificates.ts';
+import { type Checkpoint, checkpoint } from './checkpoint.ts';
+import { type Connection, createFile, openFile } from './connection.ts';
+import { credentialReads, credentialWrites } from './credentials.ts';
+import { crlReads, crlWrites } from './crls.ts';
+import { deviceReads, deviceWrites } from './devices.ts';
+import { type CommitFacts, type GroupCommit, groupCommit } from './group-commit.ts';
+import { keyReads, keyWrites } from './keys.ts';
+import { migrate } from './migrate.ts';
+import { ledgerClosed, translateError } from './translate-error.ts';
+
+export interface LedgerOptions {
+  /** The ledger's file; `:memory:` for one that is gone when it is closed. Two more files lie beside it (WAL, index). */
+  readonly path: string;
+  /** How long a write may wait for other processes before it fails with `ledger-busy`. */
+  readonly busyTimeoutMs?: number;
+  /** Called after each commit. */
+  readonly onCommit?: (facts: CommitFacts) => void;
+}
+
+export interface SqliteLedger extends Ledger {
+  /** Copies the WAL into the ledger's file as far as nobody is in the way; `keepWalShort` does more. */
+  checkpoint(): Checkpoint;
+  /** Works that wait fail with `unavailable`. */
+  close(): void;
+}
+
+const DEFAULT_BUSY_TIMEOUT_MS = 5000;
+const WRITER_CACHE_KIB = 16 * 1024;
+const READER_CACHE_KIB = 8 * 1024;
+
+/**
+ * Opens the ledger, makes it where there is none, and brings it to the newest shape. Several processes may have it open;
+ * one writes at a time.
+ *
+ * @throws BirthmarkError `ledger-newer`, `ledger-busy`, `ledger-full`, `ledger-failed`
+ */
+export function openLedger({
+  path,
+  busyTimeoutMs = DEFAULT_BUSY_TIMEOUT_MS,
+  onCommit,
+}: LedgerOptions): SqliteLedger {
+  const opened: Database[] = [];
+  const thrownAway = path === ':memory:';
+  const file = thrownAway ? join(mkdtempSync(join(tmpdir(), 'birthmark-')), 'ledger') : resolve(path);
+  let closed = false;
+
+  function close(): void {
+    closed = true;
+    for (const db of opened.splice(0)) db.close();
+    if (thrownAway) rmSync(dirname(file), { recursive: true, force: true });
+  }
+
+  function open(cacheKiB: number): Database {
+    const synchronous = thrownAway ? 'OFF' : 'FULL';
+    const db = openFile(file, { cacheKiB, busyTimeoutMs, synchronous });
+    opened.push(db);
+    return db;
+  }
+
+  try {
+    createFile(file);
+    const writer = open(WRITER_CACHE_KIB);
+    migrate(writer, busyTimeoutMs);
+    // Waiting is the group commit's, which does not stop the process for it.
+    writer.pragma('busy_timeout = 0');
+    const reader = open(READER_CACHE_KIB);
+    reader.pragma('query_only = ON');
+
+    const commits = groupCommit(writer, { busyTimeoutMs, onCommit });
+    const tx = writesOf(writerConnection(writer, commits));
+    return {
+      read: readsOf(readerConnection(reader, () => closed)),
+      write: (work) => commits.write(() => work(tx)),
+      checkpoint: () => checkpoint(reader, 'PASSIVE'),
+      close() {
+        commits.close();
+        close();
+      },
+    };
+  } catch (error) {
+    close();
+    throw translateError(error);
+  }
+}
+
+function writerConnection(db: Database, commits: GroupCommit): Connection {
+  return { db, call: (act) => commits.call(act), pause: () => Promise.resolve() };
+}
+
+function readerConnection(db: Database, isClosed: () => boolean): Connection {
+  const begin = db.prepare('BEGIN');
+  const commit = db.prepare('COMMIT');
+  const rollback = db.prepare('ROLLBACK');
+  return {
+    db,
+    async call(act) {
+      if (isClosed()) throw ledgerClosed();
+      try {
+        begin.run();
+        const outcome = act();
+        commit.run();
+        return outcome;
+      } catch (error) {
+        if (db.inTransaction) rollback.run();
+        throw translateError(error);
+      }
+    },
+    pause: () => setImmediate(),
+  };
+}
+
+function readsOf(connection: Connection): LedgerReads {
+  return {
+    ...auditReads(connection),
+    ...authorityReads(connection),
+    ...certificateReads(connection),
+    ...credentialReads(connection),
+    ...crlReads(connection),
+    ...deviceReads(connection),
+    ...keyReads(connection),
+  };
+}
+
+function writesOf(connection: Connection): LedgerTx {
+  return {
+    ...readsOf(connection),
+    ...auditWrites(connection),
+    ...authorityWrites(connection),
+    ...certificateWrites(connection),
+    ...credentialWrites(connection),
+    ...crlWrites(connection),
+    ...deviceWrites(connection),
+    ...keyWrites(connection),
+  };
+}
