@@ -1,6 +1,7 @@
 import { equalBytes } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { Signer } from '../keys/signer.ts';
+import { SIGNATURE_ALGORITHMS } from '../x509/algorithms.ts';
 import { type Certificate, parseCertificate } from '../x509/certificate.ts';
 import { keyIdentifier } from '../x509/public-key.ts';
 import type { AuthorityRecord } from './ports.ts';
@@ -12,6 +13,8 @@ export interface Authority {
   readonly certificate: Certificate;
   readonly keyId: Uint8Array;
   readonly signer: Signer;
+  /** AlgorithmIdentifier of its signatures, DER. */
+  readonly signatureAlgorithm: Uint8Array;
   /** DER of the certificates above it, nearest first, without the root. */
   readonly intermediates: readonly Uint8Array[];
   /** DER. Itself for a root. */
@@ -51,6 +54,7 @@ export function assembleAuthorities(
       certificate,
       keyId: keyIdentifier(certificate.tbs.spki),
       signer,
+      signatureAlgorithm: SIGNATURE_ALGORITHMS[signer.algorithm].der,
       intermediates: above.slice(0, -1),
       root: above.at(-1) ?? record.certificate,
     });

@@ -1,6 +1,7 @@
 import type { RandomBytes } from '../core/random.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { Signer } from '../keys/signer.ts';
+import { SIGNATURE_ALGORITHMS } from '../x509/algorithms.ts';
 import { assembleSigned, encodeTbsCertificate, parseCertificate } from '../x509/certificate.ts';
 import * as extensions from '../x509/extensions.ts';
 import { encodeName } from '../x509/name.ts';
@@ -72,6 +73,7 @@ async function makeAuthority(
   random: RandomBytes,
 ): Promise<Made> {
   const serial = newSerial(now, random);
+  const signatureAlgorithm = SIGNATURE_ALGORITHMS[issuerPlan.signer.algorithm].der;
   const issuerCertificate = issuer && parseCertificate(issuer.certificate);
   const notBefore = Math.floor(now / 1000) * 1000;
   const notAfter = Math.min(notBefore + plan.validityDays * DAY_MS, issuerCertificate?.tbs.notAfter.at ?? Number.POSITIVE_INFINITY);
@@ -81,7 +83,7 @@ async function makeAuthority(
   ]);
   const tbs = encodeTbsCertificate({
     serial,
-    signatureAlgorithm: issuerPlan.signer.algorithm.der,
+    signatureAlgorithm,
     issuer: issuerCertificate?.tbs.subject ?? subject,
     notBefore,
     notAfter,
@@ -98,7 +100,7 @@ async function makeAuthority(
   });
   refuseLintErrors(tbs, { kind: 'ca', ...(issuerCertificate === undefined ? {} : { issuer: issuerCertificate }) });
   const signature = await issuerPlan.signer.sign(tbs);
-  const certificate = assembleSigned(tbs, issuerPlan.signer.algorithm.der, signature);
+  const certificate = assembleSigned(tbs, signatureAlgorithm, signature);
   const complaints = await readByOthers(certificate);
   if (complaints.length > 0 || !(await verifiesByOthers(certificate, issuer?.certificate ?? certificate))) {
     throw new BirthmarkError('internal', `other libraries read the new certificate of ${plan.name} differently: ${complaints.join('; ')}`);

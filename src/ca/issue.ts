@@ -77,7 +77,7 @@ function toOutcome(decision: Decision, signature: Uint8Array | undefined, author
 
 function assemble(authority: Authority, tbs: Uint8Array, signature: Uint8Array | undefined): Buffer {
   if (!signature) throw new BirthmarkError('internal', 'a reservation was answered without its signature');
-  return assembleSigned(tbs, authority.signer.algorithm.der, signature);
+  return assembleSigned(tbs, authority.signatureAlgorithm, signature);
 }
 
 function findAuthority(authorities: Authorities, name: string): Authority {

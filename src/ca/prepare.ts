@@ -74,7 +74,7 @@ export function createPreparer({ profile, authority, urls, shards, random }: Pre
     const point = points[shard];
     const tbs = encodeTbsCertificate({
       serial,
-      signatureAlgorithm: authority.signer.algorithm.der,
+      signatureAlgorithm: authority.signatureAlgorithm,
       issuer: issuer.subject,
       notBefore,
       notAfter,

@@ -71,17 +71,17 @@ async function signCrl(
 ): Promise<CrlRecord> {
   const thisUpdate = Math.floor(now / 1000) * 1000;
   const nextUpdate = thisUpdate + policy.validityMs;
-  const { signer, keyId, certificate, name } = authority;
+  const { signer, signatureAlgorithm, keyId, certificate, name } = authority;
   const extensions = [authorityKeyIdentifier(keyId), crlNumber(number)];
   if (scope !== FULL) extensions.push(issuingDistributionPoint(urls.shard(name, Number(scope))));
   const tbs = encodeTbsCertList({
-    signatureAlgorithm: signer.algorithm.der,
+    signatureAlgorithm,
     issuer: certificate.tbs.subject,
     thisUpdate,
     nextUpdate,
     entries: [],
     extensions,
   });
-  const crl = assembleSigned(tbs, signer.algorithm.der, await signer.sign(tbs));
+  const crl = assembleSigned(tbs, signatureAlgorithm, await signer.sign(tbs));
   return { authority: name, scope, number, thisUpdate, nextUpdate, crl };
 }

@@ -5,7 +5,6 @@ export interface Home {
   readonly path: string;
   readonly config: string;
   readonly ledger: string;
-  readonly lock: string;
   readonly socket: string;
   readonly keys: string;
   readonly pki: string;
@@ -19,7 +18,6 @@ export function homeAt(folder: string): Home {
     path,
     config: `${path}/birthmark.toml`,
     ledger: `${path}/ledger.db`,
-    lock: `${path}/serve.lock`,
     socket: `${path}/birthmark.sock`,
     keys: `${path}/keys`,
     pki: `${path}/pki`,

@@ -35,7 +35,7 @@ export interface InitResult {
  */
 export async function initHome(home: Home, options: DefaultConfigOptions, environment: NodeJS.ProcessEnv): Promise<InitResult> {
   mkdirSync(home.path, { recursive: true });
-  const lock = lockHome(home.lock);
+  const lock = lockHome(home.path);
   try {
     if (!existsSync(home.config)) writeDurably(home.config, renderConfig(defaultConfig(options)), 0o644);
     const loaded = loadConfig(home.config);

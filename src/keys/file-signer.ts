@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:cr
 import { existsSync } from 'node:fs';
 import { asBuffer } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import { SIGNATURE_DIGESTS } from '../core/signature-algorithm.ts';
 import { writeDurably } from './durable-file.ts';
 import { type AuthorityKeyAlgorithm, generateKey, signatureAlgorithmOf } from './key-algorithm.ts';
 import { readSecretFile } from './secret-file.ts';
@@ -47,7 +48,7 @@ export function createFileSigner(key: KeyObject): Signer {
   return {
     algorithm,
     spki: createPublicKey(key).export({ type: 'spki', format: 'der' }),
-    sign: (tbs) => sign(algorithm.hash, tbs, key),
+    sign: (tbs) => sign(SIGNATURE_DIGESTS[algorithm], tbs, key),
   };
 }
 
@@ -62,7 +63,7 @@ export function createFileSigner(key: KeyObject): Signer {
 export function createColdSigner(spki: Uint8Array, read: () => KeyObject): Signer {
   const algorithm = signatureAlgorithmOf(createPublicKey({ key: asBuffer(spki), format: 'der', type: 'spki' }));
   if (!algorithm) throw notAnAuthorityKey();
-  return { algorithm, spki, sign: (tbs) => sign(algorithm.hash, tbs, read()) };
+  return { algorithm, spki, sign: (tbs) => sign(SIGNATURE_DIGESTS[algorithm], tbs, read()) };
 }
 
 function notAnAuthorityKey(): BirthmarkError {

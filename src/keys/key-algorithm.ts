@@ -1,15 +1,15 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from '../x509/algorithms.ts';
+import type { SignatureAlgorithmName } from '../core/signature-algorithm.ts';
 
 /** What an authority's key may be. */
 export const KEY_ALGORITHMS = ['ec-p256', 'ec-p384', 'ed25519'] as const;
 export type AuthorityKeyAlgorithm = (typeof KEY_ALGORITHMS)[number];
 
 /** The signature algorithm that goes with a key: a digest as strong as the curve (IEEE 802.1AR-2018 signature suites). */
-const SIGNS_WITH: Readonly<Record<AuthorityKeyAlgorithm, SignatureAlgorithm>> = {
-  'ec-p256': SIGNATURE_ALGORITHMS['ecdsa-sha256'],
-  'ec-p384': SIGNATURE_ALGORITHMS['ecdsa-sha384'],
-  ed25519: SIGNATURE_ALGORITHMS.ed25519,
+const SIGNS_WITH: Readonly<Record<AuthorityKeyAlgorithm, SignatureAlgorithmName>> = {
+  'ec-p256': 'ecdsa-sha256',
+  'ec-p384': 'ecdsa-sha384',
+  ed25519: 'ed25519',
 };
 
 export function generateKey(algorithm: AuthorityKeyAlgorithm): KeyObject {
@@ -24,7 +24,7 @@ export function generateKey(algorithm: AuthorityKeyAlgorithm): KeyObject {
 }
 
 /** The signature algorithm of a private key, or undefined where it is none that an authority may have. */
-export function signatureAlgorithmOf(key: KeyObject): SignatureAlgorithm | undefined {
+export function signatureAlgorithmOf(key: KeyObject): SignatureAlgorithmName | undefined {
   if (key.asymmetricKeyType === 'ed25519') return SIGNS_WITH.ed25519;
   const curve = key.asymmetricKeyDetails?.namedCurve;
   if (curve === 'prime256v1') return SIGNS_WITH['ec-p256'];

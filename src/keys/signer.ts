@@ -1,8 +1,8 @@
-import type { SignatureAlgorithm } from '../x509/algorithms.ts';
+import type { SignatureAlgorithmName } from '../core/signature-algorithm.ts';
 
 /** Holds a private key, in a file or in an HSM: octets in, signature out, and nothing else. */
 export interface Signer {
-  readonly algorithm: SignatureAlgorithm;
+  readonly algorithm: SignatureAlgorithmName;
   /** SubjectPublicKeyInfo, DER. */
   readonly spki: Uint8Array;
   /** The signatureValue's octets over `tbs`. ECDSA signatures are DER `SEQUENCE { r, s }`. */

@@ -1,23 +1,13 @@
 import { type KeyObject, verify } from 'node:crypto';
 import { asBuffer } from '../core/bytes.ts';
+import { SIGNATURE_DIGESTS, type SignatureAlgorithmName } from '../core/signature-algorithm.ts';
 import { encode, sequence } from './der/encode.ts';
 import { nullValue, oid } from './der/values.ts';
-
-export type SignatureAlgorithmName =
-  | 'ecdsa-sha256'
-  | 'ecdsa-sha384'
-  | 'ecdsa-sha512'
-  | 'ed25519'
-  | 'rsa-sha256'
-  | 'rsa-sha384'
-  | 'rsa-sha512';
 
 export interface SignatureAlgorithm {
   readonly name: SignatureAlgorithmName;
   /** The kind of key that it takes, as `PublicKeyInfo.kind`. */
   readonly keyKind: 'ec' | 'rsa' | 'ed25519';
-  /** Digest as node:crypto calls it; null where the algorithm hashes by itself. */
-  readonly hash: 'sha256' | 'sha384' | 'sha512' | null;
   /** AlgorithmIdentifier, DER. */
   readonly der: Uint8Array;
 }
@@ -39,13 +29,13 @@ const RSA_OIDS = {
 } as const;
 
 export const SIGNATURE_ALGORITHMS: Readonly<Record<SignatureAlgorithmName, SignatureAlgorithm>> = {
-  'ecdsa-sha256': { name: 'ecdsa-sha256', keyKind: 'ec', hash: 'sha256', der: bare('1.2.840.10045.4.3.2') },
-  'ecdsa-sha384': { name: 'ecdsa-sha384', keyKind: 'ec', hash: 'sha384', der: bare('1.2.840.10045.4.3.3') },
-  'ecdsa-sha512': { name: 'ecdsa-sha512', keyKind: 'ec', hash: 'sha512', der: bare('1.2.840.10045.4.3.4') },
-  ed25519: { name: 'ed25519', keyKind: 'ed25519', hash: null, der: bare('1.3.101.112') },
-  'rsa-sha256': { name: 'rsa-sha256', keyKind: 'rsa', hash: 'sha256', der: withNull(RSA_OIDS['rsa-sha256']) },
-  'rsa-sha384': { name: 'rsa-sha384', keyKind: 'rsa', hash: 'sha384', der: withNull(RSA_OIDS['rsa-sha384']) },
-  'rsa-sha512': { name: 'rsa-sha512', keyKind: 'rsa', hash: 'sha512', der: withNull(RSA_OIDS['rsa-sha512']) },
+  'ecdsa-sha256': { name: 'ecdsa-sha256', keyKind: 'ec', der: bare('1.2.840.10045.4.3.2') },
+  'ecdsa-sha384': { name: 'ecdsa-sha384', keyKind: 'ec', der: bare('1.2.840.10045.4.3.3') },
+  'ecdsa-sha512': { name: 'ecdsa-sha512', keyKind: 'ec', der: bare('1.2.840.10045.4.3.4') },
+  ed25519: { name: 'ed25519', keyKind: 'ed25519', der: bare('1.3.101.112') },
+  'rsa-sha256': { name: 'rsa-sha256', keyKind: 'rsa', der: withNull(RSA_OIDS['rsa-sha256']) },
+  'rsa-sha384': { name: 'rsa-sha384', keyKind: 'rsa', der: withNull(RSA_OIDS['rsa-sha384']) },
+  'rsa-sha512': { name: 'rsa-sha512', keyKind: 'rsa', der: withNull(RSA_OIDS['rsa-sha512']) },
 };
 
 const byDer = new Map<string, SignatureAlgorithm>();
@@ -68,5 +58,5 @@ export function verifySignature(
   signed: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  return verify(algorithm.hash, signed, key, signature);
+  return verify(SIGNATURE_DIGESTS[algorithm.name], signed, key, signature);
 }

@@ -4,6 +4,7 @@ import { constructed, type Der, encode, explicit, sequence } from './der/encode.
 import { assertDer, DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
 import { bitString, integer, time, unsigned } from './der/values.ts';
+import { parseName } from './name.ts';
 
 /** What goes into a tbsCertificate (RFC 5280 §4.1). Every field is given: nothing is filled in. */
 export interface TbsFields {
@@ -209,18 +210,25 @@ export function readCertificate(der: Uint8Array): Certificate {
   return { raw: der, tbs: readTbsFields(tbs), signatureAlgorithm, signature };
 }
 
+/** Above any honest certificate, ML-DSA-87 included: bounds what a stranger makes us parse. */
+const MAX_CERTIFICATE_OCTETS = 32 * 1024;
+
 /**
- * Reads a certificate that is to be used: v3, algorithms inside and outside equal, no extension twice (RFC 5280 §4.1, §4.2).
+ * Reads a certificate that is to be used: v3, algorithms inside and outside equal, names that are names, no extension
+ * twice (RFC 5280 §4.1, §4.2).
  *
  * @throws BirthmarkError `bad-der`, `bad-certificate`
  */
 export function parseCertificate(der: Uint8Array): Certificate {
+  const refuse = (why: string) => new BirthmarkError('bad-certificate', `the certificate ${why}`);
+  if (der.length > MAX_CERTIFICATE_OCTETS) throw refuse(`has more than ${MAX_CERTIFICATE_OCTETS} octets`);
   const certificate = readCertificate(der);
   const { tbs } = certificate;
-  const refuse = (why: string) => new BirthmarkError('bad-certificate', `the certificate ${why}`);
   if (tbs.version !== 3) throw refuse(`is v${tbs.version}, not v3`);
   if (!equalBytes(tbs.signatureAlgorithm, certificate.signatureAlgorithm))
     throw refuse('names two signature algorithms');
+  parseName(tbs.issuer);
+  parseName(tbs.subject);
   const seen = new Set<string>();
   for (const { oid } of tbs.extensions) {
     if (seen.has(oid)) throw refuse(`has extension ${oid} twice`);

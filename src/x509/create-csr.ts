@@ -14,5 +14,5 @@ export function createCsr(key: KeyObject): Buffer {
   const algorithm = SIGNATURE_ALGORITHMS['ecdsa-sha256'];
   const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
   const info = encode(sequence(integer(0), sequence(), spki, constructed(TAG.contextConstructed, [])));
-  return assembleSigned(info, algorithm.der, sign(algorithm.hash, info, key));
+  return assembleSigned(info, algorithm.der, sign('sha256', info, key));
 }

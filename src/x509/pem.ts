@@ -15,7 +15,7 @@ export function toPem(label: PemLabel, der: Uint8Array): string {
  * The octets of every block with one of the labels, in order. Text around the blocks is allowed (RFC 7468 §2),
  * blocks of other labels are passed over, white space inside a block is allowed; headers (RFC 1421) are not.
  *
- * @throws BirthmarkError `bad-pem` where no such block is found or one is broken
+ * @throws BirthmarkError `bad-pem` where no such block is found or one has no end, `bad-base64` for what is in one
  */
 export function parsePemBlocks(text: string, labels: readonly PemLabel[], field: string): Buffer[] {
   const blocks: Buffer[] = [];

@@ -29,7 +29,7 @@ const FINISH_AFTER_DEATH_MS = 12_000;
 export async function serve(options: ServeOptions): Promise<void> {
   if (cluster.isWorker) return serveAsWorker(options);
   const stopSignal = untilStopped();
-  const lock = lockHome(options.home.lock);
+  const lock = lockHome(options.home.path);
   const house = await openHouse(options.home, options.loaded, options.environment);
   const closers: (() => Promise<void> | void)[] = [() => house.close()];
   try {

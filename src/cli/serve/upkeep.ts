@@ -46,7 +46,10 @@ export async function finishAbandoned(house: House): Promise<void> {
  * @returns stops it
  */
 export function keepUp(house: House): () => void {
-  const stopWal = keepWalShort(house.ledger);
+  const stopWal = keepWalShort({
+    path: house.home.ledger,
+    onError: (error) => house.logger.error({ err: error }, 'the write-ahead log grows; it is shortened later'),
+  });
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
     ['crl', MINUTE_MS, publishDue],
     ['reservations', MINUTE_MS, finishAbandoned],

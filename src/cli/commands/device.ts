@@ -1,0 +1,84 @@
+import { Command, Option } from 'commander';
+import Type from 'typebox';
+import { schemaParser } from '../../core/schema.ts';
+import { withApi } from '../api-client.ts';
+import { type CommonOptions, homeOf, newCommand, type Shell, wholeNumber } from '../command.ts';
+import { listAll, printTable } from '../output.ts';
+
+interface ListOptions extends CommonOptions {
+  readonly query?: string;
+  readonly state?: string;
+  readonly limit: number;
+}
+
+const DEFAULT_LIMIT = 100;
+const DeviceAnswer = {
+  namespace: Type.String(),
+  serialNumber: Type.String(),
+  state: Type.String(),
+  model: Type.Optional(Type.String()),
+  batch: Type.Optional(Type.String()),
+  createdAt: Type.String(),
+  rebirthAllowed: Type.Boolean(),
+};
+const parseDevice = schemaParser(Type.Object(DeviceAnswer), 'internal');
+const parseShown = schemaParser(
+  Type.Object({
+    ...DeviceAnswer,
+    certificates: Type.Array(
+      Type.Object({ serial: Type.String(), profile: Type.String(), notBefore: Type.String(), notAfter: Type.String(), vouchedBy: Type.String() }),
+    ),
+  }),
+  'internal',
+);
+
+export function deviceCommand(shell: Shell): Command {
+  return new Command('device')
+    .description('the devices of the ledger')
+    .addCommand(listDevices(shell))
+    .addCommand(showDevice(shell))
+    .addCommand(allowRebirth(shell));
+}
+
+function listDevices(shell: Shell): Command {
+  return newCommand('list', 'list devices by serial number', 'birthmark device list --query SN-7 --state manufactured')
+    .option('--query <text>', 'beginning of the serial number, or the whole model or batch')
+    .addOption(new Option('--state <state>', 'only those').choices(['manufactured', 'enrolled']))
+    .option('--limit <n>', 'at most so many', wholeNumber(1, 1_000_000), DEFAULT_LIMIT)
+    .action(async (options: ListOptions) => {
+      const { query, state } = options;
+      const devices = await withApi(homeOf(options), shell.environment, (call) => listAll(call, '/devices', { query, state }, options.limit));
+      if (options.json) return shell.out(JSON.stringify(devices));
+      const rows = devices
+        .map((device) => parseDevice(device, ''))
+        .map(({ serialNumber, state: now, model = '', batch = '', createdAt }) => [serialNumber, now, model, batch, createdAt]);
+      printTable(shell, ['serial number', 'state', 'model', 'batch', 'since'], rows);
+    });
+}
+
+function showDevice(shell: Shell): Command {
+  return newCommand('show', 'show a device and its certificates', 'birthmark device show SN-1')
+    .argument('<serial-number>')
+    .action(async (serialNumber: string, options: CommonOptions) => {
+      const answer = await withApi(homeOf(options), shell.environment, (call) => call('GET', `/devices/${encodeURIComponent(serialNumber)}`));
+      if (options.json) return shell.out(JSON.stringify(answer));
+      const device = parseShown(answer, '');
+      shell.out(`${device.namespace}/${device.serialNumber}  ${device.state} since ${device.createdAt}`);
+      if (device.model !== undefined) shell.out(`model ${device.model}`);
+      if (device.batch !== undefined) shell.out(`batch ${device.batch}`);
+      if (device.rebirthAllowed) shell.out('one more IDevID with another key is allowed');
+      const rows = device.certificates.map(({ serial, profile, notBefore, notAfter, vouchedBy }) => [serial, profile, notBefore, notAfter, vouchedBy]);
+      printTable(shell, ['certificate', 'profile', 'not before', 'not after', 'vouched by'], rows);
+    });
+}
+
+function allowRebirth(shell: Shell): Command {
+  return newCommand('allow-rebirth', 'allow a device one more IDevID with another key', 'birthmark device allow-rebirth SN-1')
+    .argument('<serial-number>')
+    .action(async (serialNumber: string, options: CommonOptions) => {
+      const path = `/devices/${encodeURIComponent(serialNumber)}/allow-rebirth`;
+      const answer = await withApi(homeOf(options), shell.environment, (call) => call('POST', path));
+      if (options.json) shell.out(JSON.stringify(answer));
+      else shell.out(`device ${serialNumber} may be born once more, with another key`);
+    });
+}

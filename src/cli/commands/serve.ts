@@ -1,0 +1,50 @@
+import cluster from 'node:cluster';
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { type CommonOptions, homeOf, newCommand, type Shell, wholeNumber } from '../command.ts';
+import { type LoadedConfig, loadConfig } from '../config/load-config.ts';
+import { serve } from '../serve/serve.ts';
+import { makeHome, reportInit } from './init.ts';
+
+interface ServeCommandOptions extends CommonOptions {
+  readonly init?: boolean;
+  readonly readyFile?: string;
+  readonly workers?: number;
+  readonly publicPort?: number;
+  readonly tlsPort?: number;
+}
+
+export function serveCommand(shell: Shell): Command {
+  const port = wholeNumber(0, 65_535);
+  return newCommand('serve', 'serve the home until SIGINT or SIGTERM', 'birthmark serve --workers 2 --ready-file /run/birthmark/ready.json')
+    .option('--init', 'make the home first if there is none')
+    .option('--workers <n>', 'processes that serve the network', wholeNumber(1, 64))
+    .option('--public-port <port>', 'port of the public listener, 0 for any free one', port)
+    .option('--tls-port <port>', 'port of the TLS listener, 0 for any free one', port)
+    .option('--ready-file <file>', 'write the addresses there once every listener accepts')
+    .action(async (options: ServeCommandOptions) => {
+      const home = homeOf(options);
+      if (options.init && cluster.isPrimary && !existsSync(home.pem('root'))) {
+        reportInit(shell, { home: options.home }, home, await makeHome(home, options, shell.environment));
+      }
+      await serve({
+        home,
+        loaded: withOverrides(loadConfig(home.config), options),
+        environment: shell.environment,
+        ...(options.readyFile === undefined ? {} : { readyFile: options.readyFile }),
+        onReady: (addresses) => {
+          if (options.json) shell.out(JSON.stringify(addresses));
+          else shell.out(`serving ${home.path}\n  public  ${addresses.public}\n  tls     ${addresses.tls}   (API ${addresses.tls}/api/v1/docs)\nstop with Ctrl-C`);
+        },
+      });
+    });
+}
+
+function withOverrides({ config, profiles }: LoadedConfig, { workers, publicPort, tlsPort }: ServeCommandOptions): LoadedConfig {
+  const listen = {
+    ...config.listen,
+    ...(publicPort === undefined ? {} : { publicPort }),
+    ...(tlsPort === undefined ? {} : { tlsPort }),
+  };
+  return { profiles, config: { ...config, listen, ...(workers === undefined ? {} : { workers }) } };
+}

@@ -1,0 +1,183 @@
+import { closeSync, createReadStream, existsSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BirthmarkError } from '../../core/errors.ts';
+import { mapInOrder } from '../../core/map-in-order.ts';
+import { type SplitLine, splitLines } from '../../enroll/factory/split-lines.ts';
+import { type BatchClient, type BatchClientOptions, createBatchClient, mayBeRetried } from './batch-client.ts';
+import type { Progress } from './progress.ts';
+
+export interface EnrollFileOptions extends BatchClientOptions {
+  readonly input: string;
+  readonly output: string;
+  readonly onProgress: (progress: Progress) => void;
+}
+
+export interface EnrollSummary {
+  readonly granted: number;
+  readonly refused: number;
+  /** Lines that the output had before this run. */
+  readonly before: number;
+  readonly seconds: number;
+}
+
+interface NumberedLine {
+  readonly number: number;
+  readonly line: Buffer;
+}
+
+const CHUNK = 500;
+const MAX_LINE_OCTETS = 64 * 1024;
+const MAX_TRIES = 12;
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 30_000;
+const LINE_FEED = 0x0a;
+
+/**
+ * Enrolls the devices of a file. What the output has already is not asked for again; every line of it is whole, in the
+ * input's order, and final: what may succeed later is asked for again with growing pauses before anything is written.
+ *
+ * @throws BirthmarkError where the server refuses the batch as a whole, or stays away too long (start again later)
+ */
+export async function enrollFile(options: EnrollFileOptions): Promise<EnrollSummary> {
+  const total = await countLines(options.input);
+  const { lines: before, octets } = await checkOutput(options.input, options.output);
+  const client = createBatchClient(options);
+  const file = openSync(options.output, existsSync(options.output) ? 'r+' : 'w', 0o644);
+  const startedAt = performance.now();
+  let position = octets;
+  let granted = 0;
+  let refused = 0;
+  try {
+    ftruncateSync(file, octets);
+    for await (const answers of mapInOrder(chunks(options.input, before), options.connections, (chunk) => enrollChunk(client, chunk))) {
+      const text = Buffer.from(answers.map((answer) => `${answer}\n`).join(''));
+      position += writeSync(file, text, 0, text.length, position);
+      const failed = answers.filter((answer) => errorCode(answer) !== undefined).length;
+      refused += failed;
+      granted += answers.length - failed;
+      options.onProgress({ done: before + granted + refused, total, refused, before, elapsedMs: performance.now() - startedAt });
+    }
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+    client.close();
+  }
+  return { granted, refused, before, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+/** Gets a final answer for each line. */
+async function enrollChunk(client: BatchClient, chunk: readonly NumberedLine[]): Promise<string[]> {
+  const final = new Map<number, string>();
+  let reason = '';
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    if (tries > 0) await sleep(Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** tries) * (0.5 + Math.random() / 2));
+    const open = chunk.filter(({ number }) => !final.has(number));
+    try {
+      const { answers, broken } = await client.send(open.map(({ line }) => line));
+      reason = broken?.message ?? reason;
+      for (const [at, answer] of answers.entries()) {
+        const code = errorCode(answer);
+        const number = open[at]?.number;
+        if (code !== undefined && mayBeRetried(code)) reason = code;
+        else if (number !== undefined) final.set(number, code === undefined ? answer : withFileLine(answer, number));
+      }
+    } catch (error) {
+      if (!(error instanceof BirthmarkError) || !mayBeRetried(error.code)) throw error;
+      reason = error.message;
+    }
+    if (final.size === chunk.length) return chunk.map(({ number }) => final.get(number) ?? '');
+  }
+  throw new BirthmarkError('unavailable', `the server did not answer after ${MAX_TRIES} tries (${reason}); what is there is kept, start again later`);
+}
+
+function errorCode(answer: string): string | undefined {
+  if (!answer.includes('"error":{')) return undefined;
+  const value: unknown = JSON.parse(answer);
+  const error = typeof value === 'object' && value !== null && 'error' in value ? value.error : undefined;
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined;
+}
+
+/** The server counts lines of one request; people look for a line in their file. */
+function withFileLine(answer: string, number: number): string {
+  return answer.replace(/^\{"line":\d+/, `{"line":${number}`);
+}
+
+async function* chunks(path: string, skip: number): AsyncGenerator<readonly NumberedLine[]> {
+  let number = 0;
+  let chunk: NumberedLine[] = [];
+  for await (const line of readLines(path)) {
+    number += 1;
+    if (number <= skip) continue;
+    // A line that is too long for the server is sent as something that it refuses in place.
+    chunk.push({ number, line: line instanceof BirthmarkError ? Buffer.from('too long') : line });
+    if (chunk.length < CHUNK) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+async function* readLines(path: string): AsyncGenerator<SplitLine> {
+  const source: AsyncIterable<Buffer> = createReadStream(path);
+  try {
+    for await (const group of splitLines(source, { groupSize: CHUNK, maxOctets: MAX_LINE_OCTETS })) yield* group;
+  } catch (cause) {
+    if (cause instanceof BirthmarkError) throw cause;
+    throw new BirthmarkError('bad-request', `${path} cannot be read`, { cause });
+  }
+}
+
+async function countLines(path: string): Promise<number> {
+  let lines = 0;
+  for await (const _ of readLines(path)) lines += 1;
+  return lines;
+}
+
+/**
+ * How much of the output stands: whole lines only, each about the device that the input names there.
+ *
+ * @throws BirthmarkError `bad-request` where the output belongs to another input
+ */
+async function checkOutput(input: string, output: string): Promise<{ lines: number; octets: number }> {
+  if (!existsSync(output)) return { lines: 0, octets: 0 };
+  const wanted = readLines(input);
+  let lines = 0;
+  let octets = 0;
+  for await (const line of wholeLines(output)) {
+    const { value, done } = await wanted.next();
+    const asked = done || value instanceof BirthmarkError ? undefined : serialNumberIn(value);
+    const answered = serialNumberIn(line);
+    if (done || (answered !== undefined && answered !== asked)) {
+      throw new BirthmarkError('bad-request', `line ${lines + 1} of ${output} is not about the device in that line of ${input}; give another --out`);
+    }
+    lines += 1;
+    octets += line.length + 1;
+  }
+  await wanted.return(undefined);
+  return { lines, octets };
+}
+
+/** Lines that end with a line feed; half a line is what a kill left. */
+async function* wholeLines(path: string): AsyncGenerator<Buffer> {
+  let rest = Buffer.alloc(0);
+  const source: AsyncIterable<Buffer> = createReadStream(path);
+  for await (const piece of source) {
+    rest = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
+    let start = 0;
+    for (let end = rest.indexOf(LINE_FEED); end !== -1; end = rest.indexOf(LINE_FEED, start)) {
+      yield rest.subarray(start, end);
+      start = end + 1;
+    }
+    rest = rest.subarray(start);
+  }
+}
+
+function serialNumberIn(line: Buffer): string | undefined {
+  try {
+    const value: unknown = JSON.parse(line.toString('utf8'));
+    return typeof value === 'object' && value !== null && 'serialNumber' in value ? String(value.serialNumber) : undefined;
+  } catch {
+    return undefined;
+  }
+}
