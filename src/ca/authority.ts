@@ -38,13 +38,20 @@ export function assembleAuthorities(
     const certificate = parseCertificate(record.certificate);
     const signer = signerOf(record);
     if (!equalBytes(signer.spki, certificate.tbs.spki)) {
-      throw new BirthmarkError('key-file-unreadable', `the key of authority ${record.name} is not the key in its certificate`);
+      throw new BirthmarkError(
+        'key-file-unreadable',
+        `the key of authority ${record.name} is not the key in its certificate`,
+      );
     }
     const above: Uint8Array[] = [];
     let upper = record;
     while (upper.issuer !== upper.name) {
       const next = byName.get(upper.issuer);
-      if (!next) throw new BirthmarkError('ledger-failed', `authority ${upper.name} was issued by ${upper.issuer}, which is not in the ledger`);
+      if (!next)
+        throw new BirthmarkError(
+          'ledger-failed',
+          `authority ${upper.name} was issued by ${upper.issuer}, which is not in the ledger`,
+        );
       above.push(next.certificate);
       upper = next;
     }

@@ -1,5 +1,5 @@
-import type { RandomBytes } from '../core/random.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import type { RandomBytes } from '../core/random.ts';
 import type { Signer } from '../keys/signer.ts';
 import { SIGNATURE_ALGORITHMS } from '../x509/algorithms.ts';
 import { assembleSigned, encodeTbsCertificate, parseCertificate } from '../x509/certificate.ts';
@@ -47,7 +47,10 @@ export async function createHierarchy(
     const issuerPlan = plans.find(({ name }) => name === plan.issuer);
     const issuer = made.get(plan.issuer)?.record;
     if (!issuerPlan || (!issuer && issuerPlan !== plan)) {
-      throw new BirthmarkError('internal', `authority ${plan.name} is issued by ${plan.issuer}, which was not made before it`);
+      throw new BirthmarkError(
+        'internal',
+        `authority ${plan.name} is issued by ${plan.issuer}, which was not made before it`,
+      );
     }
     made.set(plan.name, await makeAuthority(plan, issuerPlan, issuer, urls, now, random));
   }
@@ -55,10 +58,21 @@ export async function createHierarchy(
   await ledger.write(async (tx) => {
     const ids = await tx.reserve(all.map(({ reservation }) => reservation));
     await tx.commit(all.map(({ signature }, at) => ({ id: ids[at] ?? 0, signature })));
-    await tx.claimKeys(all.map(({ reservation, record }) => ({ keyHash: reservation.keyHash, holder: `authority:${record.name}` })));
+    await tx.claimKeys(
+      all.map(({ reservation, record }) => ({
+        keyHash: reservation.keyHash,
+        holder: `authority:${record.name}`,
+      })),
+    );
     await tx.addAuthorities(all.map(({ record }) => record));
     await tx.appendAudit(
-      all.map(({ record }) => ({ at: now, actor: 'local', action: 'authority.create', subject: `authority:${record.name}`, outcome: 'done' })),
+      all.map(({ record }) => ({
+        at: now,
+        actor: 'local',
+        action: 'authority.create',
+        subject: `authority:${record.name}`,
+        outcome: 'done',
+      })),
     );
   });
   return all.map(({ record }) => record);
@@ -76,7 +90,10 @@ async function makeAuthority(
   const signatureAlgorithm = SIGNATURE_ALGORITHMS[issuerPlan.signer.algorithm].der;
   const issuerCertificate = issuer && parseCertificate(issuer.certificate);
   const notBefore = Math.floor(now / 1000) * 1000;
-  const notAfter = Math.min(notBefore + plan.validityDays * DAY_MS, issuerCertificate?.tbs.notAfter.at ?? Number.POSITIVE_INFINITY);
+  const notAfter = Math.min(
+    notBefore + plan.validityDays * DAY_MS,
+    issuerCertificate?.tbs.notAfter.at ?? Number.POSITIVE_INFINITY,
+  );
   const subject = encodeName([
     { type: 'O', value: plan.organization },
     { type: 'CN', value: plan.commonName },
@@ -98,12 +115,18 @@ async function makeAuthority(
       extensions.authorityInfoAccess({ caIssuers: urls.certificate(plan.issuer), ocsp: urls.ocsp() }),
     ],
   });
-  refuseLintErrors(tbs, { kind: 'ca', ...(issuerCertificate === undefined ? {} : { issuer: issuerCertificate }) });
+  refuseLintErrors(tbs, {
+    kind: 'ca',
+    ...(issuerCertificate === undefined ? {} : { issuer: issuerCertificate }),
+  });
   const signature = await issuerPlan.signer.sign(tbs);
   const certificate = assembleSigned(tbs, signatureAlgorithm, signature);
   const complaints = await readByOthers(certificate);
   if (complaints.length > 0 || !(await verifiesByOthers(certificate, issuer?.certificate ?? certificate))) {
-    throw new BirthmarkError('internal', `other libraries read the new certificate of ${plan.name} differently: ${complaints.join('; ')}`);
+    throw new BirthmarkError(
+      'internal',
+      `other libraries read the new certificate of ${plan.name} differently: ${complaints.join('; ')}`,
+    );
   }
   return {
     record: { name: plan.name, certificate, issuer: plan.issuer, createdAt: now },

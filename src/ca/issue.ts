@@ -1,7 +1,7 @@
 import type { Actor } from '../core/audit.ts';
+import { toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
-import { toHex } from '../core/bytes.ts';
 import { assembleSigned } from '../x509/certificate.ts';
 import type { Authorities, Authority } from './authority.ts';
 import type { CaLedger, CertificateRecord, CertificateWrites, Reservation } from './ports.ts';
@@ -46,7 +46,8 @@ export async function signAndCommit<Tx extends CertificateWrites>(
 ): Promise<Outcome[]> {
   const unsigned = decisions.flatMap((decision, index) => unsignedPart(decision, index, authorities));
   const signed: { id: number; signature: Uint8Array }[] = [];
-  for (const { id, tbs, authority } of unsigned) signed.push({ id, signature: await authority.signer.sign(tbs) });
+  for (const { id, tbs, authority } of unsigned)
+    signed.push({ id, signature: await authority.signer.sign(tbs) });
   const signatures = signed.length === 0 ? [] : await ledger.write((tx) => tx.commit(signed));
   const byIndex = new Map(unsigned.map(({ index }, at) => [index, signatures[at]]));
   return decisions.map((decision, index) => toOutcome(decision, byIndex.get(index), authorities));
@@ -72,7 +73,12 @@ function toOutcome(decision: Decision, signature: Uint8Array | undefined, author
   }
   const { record } = decision;
   const authority = findAuthority(authorities, record.authority);
-  return { authority, serial: record.serial, certificate: assemble(authority, record.tbs, record.signature ?? signature), repeated: true };
+  return {
+    authority,
+    serial: record.serial,
+    certificate: assemble(authority, record.tbs, record.signature ?? signature),
+    repeated: true,
+  };
 }
 
 function assemble(authority: Authority, tbs: Uint8Array, signature: Uint8Array | undefined): Buffer {
@@ -82,23 +88,41 @@ function assemble(authority: Authority, tbs: Uint8Array, signature: Uint8Array |
 
 function findAuthority(authorities: Authorities, name: string): Authority {
   const authority = authorities.get(name);
-  if (!authority) throw new BirthmarkError('internal', `the ledger names authority ${name}, which has no key here`);
+  if (!authority)
+    throw new BirthmarkError('internal', `the ledger names authority ${name}, which has no key here`);
   return authority;
 }
 
 /** The whole certificate of a record, DER; undefined while it is only reserved. */
 export function certificateOf(record: CertificateRecord, authorities: Authorities): Buffer | undefined {
-  return record.signature && assemble(findAuthority(authorities, record.authority), record.tbs, record.signature);
+  return (
+    record.signature && assemble(findAuthority(authorities, record.authority), record.tbs, record.signature)
+  );
 }
 
 /** The row that takes a prepared certificate's serial and bytes. */
 export function toReservation(
   prepared: PreparedCertificate,
-  by: { readonly deviceId: number | null; readonly keyHash: Uint8Array; readonly vouchedBy: string; readonly holder: string },
+  by: {
+    readonly deviceId: number | null;
+    readonly keyHash: Uint8Array;
+    readonly vouchedBy: string;
+    readonly holder: string;
+  },
   now: number,
 ): Reservation {
   const { authority, profile, serial, shard, notBefore, notAfter, tbs } = prepared;
-  return { serial, authority: authority.name, profile: profile.name, shard, notBefore, notAfter, tbs, reservedAt: now, ...by };
+  return {
+    serial,
+    authority: authority.name,
+    profile: profile.name,
+    shard,
+    notBefore,
+    notAfter,
+    tbs,
+    reservedAt: now,
+    ...by,
+  };
 }
 
 const FINISH_AT_ONCE = 500;
@@ -110,13 +134,24 @@ const FINISH_AT_ONCE = 500;
  * @param before only reservations made before this time, so that a start does not race with work under way
  * @returns how many were finished
  */
-export async function finishReserved(ledger: CaLedger, authorities: Authorities, clock: Clock, before: number): Promise<number> {
+export async function finishReserved(
+  ledger: CaLedger,
+  authorities: Authorities,
+  clock: Clock,
+  before: number,
+): Promise<number> {
   const actor: Actor = 'system';
   let finished = 0;
   for (;;) {
-    const left = (await ledger.read.findReserved(FINISH_AT_ONCE)).filter(({ reservedAt }) => reservedAt <= before);
+    const left = (await ledger.read.findReserved(FINISH_AT_ONCE)).filter(
+      ({ reservedAt }) => reservedAt <= before,
+    );
     if (left.length === 0) return finished;
-    await signAndCommit(ledger, authorities, left.map((record) => ({ kind: 'repeat', record }) as const));
+    await signAndCommit(
+      ledger,
+      authorities,
+      left.map((record) => ({ kind: 'repeat', record }) as const),
+    );
     await ledger.write((tx) =>
       tx.appendAudit(
         left.map(({ serial, holder }) => ({

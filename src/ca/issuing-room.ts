@@ -1,5 +1,5 @@
-import type { RandomBytes } from '../core/random.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import type { RandomBytes } from '../core/random.ts';
 import type { Authorities, Authority } from './authority.ts';
 import { createPreparer, type Preparer } from './prepare.ts';
 import type { Profile } from './profile.ts';
@@ -25,22 +25,38 @@ export interface IssuingRoomOptions {
 }
 
 /** @throws BirthmarkError `config-invalid` where a profile names an authority that does not exist */
-export function createIssuingRoom({ authorities, profiles, urls, shards, random }: IssuingRoomOptions): IssuingRoom {
+export function createIssuingRoom({
+  authorities,
+  profiles,
+  urls,
+  shards,
+  random,
+}: IssuingRoomOptions): IssuingRoom {
   const byName = new Map(profiles.map((profile) => [profile.name, profile]));
   const preparers = new Map<string, { prepare: Preparer; authority: Authority }>();
   for (const profile of profiles) {
     const authority = authorities.get(profile.authority);
     if (!authority) {
-      throw new BirthmarkError('config-invalid', `profiles.${profile.name}.authority: there is no authority ${profile.authority} in this home`);
+      throw new BirthmarkError(
+        'config-invalid',
+        `profiles.${profile.name}.authority: there is no authority ${profile.authority} in this home`,
+      );
     }
-    preparers.set(profile.name, { authority, prepare: createPreparer({ profile, authority, urls, shards, random }) });
+    preparers.set(profile.name, {
+      authority,
+      prepare: createPreparer({ profile, authority, urls, shards, random }),
+    });
   }
   const find = <T>(map: ReadonlyMap<string, T>, name: string): T => {
     const found = map.get(name);
     if (found) return found;
-    throw new BirthmarkError('profile-unknown', `there is no profile ${JSON.stringify(name).slice(0, 80)}; there are ${[...byName.keys()].join(', ')}`, {
-      field: 'profile',
-    });
+    throw new BirthmarkError(
+      'profile-unknown',
+      `there is no profile ${JSON.stringify(name).slice(0, 80)}; there are ${[...byName.keys()].join(', ')}`,
+      {
+        field: 'profile',
+      },
+    );
   };
   return {
     authorities,

@@ -14,7 +14,8 @@ interface Rule {
 }
 
 const isDevice = (config: ProfileConfig) => config.kind === 'idevid' || config.kind === 'ldevid';
-const lacks = (config: ProfileConfig, purpose: 'clientAuth' | 'serverAuth') => !config.extendedKeyUsage.includes(purpose);
+const lacks = (config: ProfileConfig, purpose: 'clientAuth' | 'serverAuth') =>
+  !config.extendedKeyUsage.includes(purpose);
 
 const RULES: readonly Rule[] = [
   {
@@ -44,7 +45,8 @@ const RULES: readonly Rule[] = [
   },
   {
     member: 'keyUsage',
-    broken: (config) => config.keyUsage.includes('keyEncipherment') && config.allowedKeys.some((key) => key !== 'rsa'),
+    broken: (config) =>
+      config.keyUsage.includes('keyEncipherment') && config.allowedKeys.some((key) => key !== 'rsa'),
     rule: 'may hold keyEncipherment only where allowedKeys is ["rsa"]: other keys encipher nothing (RFC 8813 §3)',
   },
   {
@@ -89,10 +91,13 @@ const RULES: readonly Rule[] = [
  */
 export function parseProfile(name: string, config: ProfileConfig, authorities: readonly string[]): Profile {
   const refuse = (member: string, rule: string) =>
-    new BirthmarkError('config-invalid', `profiles.${name}.${member} ${rule}`, { field: `profiles.${name}.${member}` });
+    new BirthmarkError('config-invalid', `profiles.${name}.${member} ${rule}`, {
+      field: `profiles.${name}.${member}`,
+    });
   if (!isLabel(name)) throw refuse('', 'needs a name of lower-case letters, digits and hyphens');
   for (const { member, broken, rule } of RULES) if (broken(config)) throw refuse(member, rule);
-  if (!authorities.includes(config.authority)) throw refuse('authority', `must be one of ${authorities.join(', ')}`);
+  if (!authorities.includes(config.authority))
+    throw refuse('authority', `must be one of ${authorities.join(', ')}`);
   const { organizationalUnit, hwType, ...rest } = config;
   return {
     ...rest,

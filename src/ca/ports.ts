@@ -67,7 +67,9 @@ export interface CertificateWrites extends CertificateReads {
    * Records signatures. Where another process finished the same reservation first, its signature stays.
    * Returns the signatures that the ledger holds now, in order: those are the ones to answer with.
    */
-  commit(signed: readonly { readonly id: number; readonly signature: Uint8Array }[]): Promise<readonly Uint8Array[]>;
+  commit(
+    signed: readonly { readonly id: number; readonly signature: Uint8Array }[],
+  ): Promise<readonly Uint8Array[]>;
 }
 
 /** Who a key belongs to, by the SHA-256 of its SubjectPublicKeyInfo. A key belongs to one holder, for ever. */

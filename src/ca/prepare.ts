@@ -58,14 +58,19 @@ export function createPreparer({ profile, authority, urls, shards, random }: Pre
   const issuer = authority.certificate.tbs;
   const fixed = fixedExtensions(profile, authority, urls);
   const points = profile.crlDistributionPoint
-    ? Array.from({ length: shards }, (_, shard) => encode(extensions.crlDistributionPoints(urls.shard(authority.name, shard))))
+    ? Array.from({ length: shards }, (_, shard) =>
+        encode(extensions.crlDistributionPoints(urls.shard(authority.name, shard))),
+      )
     : [];
   const organization = organizationAttributes(profile);
   const lintContext: LintContext = { kind: profile.kind, issuer: authority.certificate };
 
   return (holder, now) => {
     if (now > issuer.notAfter.at) {
-      throw new BirthmarkError('authority-expired', `the certificate of authority ${authority.name} has expired; it can issue nothing more`);
+      throw new BirthmarkError(
+        'authority-expired',
+        `the certificate of authority ${authority.name} has expired; it can issue nothing more`,
+      );
     }
     const serial = newSerial(now, random);
     const shard = shardOf(serial, shards);
@@ -97,7 +102,10 @@ export function refuseLintErrors(tbs: Uint8Array, context: LintContext): void {
   const errors = lintTbsCertificate(tbs, context).filter(({ severity }) => severity === 'error');
   if (errors.length === 0) return;
   const rules = errors.map(({ rule, detail, source }) => `${rule}: ${detail} (${source})`).join('; ');
-  throw new BirthmarkError('lint-failed', `the certificate would break ${errors.length === 1 ? 'a rule' : 'rules'}: ${rules}`);
+  throw new BirthmarkError(
+    'lint-failed',
+    `the certificate would break ${errors.length === 1 ? 'a rule' : 'rules'}: ${rules}`,
+  );
 }
 
 function fixedExtensions(profile: Profile, authority: Authority, urls: PublishedUrls): Der[] {
@@ -105,14 +113,17 @@ function fixedExtensions(profile: Profile, authority: Authority, urls: Published
   if (profile.extendedKeyUsage.length > 0) list.push(extensions.extendedKeyUsage(profile.extendedKeyUsage));
   if (profile.policies.length > 0) list.push(extensions.certificatePolicies(profile.policies));
   if (profile.authorityInfoAccess) {
-    list.push(extensions.authorityInfoAccess({ caIssuers: urls.certificate(authority.name), ocsp: urls.ocsp() }));
+    list.push(
+      extensions.authorityInfoAccess({ caIssuers: urls.certificate(authority.name), ocsp: urls.ocsp() }),
+    );
   }
   return list.map(encode);
 }
 
 function organizationAttributes(profile: Profile): Uint8Array[] {
   const attributes: Attribute[] = [{ type: 'O', value: profile.organization }];
-  if (profile.organizationalUnit !== undefined) attributes.push({ type: 'OU', value: profile.organizationalUnit });
+  if (profile.organizationalUnit !== undefined)
+    attributes.push({ type: 'OU', value: profile.organizationalUnit });
   return attributes.map((attribute) => encode(encodeAttribute(attribute)));
 }
 
@@ -121,7 +132,8 @@ function holderAttributes(profile: Profile, holder: Holder): Der[] {
   if (profile.commonName !== 'none' && holder.commonName !== undefined) {
     attributes.push(encodeAttribute({ type: 'CN', value: holder.commonName }));
   }
-  if (holder.serialNumber !== undefined) attributes.push(encodeAttribute({ type: 'serialNumber', value: holder.serialNumber }));
+  if (holder.serialNumber !== undefined)
+    attributes.push(encodeAttribute({ type: 'serialNumber', value: holder.serialNumber }));
   return attributes;
 }
 

@@ -58,7 +58,9 @@ export async function publishDueCrls(
 
 /** A root lists CAs only: few enough for one list. */
 function scopesOf(authority: Authority, policy: CrlPolicy): string[] {
-  return authority.isRoot ? [FULL] : [FULL, ...Array.from({ length: policy.shards }, (_, shard) => String(shard))];
+  return authority.isRoot
+    ? [FULL]
+    : [FULL, ...Array.from({ length: policy.shards }, (_, shard) => String(shard))];
 }
 
 async function signCrl(

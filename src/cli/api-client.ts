@@ -4,7 +4,7 @@ import { BirthmarkError, ERROR_CODES, type ErrorCode } from '../core/errors.ts';
 import { createLocalApi } from '../server/api-app.ts';
 import { loadConfig } from './config/load-config.ts';
 import type { Home } from './home.ts';
-import { apiOptions } from './serve/listeners.ts';
+import { apiOptions } from './serve/house-options.ts';
 import { createLogger, openHouse } from './wire.ts';
 
 export type Method = 'GET' | 'POST' | 'DELETE';
@@ -23,7 +23,11 @@ interface Answer {
  *
  * @throws BirthmarkError as the API answers, or as `openHouse`
  */
-export async function withApi<T>(home: Home, environment: NodeJS.ProcessEnv, work: (call: CallApi) => Promise<T>): Promise<T> {
+export async function withApi<T>(
+  home: Home,
+  environment: NodeJS.ProcessEnv,
+  work: (call: CallApi) => Promise<T>,
+): Promise<T> {
   const loaded = loadConfig(home.config);
   if (existsSync(home.socket) && (await isAnswered(home.socket))) {
     return work(async (method, path, body) => readAnswer(await overSocket(home.socket, method, path, body)));
@@ -48,23 +52,37 @@ async function isAnswered(socketPath: string): Promise<boolean> {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'ECONNREFUSED' || code === 'ENOENT') return false;
-    throw new BirthmarkError('home-in-use', `a server of this home is there and does not answer on ${socketPath}; does it belong to this user?`, {
-      cause: error,
-    });
+    throw new BirthmarkError(
+      'home-in-use',
+      `a server of this home is there and does not answer on ${socketPath}; does it belong to this user?`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
 function overSocket(socketPath: string, method: Method, path: string, body?: object): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const payload = body && JSON.stringify(body);
-    const headers = payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
-    const sent = request({ socketPath, method, path: `/api/v1${path}`, headers, timeout: 60_000 }, (response) => {
-      const parts: Buffer[] = [];
-      response.on('data', (part: Buffer) => parts.push(part));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString('utf8') }));
-      response.on('error', reject);
-    });
-    sent.on('timeout', () => sent.destroy(new BirthmarkError('unavailable', 'the server did not answer within a minute')));
+    const headers =
+      payload === undefined
+        ? {}
+        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
+    const sent = request(
+      { socketPath, method, path: `/api/v1${path}`, headers, timeout: 60_000 },
+      (response) => {
+        const parts: Buffer[] = [];
+        response.on('data', (part: Buffer) => parts.push(part));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString('utf8') }),
+        );
+        response.on('error', reject);
+      },
+    );
+    sent.on('timeout', () =>
+      sent.destroy(new BirthmarkError('unavailable', 'the server did not answer within a minute')),
+    );
     sent.on('error', reject);
     sent.end(payload);
   });
@@ -79,7 +97,15 @@ function readAnswer({ status, body }: Answer): unknown {
 /** The error behind a problem document (RFC 9457) of ours. */
 export function problemToError(problem: unknown, status: number): BirthmarkError {
   const members = typeof problem === 'object' && problem !== null ? problem : {};
-  const detail = 'detail' in members && typeof members.detail === 'string' ? members.detail : `the server answered ${status}`;
-  const code = 'code' in members ? ERROR_CODES.find((known): known is ErrorCode => known === members.code) : undefined;
-  return new BirthmarkError(code ?? 'internal', detail, 'field' in members ? { field: String(members.field) } : {});
+  const detail =
+    'detail' in members && typeof members.detail === 'string'
+      ? members.detail
+      : `the server answered ${status}`;
+  const code =
+    'code' in members ? ERROR_CODES.find((known): known is ErrorCode => known === members.code) : undefined;
+  return new BirthmarkError(
+    code ?? 'internal',
+    detail,
+    'field' in members ? { field: String(members.field) } : {},
+  );
 }

@@ -31,7 +31,8 @@ const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_40
 /** Seconds from `90d`, `1h`, `30m`, `45s`. */
 export function parseDuration(text: string): number {
   const [, amount, unit] = /^([1-9][0-9]{0,8})([smhd])$/.exec(text) ?? [];
-  if (amount === undefined || unit === undefined) throw new InvalidArgumentError('a number and s, m, h or d, as in 90d.');
+  if (amount === undefined || unit === undefined)
+    throw new InvalidArgumentError('a number and s, m, h or d, as in 90d.');
   return Number(amount) * (UNITS[unit] ?? 1);
 }
 

@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { createHierarchy, type AuthorityPlan } from '../ca/hierarchy.ts';
+import { type AuthorityPlan, createHierarchy } from '../ca/hierarchy.ts';
 import type { AuthorityRecord } from '../ca/ports.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
 import { systemClock } from '../core/clock.ts';
 import { writeDurably } from '../keys/durable-file.ts';
 import { createFileSigner, createKeyFile, readKeyFile } from '../keys/file-signer.ts';
-import { generatePassphraseFile, readPassphrase } from '../keys/passphrase.ts';
 import type { AuthorityKeyAlgorithm } from '../keys/key-algorithm.ts';
+import { generatePassphraseFile, readPassphrase } from '../keys/passphrase.ts';
 import type { Signer } from '../keys/signer.ts';
 import { lockHome } from '../store/sqlite/lock-home.ts';
 import { openLedger } from '../store/sqlite/open-ledger.ts';
@@ -33,7 +33,11 @@ export interface InitResult {
  *
  * @throws BirthmarkError `home-in-use`, `config-invalid`, `passphrase-…`, `key-file-…`
  */
-export async function initHome(home: Home, options: DefaultConfigOptions, environment: NodeJS.ProcessEnv): Promise<InitResult> {
+export async function initHome(
+  home: Home,
+  options: DefaultConfigOptions,
+  environment: NodeJS.ProcessEnv,
+): Promise<InitResult> {
   mkdirSync(home.path, { recursive: true });
   const lock = lockHome(home.path);
   try {
@@ -65,7 +69,11 @@ export async function initHome(home: Home, options: DefaultConfigOptions, enviro
   }
 }
 
-function obtainPassphrase(home: Home, loaded: LoadedConfig, environment: NodeJS.ProcessEnv): { passphrase: string; file?: string } {
+function obtainPassphrase(
+  home: Home,
+  loaded: LoadedConfig,
+  environment: NodeJS.ProcessEnv,
+): { passphrase: string; file?: string } {
   const source = passphraseSource(home, loaded, environment);
   if (source.kind === 'file' && !existsSync(source.path)) {
     mkdirSync(resolve(source.path, '..'), { recursive: true, mode: 0o700 });
@@ -91,12 +99,16 @@ function planHierarchy(home: Home, { config }: LoadedConfig, passphrase: string)
 }
 
 function obtainSigner(path: string, algorithm: AuthorityKeyAlgorithm, passphrase: string): Signer {
-  return createFileSigner(existsSync(path) ? readKeyFile(path, passphrase) : createKeyFile(path, algorithm, passphrase));
+  return createFileSigner(
+    existsSync(path) ? readKeyFile(path, passphrase) : createKeyFile(path, algorithm, passphrase),
+  );
 }
 
 /** The certificates for other people's programs; made again from the ledger where they are missing. */
 function writePublicFiles(home: Home, authorities: readonly AuthorityRecord[]): void {
-  const files = new Map(authorities.map(({ name, certificate }) => [home.pem(name), toPem('CERTIFICATE', certificate)]));
+  const files = new Map(
+    authorities.map(({ name, certificate }) => [home.pem(name), toPem('CERTIFICATE', certificate)]),
+  );
   files.set(home.pem('bundle'), [...files.values()].join(''));
   for (const [path, content] of files) {
     if (!existsSync(path) || readFileSync(path, 'utf8') !== content) writeDurably(path, content, 0o644);

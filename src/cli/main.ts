@@ -23,11 +23,16 @@ const shell: Shell = {
 };
 
 const program = new Command('birthmark')
-  .description('Gives every device an identity at the factory, and takes it back when it is no longer deserved.')
+  .description(
+    'Gives every device an identity at the factory, and takes it back when it is no longer deserved.',
+  )
   .version(programVersion())
   .showSuggestionAfterError()
   .configureHelp({ sortSubcommands: false })
-  .addHelpText('after', '\nEach command has its own --help with an example. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.');
+  .addHelpText(
+    'after',
+    '\nEach command has its own --help with an example. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.',
+  );
 
 for (const create of [
   initCommand,
@@ -58,6 +63,9 @@ try {
   else {
     process.exitCode = REFUSED;
     if (error instanceof BirthmarkError) shell.note(`birthmark: ${error.message} [${error.code}]`);
-    else shell.note(`birthmark: a fault of ours: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    else
+      shell.note(
+        `birthmark: a fault of ours: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      );
   }
 }

@@ -42,11 +42,18 @@ export const random: RandomBytes = (size) => randomBytes(size);
 
 /** Log lines are JSON on stderr. What may hold a secret is never put into one. */
 export function createLogger(level: string): Logger {
-  return pino({ level, redact: ['req.headers.authorization', 'headers.authorization'] }, pino.destination({ fd: 2, sync: true }));
+  return pino(
+    { level, redact: ['req.headers.authorization', 'headers.authorization'] },
+    pino.destination({ fd: 2, sync: true }),
+  );
 }
 
 /** The passphrase from the environment, or from the file that the configuration names. */
-export function passphraseSource(home: Home, loaded: LoadedConfig, environment: NodeJS.ProcessEnv): PassphraseSource {
+export function passphraseSource(
+  home: Home,
+  loaded: LoadedConfig,
+  environment: NodeJS.ProcessEnv,
+): PassphraseSource {
   const given = environment.BIRTHMARK_PASSPHRASE;
   if (given !== undefined) return { kind: 'given', passphrase: given, from: 'BIRTHMARK_PASSPHRASE' };
   return { kind: 'file', path: resolve(home.path, loaded.config.keys.passphraseFile) };
@@ -58,18 +65,32 @@ export function passphraseSource(home: Home, loaded: LoadedConfig, environment: 
  * @param worker names this process in metrics
  * @throws BirthmarkError `home-missing` (no hierarchy in it), or as the parts do
  */
-export async function openHouse(home: Home, loaded: LoadedConfig, environment: NodeJS.ProcessEnv, worker = '0'): Promise<House> {
+export async function openHouse(
+  home: Home,
+  loaded: LoadedConfig,
+  environment: NodeJS.ProcessEnv,
+  worker = '0',
+): Promise<House> {
   const { config, profiles } = loaded;
   const ledger = openLedger({ path: home.ledger });
   try {
     const records = await ledger.read.listAuthorities();
     if (records.length === 0) {
-      throw new BirthmarkError('home-missing', `the home in ${home.path} has no authorities yet; birthmark init makes them`);
+      throw new BirthmarkError(
+        'home-missing',
+        `the home in ${home.path} has no authorities yet; birthmark init makes them`,
+      );
     }
     const passphrase = readPassphrase(passphraseSource(home, loaded, environment));
     const authorities = assembleAuthorities(records, (record) => openSigner(home, record, passphrase));
     const clock = guardClock(systemClock, await ledger.read.latestReservation());
-    const issuing = createIssuingRoom({ authorities, profiles, urls: publishedUrls(config.publicUrl), shards: config.crl.shards, random });
+    const issuing = createIssuingRoom({
+      authorities,
+      profiles,
+      urls: publishedUrls(config.publicUrl),
+      shards: config.crl.shards,
+      random,
+    });
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
     const metrics = createMetrics(worker);
     return {
@@ -97,7 +118,8 @@ export async function openHouse(home: Home, loaded: LoadedConfig, environment: N
 /** A root signs a list every few days and hardly anything else: its key stays on disk until then. */
 function openSigner(home: Home, record: AuthorityRecord, passphrase: string) {
   const read = () => readKeyFile(home.key(record.name), passphrase);
-  if (record.issuer === record.name) return createColdSigner(parseCertificate(record.certificate).tbs.spki, read);
+  if (record.issuer === record.name)
+    return createColdSigner(parseCertificate(record.certificate).tbs.spki, read);
   return createFileSigner(read());
 }
 
@@ -105,5 +127,7 @@ function openSigner(home: Home, record: AuthorityRecord, passphrase: string) {
 export function programVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   const value: unknown = JSON.parse(text);
-  return typeof value === 'object' && value !== null && 'version' in value ? String(value.version) : 'unknown';
+  return typeof value === 'object' && value !== null && 'version' in value
+    ? String(value.version)
+    : 'unknown';
 }

@@ -41,11 +41,15 @@ export function tokenAdmission(token: TokenRecord, clock: Clock): Admission {
     redeem: async (tx) => {
       const now = await tx.findToken(token.id);
       if (!now || now.revokedAt !== undefined || now.expiresAt <= clock()) {
-        throw new BirthmarkError('unauthenticated', `token ${token.name} was revoked or has expired; ask for another one`);
+        throw new BirthmarkError(
+          'unauthenticated',
+          `token ${token.name} was revoked or has expired; ask for another one`,
+        );
       }
       return now.count === undefined ? Number.POSITIVE_INFINITY : Math.max(0, now.count - now.used);
     },
-    settle: (tx, certificates) => (certificates === 0 ? Promise.resolve() : tx.countToken(token.id, certificates)),
+    settle: (tx, certificates) =>
+      certificates === 0 ? Promise.resolve() : tx.countToken(token.id, certificates),
   };
 }
 
@@ -56,12 +60,17 @@ export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
     vouchedBy: `ticket:${ticket.id}`,
     redeem: async (tx, keyHashes) => {
       const now = await tx.findTicket(ticket.id);
-      if (!now || now.expiresAt <= clock()) throw new BirthmarkError('ticket-expired', 'the ticket has expired; ask for another one');
+      if (!now || now.expiresAt <= clock())
+        throw new BirthmarkError('ticket-expired', 'the ticket has expired; ask for another one');
       const [keyHash, ...more] = keyHashes;
-      if (keyHash === undefined || more.length > 0) throw new BirthmarkError('bad-request', 'a ticket is for one certificate');
+      if (keyHash === undefined || more.length > 0)
+        throw new BirthmarkError('bad-request', 'a ticket is for one certificate');
       if (now.boundKeyHash === undefined) await tx.bindTicket(now.id, keyHash);
       else if (!equalBytes(now.boundKeyHash, keyHash)) {
-        throw new BirthmarkError('ticket-bound', 'the ticket was used with another key and is bound to it; ask for another ticket');
+        throw new BirthmarkError(
+          'ticket-bound',
+          'the ticket was used with another key and is bound to it; ask for another ticket',
+        );
       }
       return 1;
     },

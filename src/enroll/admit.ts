@@ -11,9 +11,14 @@ import { matchesPattern } from './serial-pattern.ts';
  * @throws BirthmarkError `profile-not-allowed`
  */
 export function assertMayGive(role: Role, profile: Profile): void {
-  const may = isDeviceKind(profile.kind) && (role === 'admin' || (role === 'operator' && profile.kind === 'ldevid'));
+  const may =
+    isDeviceKind(profile.kind) && (role === 'admin' || (role === 'operator' && profile.kind === 'ldevid'));
   if (may) return;
-  throw new BirthmarkError('profile-not-allowed', `role ${role} may not give certificates of profile ${profile.name}`, { field: 'profile' });
+  throw new BirthmarkError(
+    'profile-not-allowed',
+    `role ${role} may not give certificates of profile ${profile.name}`,
+    { field: 'profile' },
+  );
 }
 
 /**
@@ -22,12 +27,19 @@ export function assertMayGive(role: Role, profile: Profile): void {
  * @throws BirthmarkError `forbidden`, `profile-not-allowed`
  */
 export function assertMayRunBatch(role: Role, token: TokenRecord | undefined, profile: Profile): void {
-  if (role !== 'factory' && role !== 'admin') throw new BirthmarkError('forbidden', `role ${role} may not enroll batches; that is for factory tokens`);
+  if (role !== 'factory' && role !== 'admin')
+    throw new BirthmarkError('forbidden', `role ${role} may not enroll batches; that is for factory tokens`);
   if (!isDeviceKind(profile.kind)) {
-    throw new BirthmarkError('profile-not-allowed', `profile ${profile.name} is not for devices`, { field: 'profile' });
+    throw new BirthmarkError('profile-not-allowed', `profile ${profile.name} is not for devices`, {
+      field: 'profile',
+    });
   }
   if (token?.profiles && !token.profiles.includes(profile.name)) {
-    throw new BirthmarkError('profile-not-allowed', `this token is for ${token.profiles.join(', ')}, not for ${profile.name}`, { field: 'profile' });
+    throw new BirthmarkError(
+      'profile-not-allowed',
+      `this token is for ${token.profiles.join(', ')}, not for ${profile.name}`,
+      { field: 'profile' },
+    );
   }
 }
 
@@ -41,7 +53,11 @@ export function admitLine(request: EnrollmentRequest, token: TokenRecord | undef
   const { serialPattern, batch } = token;
   const { serialNumber } = request.device;
   if (serialPattern !== undefined && !matchesPattern(serialPattern, serialNumber)) {
-    throw new BirthmarkError('serial-number-not-allowed', `this token is for serial numbers like ${serialPattern}`, { field: 'serialNumber' });
+    throw new BirthmarkError(
+      'serial-number-not-allowed',
+      `this token is for serial numbers like ${serialPattern}`,
+      { field: 'serialNumber' },
+    );
   }
   if (batch === undefined) return request;
   if (request.batch !== undefined && request.batch !== batch) {

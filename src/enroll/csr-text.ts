@@ -11,7 +11,9 @@ const MAX_TEXT = 32 * 1024;
  * @throws BirthmarkError `bad-csr`, `bad-pem`, `bad-base64`
  */
 export function parseCsrText(text: string): Buffer {
-  if (text.length > MAX_TEXT) throw new BirthmarkError('bad-csr', `csr has more than ${MAX_TEXT} characters`, { field: 'csr' });
-  if (text.includes('-----BEGIN')) return parsePem(text, ['CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'], 'csr');
+  if (text.length > MAX_TEXT)
+    throw new BirthmarkError('bad-csr', `csr has more than ${MAX_TEXT} characters`, { field: 'csr' });
+  if (text.includes('-----BEGIN'))
+    return parsePem(text, ['CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'], 'csr');
   return parseBase64(text, 'csr');
 }

@@ -1,6 +1,6 @@
 import { chainBelowRoot } from '../ca/authority.ts';
-import type { IssuingRoom } from '../ca/issuing-room.ts';
 import { type Decision, type Outcome, signAndCommit } from '../ca/issue.ts';
+import type { IssuingRoom } from '../ca/issuing-room.ts';
 import type { Profile } from '../ca/profile.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
@@ -74,7 +74,9 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
       if (one instanceof BirthmarkError) return one;
       const outcome = outcomes[next];
       next += 1;
-      return outcome === undefined || outcome instanceof BirthmarkError ? (outcome ?? unanswered()) : toResult(one, outcome);
+      return outcome === undefined || outcome instanceof BirthmarkError
+        ? (outcome ?? unanswered())
+        : toResult(one, outcome);
     });
   };
 
@@ -87,7 +89,13 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
         );
         const { actor, vouchedBy } = admission;
         const now = clock();
-        const decided = await registerIdentities(tx, candidates, { actor, vouchedBy, quota, idevidProfiles: issuing.idevidProfiles, now });
+        const decided = await registerIdentities(tx, candidates, {
+          actor,
+          vouchedBy,
+          quota,
+          idevidProfiles: issuing.idevidProfiles,
+          now,
+        });
         await admission.settle(tx, decided.filter(({ kind }) => kind === 'reserved').length);
         return decided;
       });
@@ -100,7 +108,12 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
   }
 }
 
-function examine(request: EnrollmentRequest, issuing: IssuingRoom, keyLimits: KeyLimits, now: number): Candidate {
+function examine(
+  request: EnrollmentRequest,
+  issuing: IssuingRoom,
+  keyLimits: KeyLimits,
+  now: number,
+): Candidate {
   const { profile, device, model, batch } = request;
   const { prepare, authority } = issuing.preparer(profile.name);
   const { csr, keyHash } = examineCsr(request.csr, profile, keyLimits, authority.signer.spki);
@@ -117,7 +130,9 @@ function examine(request: EnrollmentRequest, issuing: IssuingRoom, keyLimits: Ke
 
 /** A maker whose devices are all of one type need not say so on every line. */
 function impliedHardware(profile: Profile, serialNumber: string): HardwareModule | undefined {
-  return profile.hwType === undefined ? undefined : { hwType: profile.hwType, hwSerialNum: Buffer.from(serialNumber, 'latin1') };
+  return profile.hwType === undefined
+    ? undefined
+    : { hwType: profile.hwType, hwSerialNum: Buffer.from(serialNumber, 'latin1') };
 }
 
 function toResult(candidate: Candidate, outcome: Exclude<Outcome, BirthmarkError>): EnrollmentResult {

@@ -25,23 +25,41 @@ export interface ExaminedCsr {
  * @param authoritySpki the authority's key, DER, for profiles that want one algorithm in the chain
  * @throws BirthmarkError `bad-csr`, `bad-der`, `proof-of-possession-failed`, `key-…`, `signature-algorithm-not-allowed`
  */
-export function examineCsr(der: Uint8Array, profile: Profile, limits: KeyLimits, authoritySpki: Uint8Array): ExaminedCsr {
+export function examineCsr(
+  der: Uint8Array,
+  profile: Profile,
+  limits: KeyLimits,
+  authoritySpki: Uint8Array,
+): ExaminedCsr {
   const csr = parseCsr(der);
   try {
     verifyPossession(csr);
   } catch (error) {
     // A library that cannot import a key says so without a reason; our own check may know one.
-    if (error instanceof BirthmarkError && error.code === 'key-unreadable') refuseWeakKey(csr, profile, limits, false);
+    if (error instanceof BirthmarkError && error.code === 'key-unreadable')
+      refuseWeakKey(csr, profile, limits, false);
     throw error;
   }
   refuseWeakKey(csr, profile, limits, true);
-  if (profile.sameAlgorithmChain && algorithmOf(csr.publicKey) !== algorithmOf(parsePublicKey(authoritySpki))) {
-    throw new BirthmarkError('key-algorithm-not-allowed', `profile ${profile.name} wants a key of its authority's algorithm`, { field: 'csr' });
+  if (
+    profile.sameAlgorithmChain &&
+    algorithmOf(csr.publicKey) !== algorithmOf(parsePublicKey(authoritySpki))
+  ) {
+    throw new BirthmarkError(
+      'key-algorithm-not-allowed',
+      `profile ${profile.name} wants a key of its authority's algorithm`,
+      { field: 'csr' },
+    );
   }
   return { csr, keyHash: hashKey(csr.spki) };
 }
 
-function refuseWeakKey(csr: CertificateRequest, profile: Profile, limits: KeyLimits, pointProven: boolean): void {
+function refuseWeakKey(
+  csr: CertificateRequest,
+  profile: Profile,
+  limits: KeyLimits,
+  pointProven: boolean,
+): void {
   const finding = checkPublicKey(csr.publicKey, { allowed: profile.allowedKeys, ...limits }, { pointProven });
   if (finding) throw new BirthmarkError(finding.code, finding.detail, { field: 'csr' });
 }

@@ -1,6 +1,6 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import type { RandomBytes } from '../core/random.ts';
 import { asBuffer, toHex } from '../core/bytes.ts';
+import type { RandomBytes } from '../core/random.ts';
 
 /** `bmk_`: a token, for people and scripts. `bmt_`: a ticket, for one device. A prefix lets secret scanners find leaks. */
 export type SecretKind = 'bmk' | 'bmt';

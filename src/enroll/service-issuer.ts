@@ -14,7 +14,8 @@ import { type ExaminedCsr, examineCsr, type KeyLimits } from './examine.ts';
 import { notGranted } from './not-granted.ts';
 import type { Ledger, Role } from './ports.ts';
 
-const DNS_NAME = /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
+const DNS_NAME =
+  /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
 const MAX_DNS_NAME = 253;
 
 /** A certificate for something of ours that is no device. */
@@ -52,10 +53,18 @@ export type ServiceIssuer = (request: ServiceRequest, actor: Actor) => Promise<S
  *
  * @returns an issuer that throws BirthmarkError `profile-not-allowed`, `name-invalid`, `key-in-use`, `key-blocked`, or as `examineCsr`
  */
-export function createServiceIssuer({ ledger, issuing, keyLimits, clock }: ServiceIssuerOptions): ServiceIssuer {
+export function createServiceIssuer({
+  ledger,
+  issuing,
+  keyLimits,
+  clock,
+}: ServiceIssuerOptions): ServiceIssuer {
   return async (request, actor) => {
     const { profile } = request;
-    if (isDeviceKind(profile.kind)) throw new BirthmarkError('profile-not-allowed', `profile ${profile.name} is for devices`, { field: 'profile' });
+    if (isDeviceKind(profile.kind))
+      throw new BirthmarkError('profile-not-allowed', `profile ${profile.name} is for devices`, {
+        field: 'profile',
+      });
     const { prepare, authority } = issuing.preparer(profile.name);
     const examined = examineCsr(request.csr, profile, keyLimits, authority.signer.spki);
     const now = clock();
@@ -63,13 +72,28 @@ export function createServiceIssuer({ ledger, issuing, keyLimits, clock }: Servi
     const decision = await ledger.write(async (tx): Promise<Decision> => {
       const holder = `${profile.kind}:${request.name}`;
       await claimServiceKey(tx, examined.keyHash, holder);
-      const row = toReservation(prepared, { deviceId: null, keyHash: examined.keyHash, vouchedBy: actor, holder: request.name }, now);
+      const row = toReservation(
+        prepared,
+        { deviceId: null, keyHash: examined.keyHash, vouchedBy: actor, holder: request.name },
+        now,
+      );
       const [id = 0] = await tx.reserve([row]);
       if (profile.kind === 'operator') {
-        await tx.registerOperator({ serial: prepared.serial, name: request.name, role: request.role ?? 'auditor', registeredAt: now });
+        await tx.registerOperator({
+          serial: prepared.serial,
+          name: request.name,
+          role: request.role ?? 'auditor',
+          registeredAt: now,
+        });
       }
-      const facts = { profile: profile.name, serial: toHex(prepared.serial), ...(request.role && { role: request.role }) };
-      await tx.appendAudit([{ at: now, actor, action: 'certificate.issue', subject: holder, outcome: 'done', facts }]);
+      const facts = {
+        profile: profile.name,
+        serial: toHex(prepared.serial),
+        ...(request.role && { role: request.role }),
+      };
+      await tx.appendAudit([
+        { at: now, actor, action: 'certificate.issue', subject: holder, outcome: 'done', facts },
+      ]);
       return { kind: 'reserved', id, prepared };
     });
     const [outcome] = await signAndCommit(ledger, issuing.authorities, [decision]);
@@ -84,11 +108,20 @@ function toAnswer(issued: IssuedCertificate, { csr }: ExaminedCsr): ServiceCerti
   return { serial, certificate, chain: chainBelowRoot(authority), notGranted: notGranted(csr, certificate) };
 }
 
-async function claimServiceKey(tx: Parameters<Parameters<Ledger['write']>[0]>[0], keyHash: Uint8Array, holder: string): Promise<void> {
+async function claimServiceKey(
+  tx: Parameters<Parameters<Ledger['write']>[0]>[0],
+  keyHash: Uint8Array,
+  holder: string,
+): Promise<void> {
   const [key] = await tx.findKeys([keyHash]);
-  if (key?.blocked !== undefined) throw new BirthmarkError('key-blocked', 'this key is on the block list; make a new key', { field: 'csr' });
+  if (key?.blocked !== undefined)
+    throw new BirthmarkError('key-blocked', 'this key is on the block list; make a new key', {
+      field: 'csr',
+    });
   if (key && key.holder !== holder) {
-    throw new BirthmarkError('key-in-use', 'this key belongs to another device or service; make a new key', { field: 'csr' });
+    throw new BirthmarkError('key-in-use', 'this key belongs to another device or service; make a new key', {
+      field: 'csr',
+    });
   }
   if (!key) await tx.claimKeys([{ keyHash, holder }]);
 }
@@ -97,19 +130,30 @@ function serviceHolder(request: ServiceRequest, { csr }: ExaminedCsr): Holder {
   const altNames: AltName[] = [];
   for (const name of request.dns) {
     if (!DNS_NAME.test(name) || name.length > MAX_DNS_NAME) {
-      throw new BirthmarkError('name-invalid', `${JSON.stringify(name).slice(0, 80)} is no DNS name (RFC 1123 §2.1; a wildcard is a whole first label)`, {
-        field: 'dns',
-      });
+      throw new BirthmarkError(
+        'name-invalid',
+        `${JSON.stringify(name).slice(0, 80)} is no DNS name (RFC 1123 §2.1; a wildcard is a whole first label)`,
+        {
+          field: 'dns',
+        },
+      );
     }
     altNames.push({ kind: 'dns', name: name.toLowerCase() });
   }
   for (const text of request.ip) {
     const address = ipAddressOctets(text);
-    if (!address) throw new BirthmarkError('name-invalid', `${JSON.stringify(text).slice(0, 80)} is no IP address`, { field: 'ip' });
+    if (!address)
+      throw new BirthmarkError('name-invalid', `${JSON.stringify(text).slice(0, 80)} is no IP address`, {
+        field: 'ip',
+      });
     altNames.push({ kind: 'ip', address });
   }
   if (request.profile.kind === 'server' && altNames.length === 0) {
-    throw new BirthmarkError('name-invalid', 'a server certificate needs at least one DNS name or IP address (RFC 9525 §2)', { field: 'dns' });
+    throw new BirthmarkError(
+      'name-invalid',
+      'a server certificate needs at least one DNS name or IP address (RFC 9525 §2)',
+      { field: 'dns' },
+    );
   }
   return {
     commonName: request.name,

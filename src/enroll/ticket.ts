@@ -31,7 +31,12 @@ export interface NewTicket {
 export async function createTicket(
   order: TicketOrder,
   by: { readonly actor: Actor; readonly role: Role },
-  { ledger, issuing, clock, random }: { ledger: Ledger; issuing: IssuingRoom; clock: Clock; random: RandomBytes },
+  {
+    ledger,
+    issuing,
+    clock,
+    random,
+  }: { ledger: Ledger; issuing: IssuingRoom; clock: Clock; random: RandomBytes },
 ): Promise<NewTicket> {
   const serialNumber = parseSerialNumber(order.serialNumber);
   const profile = issuing.profile(order.profile);
@@ -70,12 +75,20 @@ export async function createTicket(
  *
  * @throws BirthmarkError `unauthenticated`, `ticket-expired`
  */
-export async function presentTicket(text: string | undefined, ledger: Ledger, clock: Clock): Promise<TicketRecord> {
+export async function presentTicket(
+  text: string | undefined,
+  ledger: Ledger,
+  clock: Clock,
+): Promise<TicketRecord> {
   const secret = text === undefined ? undefined : readSecret(text);
   const ticket = secret?.kind === 'bmt' ? await ledger.read.findTicket(secret.id) : undefined;
   if (!ticket || !secret?.matches(ticket.secretHash)) {
-    throw new BirthmarkError('unauthenticated', 'send a ticket as Authorization: Bearer (birthmark ticket create makes one)');
+    throw new BirthmarkError(
+      'unauthenticated',
+      'send a ticket as Authorization: Bearer (birthmark ticket create makes one)',
+    );
   }
-  if (ticket.expiresAt <= clock()) throw new BirthmarkError('ticket-expired', 'the ticket has expired; ask for another one');
+  if (ticket.expiresAt <= clock())
+    throw new BirthmarkError('ticket-expired', 'the ticket has expired; ask for another one');
   return ticket;
 }

@@ -41,7 +41,10 @@ export function decideIdentity(
 ): IdentityVerdict {
   const { device, key, certificates } = known;
   if (key?.blocked !== undefined) {
-    return refuse('key-blocked', 'this key is on the block list and is never certified again; make a new key');
+    return refuse(
+      'key-blocked',
+      'this key is on the block list and is never certified again; make a new key',
+    );
   }
   if (key && (key.deviceId === undefined || key.deviceId !== device?.id)) {
     const error = new BirthmarkError(
@@ -52,7 +55,10 @@ export function decideIdentity(
     );
     return { kind: 'refuse', error, incident: 'key-in-use' };
   }
-  const same = certificates.find((record) => record.profile === profile.name && equalBytes(record.keyHash, keyHash) && record.notAfter > now);
+  const same = certificates.find(
+    (record) =>
+      record.profile === profile.name && equalBytes(record.keyHash, keyHash) && record.notAfter > now,
+  );
   if (same) return { kind: 'repeat', record: same };
   const bornWith = certificates.filter((record) => idevidProfiles.has(record.profile));
   if (profile.kind === 'idevid' && bornWith.length > 0) {
@@ -62,12 +68,21 @@ export function decideIdentity(
       'this device has its IDevID, and comes with another key; if that is right, an operator must allow it first (birthmark device allow-rebirth)',
     );
   }
-  if (profile.newKey && certificates.some((record) => record.profile !== profile.name && equalBytes(record.keyHash, keyHash))) {
-    return refuse('key-in-use', `profile ${profile.name} wants a new key, and another certificate of this device has this one`);
+  if (
+    profile.newKey &&
+    certificates.some((record) => record.profile !== profile.name && equalBytes(record.keyHash, keyHash))
+  ) {
+    return refuse(
+      'key-in-use',
+      `profile ${profile.name} wants a new key, and another certificate of this device has this one`,
+    );
   }
   return { kind: 'issue', usesRebirth: false };
 }
 
-function refuse(code: 'key-blocked' | 'device-already-born' | 'key-in-use', message: string): IdentityVerdict {
+function refuse(
+  code: 'key-blocked' | 'device-already-born' | 'key-in-use',
+  message: string,
+): IdentityVerdict {
   return { kind: 'refuse', error: new BirthmarkError(code, message, { field: 'csr' }) };
 }

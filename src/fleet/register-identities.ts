@@ -74,12 +74,18 @@ interface Judged {
   readonly verdict: IdentityVerdict;
 }
 
-async function registerRound(tx: FleetTx, requests: readonly IdentityRequest[], options: RegisterOptions): Promise<Decision[]> {
+async function registerRound(
+  tx: FleetTx,
+  requests: readonly IdentityRequest[],
+  options: RegisterOptions,
+): Promise<Decision[]> {
   const judged = await judge(tx, requests, options);
   const granted = judged.filter(({ verdict }) => verdict.kind === 'issue');
   const deviceIds = await recordDevices(tx, granted, options.now);
   await tx.claimKeys(
-    granted.flatMap(({ request, key }, at) => (key ? [] : [{ keyHash: request.keyHash, deviceId: deviceIds[at] ?? 0 }])),
+    granted.flatMap(({ request, key }, at) =>
+      key ? [] : [{ keyHash: request.keyHash, deviceId: deviceIds[at] ?? 0 }],
+    ),
   );
   const ids = await tx.reserve(
     granted.map(({ request }, at) =>
@@ -106,7 +112,11 @@ async function registerRound(tx: FleetTx, requests: readonly IdentityRequest[], 
   });
 }
 
-async function judge(tx: FleetTx, requests: readonly IdentityRequest[], options: RegisterOptions): Promise<Judged[]> {
+async function judge(
+  tx: FleetTx,
+  requests: readonly IdentityRequest[],
+  options: RegisterOptions,
+): Promise<Judged[]> {
   const devices = await tx.findDevices(requests.map(({ device }) => device));
   const keys = await tx.findKeys(requests.map(({ keyHash }) => keyHash));
   const known = devices.flatMap((device) => (device ? [device.id] : []));
@@ -134,7 +144,10 @@ async function judge(tx: FleetTx, requests: readonly IdentityRequest[], options:
 }
 
 function exhausted(): BirthmarkError {
-  return new BirthmarkError('token-exhausted', 'this token has had issued all that it may (--count); make another one');
+  return new BirthmarkError(
+    'token-exhausted',
+    'this token has had issued all that it may (--count); make another one',
+  );
 }
 
 /** Adds the devices that are new, moves on those that are known, and returns every id in order. */
@@ -182,7 +195,9 @@ function auditOf({ request, verdict }: Judged, { actor, now }: RegisterOptions):
       action: 'certificate.issue',
       subject: `device:${deviceName(device)}`,
       outcome: issued ? 'done' : `refused:${verdict.error.code}`,
-      facts: issued ? { profile: prepared.profile.name, serial: toHex(prepared.serial) } : { profile: prepared.profile.name },
+      facts: issued
+        ? { profile: prepared.profile.name, serial: toHex(prepared.serial) }
+        : { profile: prepared.profile.name },
     },
   ];
 }

@@ -14,7 +14,8 @@ import type { Signer } from './signer.ts';
  * @throws BirthmarkError `already-exists`
  */
 export function createKeyFile(path: string, algorithm: AuthorityKeyAlgorithm, passphrase: string): KeyObject {
-  if (existsSync(path)) throw new BirthmarkError('already-exists', `${path} is there already and is not overwritten`);
+  if (existsSync(path))
+    throw new BirthmarkError('already-exists', `${path} is there already and is not overwritten`);
   const key = generateKey(algorithm);
   writeDurably(path, key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase }), 0o600);
   return key;
@@ -28,12 +29,19 @@ export function createKeyFile(path: string, algorithm: AuthorityKeyAlgorithm, pa
 export function readKeyFile(path: string, passphrase: string): KeyObject {
   const pem = readSecretFile(path);
   if (!pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----')) {
-    throw new BirthmarkError('key-file-unreadable', `${path} is not an encrypted PKCS#8 key in PEM; put back the file that init wrote`);
+    throw new BirthmarkError(
+      'key-file-unreadable',
+      `${path} is not an encrypted PKCS#8 key in PEM; put back the file that init wrote`,
+    );
   }
   try {
     return createPrivateKey({ key: pem, format: 'pem', passphrase });
   } catch (cause) {
-    throw new BirthmarkError('passphrase-wrong', `the passphrase does not open ${path}, or the file is damaged`, { cause });
+    throw new BirthmarkError(
+      'passphrase-wrong',
+      `the passphrase does not open ${path}, or the file is damaged`,
+      { cause },
+    );
   }
 }
 
@@ -61,7 +69,9 @@ export function createFileSigner(key: KeyObject): Signer {
  * @throws BirthmarkError `key-algorithm-not-allowed`
  */
 export function createColdSigner(spki: Uint8Array, read: () => KeyObject): Signer {
-  const algorithm = signatureAlgorithmOf(createPublicKey({ key: asBuffer(spki), format: 'der', type: 'spki' }));
+  const algorithm = signatureAlgorithmOf(
+    createPublicKey({ key: asBuffer(spki), format: 'der', type: 'spki' }),
+  );
   if (!algorithm) throw notAnAuthorityKey();
   return { algorithm, spki, sign: (tbs) => sign(SIGNATURE_DIGESTS[algorithm], tbs, read()) };
 }

@@ -25,9 +25,13 @@ export function readPassphrase(source: PassphraseSource): string {
       `the passphrase of the keys is not in ${source.path}; put it back, or give it in BIRTHMARK_PASSPHRASE`,
     );
   }
-  const passphrase = source.kind === 'given' ? source.passphrase : readSecretFile(source.path).replace(/\r?\n$/, '');
+  const passphrase =
+    source.kind === 'given' ? source.passphrase : readSecretFile(source.path).replace(/\r?\n$/, '');
   if (passphrase.length < MIN_LENGTH) {
-    throw new BirthmarkError('passphrase-wrong', `the passphrase from ${from} has fewer than ${MIN_LENGTH} characters; take a longer one`);
+    throw new BirthmarkError(
+      'passphrase-wrong',
+      `the passphrase from ${from} has fewer than ${MIN_LENGTH} characters; take a longer one`,
+    );
   }
   return passphrase;
 }

@@ -13,7 +13,11 @@ export function readSecretFile(path: string): string {
     mode = statSync(path).mode & 0o777;
     content = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new BirthmarkError('key-file-unreadable', `${path} cannot be read; is it there, and does it belong to this user?`, { cause });
+    throw new BirthmarkError(
+      'key-file-unreadable',
+      `${path} cannot be read; is it there, and does it belong to this user?`,
+      { cause },
+    );
   }
   if ((mode & 0o077) !== 0) {
     throw new BirthmarkError(

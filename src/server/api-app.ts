@@ -1,9 +1,9 @@
+import type { SecureContextOptions } from 'node:tls';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
-import type { SecureContextOptions } from 'node:tls';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
@@ -15,7 +15,7 @@ import type { Ledger } from '../enroll/ports.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } from './caller.ts';
-import { mountMetrics, type Metrics } from './metrics.ts';
+import { type Metrics, mountMetrics } from './metrics.ts';
 import { mountAudit } from './routes/audit.ts';
 import { mountCertificates } from './routes/certificates.ts';
 import { mountDevices } from './routes/devices.ts';
@@ -39,14 +39,20 @@ const PREFIX = '/api/v1';
 const FAILED_SIGN_INS_A_MINUTE = 60;
 
 /** The API as everyone reaches it, over TLS. */
-export async function createRemoteApi(options: ApiAppOptions & { readonly tls: SecureContextOptions }): Promise<FastifyInstance> {
+export async function createRemoteApi(
+  options: ApiAppOptions & { readonly tls: SecureContextOptions },
+): Promise<FastifyInstance> {
   const app = createBaseApp(options);
   await app.register(helmet, { contentSecurityPolicy: false });
   await app.register(rateLimit, { global: false });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Birthmark', description: 'Device identity: enrollment, devices, certificates.', version: options.version },
+      info: {
+        title: 'Birthmark',
+        description: 'Device identity: enrollment, devices, certificates.',
+        version: options.version,
+      },
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
       security: [{ bearer: [] }],
     },
@@ -59,7 +65,10 @@ export async function createRemoteApi(options: ApiAppOptions & { readonly tls: S
     } catch (error) {
       const limit = await countFailure(request);
       if (!limit.isAllowed && limit.isExceeded) {
-        throw new BirthmarkError('too-many-requests', 'too many wrong credentials from this address; wait a minute');
+        throw new BirthmarkError(
+          'too-many-requests',
+          'too many wrong credentials from this address; wait a minute',
+        );
       }
       throw error;
     }
@@ -79,10 +88,13 @@ export async function createRemoteApi(options: ApiAppOptions & { readonly tls: S
 /** The API as the home's owner reaches it on this machine: the same routes, no sign-in. Never given a TCP port. */
 export async function createLocalApi(options: ApiAppOptions): Promise<FastifyInstance> {
   const app = createBaseApp(options);
-  await app.register((api, _, done) => {
-    mountRoutes(api, options, authenticateLocal);
-    done();
-  }, { prefix: PREFIX });
+  await app.register(
+    (api, _, done) => {
+      mountRoutes(api, options, authenticateLocal);
+      done();
+    },
+    { prefix: PREFIX },
+  );
   return app;
 }
 

@@ -1,10 +1,11 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { SecureContextOptions } from 'node:tls';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { Value } from 'typebox/value';
 import { BirthmarkError } from '../core/errors.ts';
 import { schemaParser } from '../core/schema.ts';
 import { addBodyDeadline } from './body-deadline.ts';
+import { rememberAddresses } from './known-addresses.ts';
 import { toProblem } from './problem.ts';
-import { Value } from 'typebox/value';
 
 export interface ListenerLimits {
   /** Octets of a body that is not a stream. */
@@ -34,7 +35,7 @@ export interface BaseAppOptions {
 export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyInstance {
   const common = {
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.bodyOctets,
     connectionTimeout: limits.idleMs,
     exposeHeadRoutes: true,
@@ -43,7 +44,13 @@ export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyI
   const app: FastifyInstance = tls
     ? Fastify({
         ...common,
-        https: { ...tls, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2', headersTimeout: HEADERS_MS },
+        https: {
+          ...tls,
+          requestCert: true,
+          rejectUnauthorized: false,
+          minVersion: 'TLSv1.2',
+          headersTimeout: HEADERS_MS,
+        },
       })
     : Fastify({ ...common, http: { headersTimeout: HEADERS_MS } });
   addBodyDeadline(app, limits.bodyMs);
@@ -53,7 +60,7 @@ export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyI
     const isText = httpPart === 'querystring' || httpPart === 'params';
     return (value: unknown) => {
       try {
-        return { value: parse(isText ? Value.Convert(schema, value) : value, '') };
+        return { value: parse(isText ? Value.Convert(schema, Value.Default(schema, value)) : value, '') };
       } catch (error) {
         return { error: error instanceof Error ? error : new Error(String(error)) };
       }
@@ -61,19 +68,24 @@ export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyI
   });
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error);
-    if (problem.status >= 500) request.log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'a request failed');
+    if (problem.status >= 500)
+      request.log.error(
+        { err: error, method: request.method, route: request.routeOptions.url },
+        'a request failed',
+      );
     if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="birthmark"');
     if (problem.status === 503 || problem.status === 429) reply.header('retry-after', '1');
     return reply.code(problem.status).type('application/problem+json').send(problem);
   });
+  const addresses = rememberAddresses(app);
   app.setNotFoundHandler((request, reply) => {
-    const methods = app.supportedMethods.filter((method) => app.hasRoute({ url: request.url.split('?')[0] ?? '', method }));
-    const known = methods.length > 0;
-    if (known) reply.header('allow', methods.join(', '));
-    const error = known
-      ? new BirthmarkError('method-not-allowed', `this address takes ${methods.join(', ')}`)
-      : new BirthmarkError('not-found', 'there is nothing at this address');
-    const problem = toProblem(error);
+    const methods = addresses.methodsOf(request.url);
+    if (methods.length > 0) reply.header('allow', methods.join(', '));
+    const problem = toProblem(
+      methods.length > 0
+        ? new BirthmarkError('method-not-allowed', `this address takes ${methods.join(', ')}`)
+        : new BirthmarkError('not-found', 'there is nothing at this address'),
+    );
     return reply.code(problem.status).type('application/problem+json').send(problem);
   });
   return app;

@@ -18,7 +18,9 @@ export function addBodyDeadline(app: FastifyInstance, deadlineMs: number): void 
     const timer = setTimeout(() => {
       if (request.raw.complete) return;
       reply.header('connection', 'close');
-      payload.destroy(new BirthmarkError('body-too-slow', `the body was not there within ${deadlineMs / 1000} seconds`));
+      payload.destroy(
+        new BirthmarkError('body-too-slow', `the body was not there within ${deadlineMs / 1000} seconds`),
+      );
     }, deadlineMs);
     request.raw.once('close', () => clearTimeout(timer));
     request.raw.once('end', () => clearTimeout(timer));

@@ -1,5 +1,5 @@
-import type { FastifyRequest } from 'fastify';
 import type { TLSSocket } from 'node:tls';
+import type { FastifyRequest } from 'fastify';
 import type { Actor } from '../core/audit.ts';
 import { equalBytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
@@ -22,7 +22,8 @@ export interface Caller {
 export type Authenticate = (request: FastifyRequest) => Promise<Caller>;
 
 /** Who reaches the Unix socket owns the home, keys and all: there is nothing to keep from them. */
-export const authenticateLocal: Authenticate = () => Promise.resolve({ actor: 'local', role: 'admin', local: true });
+export const authenticateLocal: Authenticate = () =>
+  Promise.resolve({ actor: 'local', role: 'admin', local: true });
 
 export interface RemoteOptions {
   readonly ledger: Ledger;
@@ -33,7 +34,10 @@ export interface RemoteOptions {
 export function authenticateRemote({ ledger, clock }: RemoteOptions): Authenticate {
   return async (request) => {
     const bearer = bearerOf(request);
-    const caller = bearer === undefined ? await byCertificate(request, ledger, clock()) : await byToken(bearer, ledger, clock());
+    const caller =
+      bearer === undefined
+        ? await byCertificate(request, ledger, clock())
+        : await byToken(bearer, ledger, clock());
     if (caller) return caller;
     throw new BirthmarkError(
       'unauthenticated',
@@ -50,7 +54,8 @@ export function bearerOf(request: FastifyRequest): string | undefined {
 async function byToken(bearer: string, ledger: Ledger, now: number): Promise<Caller | undefined> {
   const secret = readSecret(bearer);
   const token = secret?.kind === 'bmk' ? await ledger.read.findToken(secret.id) : undefined;
-  if (!token || !secret?.matches(token.secretHash) || token.revokedAt !== undefined || token.expiresAt <= now) return undefined;
+  if (!token || !secret?.matches(token.secretHash) || token.revokedAt !== undefined || token.expiresAt <= now)
+    return undefined;
   return { actor: `token:${token.name}`, role: token.role, token, local: false };
 }
 
@@ -58,7 +63,11 @@ async function byToken(bearer: string, ledger: Ledger, now: number): Promise<Cal
  * A certificate signs in because the ledger lists it, not because of its chain: the octets that the ledger signed must be
  * the octets that came, and the handshake proved the key.
  */
-async function byCertificate(request: FastifyRequest, ledger: Ledger, now: number): Promise<Caller | undefined> {
+async function byCertificate(
+  request: FastifyRequest,
+  ledger: Ledger,
+  now: number,
+): Promise<Caller | undefined> {
   const socket = request.raw.socket;
   if (!isTls(socket)) return undefined;
   const raw = socket.getPeerX509Certificate()?.raw;
@@ -66,7 +75,8 @@ async function byCertificate(request: FastifyRequest, ledger: Ledger, now: numbe
   const { tbs } = parseCertificate(raw);
   const operator = await ledger.read.findOperator(tbs.serial);
   const issued = operator && (await ledger.read.findBySerial(tbs.serial));
-  if (!operator || !issued?.signature || operator.revokedAt !== undefined || !equalBytes(issued.tbs, tbs.raw)) return undefined;
+  if (!operator || !issued?.signature || operator.revokedAt !== undefined || !equalBytes(issued.tbs, tbs.raw))
+    return undefined;
   if (now < tbs.notBefore.at || now > tbs.notAfter.at) return undefined;
   return { actor: `operator:${operator.name}`, role: operator.role, local: false };
 }

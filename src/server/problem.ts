@@ -102,7 +102,10 @@ function toBirthmarkError(error: unknown): BirthmarkError {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new BirthmarkError('body-too-large', 'the body is larger than this address takes');
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new BirthmarkError('unsupported-media-type', 'the Content-Type is not one that this address takes');
+      return new BirthmarkError(
+        'unsupported-media-type',
+        'the Content-Type is not one that this address takes',
+      );
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
       return new BirthmarkError('bad-json', 'the body is no JSON (RFC 8259)');

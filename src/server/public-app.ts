@@ -22,7 +22,13 @@ const MAX_AGE_SECONDS = 300;
 const OCSP_TRY_LATER = Buffer.from('30030a0103', 'hex');
 
 /** The listener that certificates name: authorities, lists, health. Plain HTTP, as RFC 5280 §8 advises for these. */
-export function createPublicApp({ logger, limits, authorities, crls, clock }: PublicAppOptions): FastifyInstance {
+export function createPublicApp({
+  logger,
+  limits,
+  authorities,
+  crls,
+  clock,
+}: PublicAppOptions): FastifyInstance {
   const app = createBaseApp({ logger, limits });
 
   const authority = (name: string) => {
@@ -36,27 +42,41 @@ export function createPublicApp({ logger, limits, authorities, crls, clock }: Pu
     throw new BirthmarkError('not-found', `authority ${name} publishes no such list`);
   };
   const Name = Type.Object({ name: Type.String({ maxLength: 64 }) });
-  const Shard = Type.Object({ name: Type.String({ maxLength: 64 }), shard: Type.String({ pattern: '^(0|[1-9][0-9]{0,5})$' }) });
+  const Shard = Type.Object({
+    name: Type.String({ maxLength: 64 }),
+    shard: Type.String({ pattern: '^(0|[1-9][0-9]{0,5})$' }),
+  });
 
   app.get<{ Params: { name: string } }>('/ca/:name.cer', { schema: { params: Name } }, (request, reply) =>
     reply.type('application/pkix-cert').send(authority(request.params.name).certificate.raw),
   );
   app.get<{ Params: { name: string } }>('/ca/:name.pem', { schema: { params: Name } }, (request, reply) =>
-    reply.type('application/x-pem-file').send(toPem('CERTIFICATE', authority(request.params.name).certificate.raw)),
+    reply
+      .type('application/x-pem-file')
+      .send(toPem('CERTIFICATE', authority(request.params.name).certificate.raw)),
   );
-  app.get<{ Params: { name: string } }>('/crl/:name.crl', { schema: { params: Name } }, async (request, reply) =>
-    sendCrl(reply, await published(request.params.name, FULL), 'der', clock()),
+  app.get<{ Params: { name: string } }>(
+    '/crl/:name.crl',
+    { schema: { params: Name } },
+    async (request, reply) => sendCrl(reply, await published(request.params.name, FULL), 'der', clock()),
   );
-  app.get<{ Params: { name: string } }>('/crl/:name.pem', { schema: { params: Name } }, async (request, reply) =>
-    sendCrl(reply, await published(request.params.name, FULL), 'pem', clock()),
+  app.get<{ Params: { name: string } }>(
+    '/crl/:name.pem',
+    { schema: { params: Name } },
+    async (request, reply) => sendCrl(reply, await published(request.params.name, FULL), 'pem', clock()),
   );
-  app.get<{ Params: { name: string; shard: string } }>('/crl/:name/:shard.crl', { schema: { params: Shard } }, async (request, reply) =>
-    sendCrl(reply, await published(request.params.name, request.params.shard), 'der', clock()),
+  app.get<{ Params: { name: string; shard: string } }>(
+    '/crl/:name/:shard.crl',
+    { schema: { params: Shard } },
+    async (request, reply) =>
+      sendCrl(reply, await published(request.params.name, request.params.shard), 'der', clock()),
   );
 
   // Certificates that live for ever name the responder from the first one on. Until it answers it says so in its own
   // protocol, and nobody may keep that answer.
-  app.addContentTypeParser('application/ocsp-request', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('application/ocsp-request', { parseAs: 'buffer' }, (_request, body, done) =>
+    done(null, body),
+  );
   const tryLater = (reply: FastifyReply) =>
     reply.type('application/ocsp-response').header('cache-control', 'no-store').send(OCSP_TRY_LATER);
   app.post('/ocsp', (_request, reply) => tryLater(reply));

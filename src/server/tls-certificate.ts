@@ -34,10 +34,14 @@ export async function renewTlsCertificate(options: TlsCertificateOptions): Promi
   if (existsSync(certificatePath) && existsSync(keyPath)) {
     const current = new X509Certificate(readFileSync(certificatePath));
     const [from, to] = [current.validFromDate.getTime(), current.validToDate.getTime()];
-    const covers = names.every((name) => (isIP(name) === 0 ? current.checkHost(name) : current.checkIP(name)) !== undefined);
+    const covers = names.every(
+      (name) => (isIP(name) === 0 ? current.checkHost(name) : current.checkIP(name)) !== undefined,
+    );
     if (covers && clock() < to - (to - from) / 3) return false;
   }
-  const key = existsSync(keyPath) ? readKeyFile(keyPath, passphrase) : createKeyFile(keyPath, 'ec-p256', passphrase);
+  const key = existsSync(keyPath)
+    ? readKeyFile(keyPath, passphrase)
+    : createKeyFile(keyPath, 'ec-p256', passphrase);
   const issued = await issueService(
     {
       profile: issuing.profile('server'),
@@ -54,7 +58,11 @@ export async function renewTlsCertificate(options: TlsCertificateOptions): Promi
 }
 
 /** The listener's key and short chain: the leaf and what is between it and the root. */
-export function readTlsContext({ keyPath, certificatePath, passphrase }: TlsCertificateOptions): SecureContextOptions {
+export function readTlsContext({
+  keyPath,
+  certificatePath,
+  passphrase,
+}: TlsCertificateOptions): SecureContextOptions {
   return {
     key: readKeyFile(keyPath, passphrase).export({ type: 'pkcs8', format: 'pem' }),
     cert: readFileSync(certificatePath),

@@ -7,7 +7,9 @@ const EVERYTHING = Number.MAX_SAFE_INTEGER;
 
 export function auditCommand(shell: Shell): Command {
   const print = (path: string) => async (options: CommonOptions & { limit: number }) => {
-    const records = await withApi(homeOf(options), shell.environment, (call) => listAll(call, path, {}, options.limit));
+    const records = await withApi(homeOf(options), shell.environment, (call) =>
+      listAll(call, path, {}, options.limit),
+    );
     if (options.json) shell.out(JSON.stringify(records));
     else for (const record of records) shell.out(JSON.stringify(record));
   };
@@ -20,7 +22,11 @@ export function auditCommand(shell: Shell): Command {
         .action(print('/audit')),
     )
     .addCommand(
-      newCommand('incidents', 'print what people must look at: keys that two devices have, …', 'birthmark audit incidents')
+      newCommand(
+        'incidents',
+        'print what people must look at: keys that two devices have, …',
+        'birthmark audit incidents',
+      )
         .option('--limit <n>', 'at most so many', limit, EVERYTHING)
         .action(print('/incidents')),
     );

@@ -26,7 +26,13 @@ const parseShown = schemaParser(
   Type.Object({
     ...DeviceAnswer,
     certificates: Type.Array(
-      Type.Object({ serial: Type.String(), profile: Type.String(), notBefore: Type.String(), notAfter: Type.String(), vouchedBy: Type.String() }),
+      Type.Object({
+        serial: Type.String(),
+        profile: Type.String(),
+        notBefore: Type.String(),
+        notAfter: Type.String(),
+        vouchedBy: Type.String(),
+      }),
     ),
   }),
   'internal',
@@ -41,17 +47,29 @@ export function deviceCommand(shell: Shell): Command {
 }
 
 function listDevices(shell: Shell): Command {
-  return newCommand('list', 'list devices by serial number', 'birthmark device list --query SN-7 --state manufactured')
+  return newCommand(
+    'list',
+    'list devices by serial number',
+    'birthmark device list --query SN-7 --state manufactured',
+  )
     .option('--query <text>', 'beginning of the serial number, or the whole model or batch')
     .addOption(new Option('--state <state>', 'only those').choices(['manufactured', 'enrolled']))
     .option('--limit <n>', 'at most so many', wholeNumber(1, 1_000_000), DEFAULT_LIMIT)
     .action(async (options: ListOptions) => {
       const { query, state } = options;
-      const devices = await withApi(homeOf(options), shell.environment, (call) => listAll(call, '/devices', { query, state }, options.limit));
+      const devices = await withApi(homeOf(options), shell.environment, (call) =>
+        listAll(call, '/devices', { query, state }, options.limit),
+      );
       if (options.json) return shell.out(JSON.stringify(devices));
       const rows = devices
         .map((device) => parseDevice(device, ''))
-        .map(({ serialNumber, state: now, model = '', batch = '', createdAt }) => [serialNumber, now, model, batch, createdAt]);
+        .map(({ serialNumber, state: now, model = '', batch = '', createdAt }) => [
+          serialNumber,
+          now,
+          model,
+          batch,
+          createdAt,
+        ]);
       printTable(shell, ['serial number', 'state', 'model', 'batch', 'since'], rows);
     });
 }
@@ -60,20 +78,32 @@ function showDevice(shell: Shell): Command {
   return newCommand('show', 'show a device and its certificates', 'birthmark device show SN-1')
     .argument('<serial-number>')
     .action(async (serialNumber: string, options: CommonOptions) => {
-      const answer = await withApi(homeOf(options), shell.environment, (call) => call('GET', `/devices/${encodeURIComponent(serialNumber)}`));
+      const answer = await withApi(homeOf(options), shell.environment, (call) =>
+        call('GET', `/devices/${encodeURIComponent(serialNumber)}`),
+      );
       if (options.json) return shell.out(JSON.stringify(answer));
       const device = parseShown(answer, '');
       shell.out(`${device.namespace}/${device.serialNumber}  ${device.state} since ${device.createdAt}`);
       if (device.model !== undefined) shell.out(`model ${device.model}`);
       if (device.batch !== undefined) shell.out(`batch ${device.batch}`);
       if (device.rebirthAllowed) shell.out('one more IDevID with another key is allowed');
-      const rows = device.certificates.map(({ serial, profile, notBefore, notAfter, vouchedBy }) => [serial, profile, notBefore, notAfter, vouchedBy]);
+      const rows = device.certificates.map(({ serial, profile, notBefore, notAfter, vouchedBy }) => [
+        serial,
+        profile,
+        notBefore,
+        notAfter,
+        vouchedBy,
+      ]);
       printTable(shell, ['certificate', 'profile', 'not before', 'not after', 'vouched by'], rows);
     });
 }
 
 function allowRebirth(shell: Shell): Command {
-  return newCommand('allow-rebirth', 'allow a device one more IDevID with another key', 'birthmark device allow-rebirth SN-1')
+  return newCommand(
+    'allow-rebirth',
+    'allow a device one more IDevID with another key',
+    'birthmark device allow-rebirth SN-1',
+  )
     .argument('<serial-number>')
     .action(async (serialNumber: string, options: CommonOptions) => {
       const path = `/devices/${encodeURIComponent(serialNumber)}/allow-rebirth`;

@@ -20,12 +20,20 @@ interface FactoryOptions {
 
 export function factoryCommand(shell: Shell): Command {
   const enroll = new Command('enroll')
-    .description('enroll the devices of a file, one JSON object a line, and write their certificates to another')
+    .description(
+      'enroll the devices of a file, one JSON object a line, and write their certificates to another',
+    )
     .requiredOption('--url <url>', 'the TLS listener, as in https://pki.example.com:8443')
     .requiredOption('--token-file <file>', 'holds a factory token (mode 0600)')
     .requiredOption('--ca <pem>', 'the root that the server must chain to (pki/root.pem)')
-    .requiredOption('--in <file>', 'devices, NDJSON: {"serialNumber","csr","hwType"?,"hwSerialNum"?,"model"?,"batch"?}')
-    .requiredOption('--out <file>', 'certificates, NDJSON, one line for one line and in order; continued where it is there')
+    .requiredOption(
+      '--in <file>',
+      'devices, NDJSON: {"serialNumber","csr","hwType"?,"hwSerialNum"?,"model"?,"batch"?}',
+    )
+    .requiredOption(
+      '--out <file>',
+      'certificates, NDJSON, one line for one line and in order; continued where it is there',
+    )
     .option('--profile <profile>', 'what the devices get', 'idevid')
     .option('--connections <n>', 'requests under way at once', wholeNumber(1, 32), 4)
     .option('--json', 'print the summary as JSON')
@@ -56,7 +64,11 @@ export function factoryCommand(shell: Shell): Command {
           `${granted} certificates, ${refused} refused, ${before} were there before; ${seconds.toFixed(1)} s, ${rate} a second; in ${options.out}`,
         );
       }
-      if (refused > 0) throw new BirthmarkError('bad-request', `${refused} lines were refused; their errors are in ${options.out}`);
+      if (refused > 0)
+        throw new BirthmarkError(
+          'bad-request',
+          `${refused} lines were refused; their errors are in ${options.out}`,
+        );
     });
   return new Command('factory').description("the factory line's side").addCommand(enroll);
 }

@@ -4,8 +4,8 @@ import { type Command, Option } from 'commander';
 import { BirthmarkError } from '../../core/errors.ts';
 import { type AuthorityKeyAlgorithm, KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
 import { type CommonOptions, homeOf, newCommand, repeated, type Shell } from '../command.ts';
-import { type InitResult, initHome } from '../init-home.ts';
 import type { Home } from '../home.ts';
+import { type InitResult, initHome } from '../init-home.ts';
 import { loopbackWarning } from '../serve/serve.ts';
 
 const LOOPBACK_URL = 'http://127.0.0.1:8080';
@@ -19,7 +19,11 @@ export interface InitOptions extends CommonOptions {
 }
 
 export function initCommand(shell: Shell): Command {
-  return newCommand('init', 'make a home: root, three issuing authorities, keys, configuration', 'birthmark init --public-url http://pki.example.com --tls-name pki.example.com')
+  return newCommand(
+    'init',
+    'make a home: root, three issuing authorities, keys, configuration',
+    'birthmark init --public-url http://pki.example.com --tls-name pki.example.com',
+  )
     .option('--public-url <url>', 'what certificates name: where issuers, CRLs and OCSP are found')
     .option('--tls-name <name>', 'DNS name or IP address of the TLS listener (repeat for more)', repeated)
     .option('--organization <name>', 'O of every subject')
@@ -36,12 +40,18 @@ export function initCommand(shell: Shell): Command {
 }
 
 /** Makes the home that the options describe, or leaves the one that is there. */
-export function makeHome(home: Home, options: InitOptions, environment: NodeJS.ProcessEnv): Promise<InitResult> {
+export function makeHome(
+  home: Home,
+  options: InitOptions,
+  environment: NodeJS.ProcessEnv,
+): Promise<InitResult> {
   return initHome(
     home,
     {
       publicUrl: parsePublicUrl(options.publicUrl ?? LOOPBACK_URL),
-      tlsNames: [...(options.tlsName ?? []), ...LOOPBACK_NAMES].filter((name, at, all) => all.indexOf(name) === at),
+      tlsNames: [...(options.tlsName ?? []), ...LOOPBACK_NAMES].filter(
+        (name, at, all) => all.indexOf(name) === at,
+      ),
       organization: options.organization ?? defaultOrganization(),
       algorithm: options.algorithm ?? 'ec-p256',
     },
@@ -50,17 +60,28 @@ export function makeHome(home: Home, options: InitOptions, environment: NodeJS.P
 }
 
 function defaultOrganization(): string {
-  const machine = hostname().replace(/[^A-Za-z0-9.-]/g, '').slice(0, 40);
+  const machine = hostname()
+    .replace(/[^A-Za-z0-9.-]/g, '')
+    .slice(0, 40);
   return machine === '' ? 'Birthmark' : `Birthmark ${machine}`;
 }
 
 /** @throws BirthmarkError `bad-request` */
 function parsePublicUrl(text: string): string {
   const url = URL.parse(text);
-  if (url && (url.protocol === 'http:' || url.protocol === 'https:') && url.search === '' && url.hash === '' && url.username === '') {
+  if (
+    url &&
+    (url.protocol === 'http:' || url.protocol === 'https:') &&
+    url.search === '' &&
+    url.hash === '' &&
+    url.username === ''
+  ) {
     return text.replace(/\/+$/, '');
   }
-  throw new BirthmarkError('bad-request', `--public-url ${text} is no http or https URL without query (example: http://pki.example.com)`);
+  throw new BirthmarkError(
+    'bad-request',
+    `--public-url ${text} is no http or https URL without query (example: http://pki.example.com)`,
+  );
 }
 
 export function reportInit(shell: Shell, options: CommonOptions, home: Home, result: InitResult): void {
@@ -69,14 +90,21 @@ export function reportInit(shell: Shell, options: CommonOptions, home: Home, res
   const { publicUrl } = result.loaded.config;
   if (options.json) {
     shell.out(
-      JSON.stringify({ home: home.path, created: result.created, rootFingerprint: fingerprint, publicUrl, passphraseFile: result.passphraseFile }),
+      JSON.stringify({
+        home: home.path,
+        created: result.created,
+        rootFingerprint: fingerprint,
+        publicUrl,
+        passphraseFile: result.passphraseFile,
+      }),
     );
   } else if (result.created) {
     shell.out(`made a home in ${home.path}`);
     shell.out(`  authorities  ${result.authorities.map(({ name }) => name).join(', ')} (pki/*.pem)`);
     shell.out('  settings     birthmark.toml explains itself');
     shell.out(`  root SHA-256 ${fingerprint}`);
-  } else shell.out(`there is a home in ${home.path} already; nothing was changed\n  root SHA-256 ${fingerprint}`);
+  } else
+    shell.out(`there is a home in ${home.path} already; nothing was changed\n  root SHA-256 ${fingerprint}`);
   if (result.passphraseFile !== undefined) {
     shell.note(
       `note: the keys are encrypted under a passphrase that was made for you and lies in ${result.passphraseFile} (mode 0600); ` +

@@ -23,12 +23,21 @@ interface IssueOptions extends CommonOptions {
 }
 
 const parseIssued = schemaParser(
-  Type.Object({ serial: Type.String(), certificate: Type.String(), chain: Type.Array(Type.String()), notGranted: Type.Array(Type.String()) }),
+  Type.Object({
+    serial: Type.String(),
+    certificate: Type.String(),
+    chain: Type.Array(Type.String()),
+    notGranted: Type.Array(Type.String()),
+  }),
   'internal',
 );
 
 export function issueCommand(shell: Shell): Command {
-  return newCommand('issue', 'issue one certificate by hand', 'birthmark issue --profile server --dns broker.example --csr broker.csr --out broker.pem --chain')
+  return newCommand(
+    'issue',
+    'issue one certificate by hand',
+    'birthmark issue --profile server --dns broker.example --csr broker.csr --out broker.pem --chain',
+  )
     .requiredOption('--profile <profile>', 'idevid, ldevid, server, operator, or one of your own')
     .requiredOption('--csr <file>', 'the CSR, PEM or DER')
     .option('--serial-number <sn>', "device profiles: the device's serial number")
@@ -53,13 +62,18 @@ export function issueCommand(shell: Shell): Command {
         ip,
         role,
       };
-      const answer = await withApi(homeOf(options), shell.environment, (call) => call('POST', '/certificates', body));
+      const answer = await withApi(homeOf(options), shell.environment, (call) =>
+        call('POST', '/certificates', body),
+      );
       const issued = parseIssued(answer, '');
       for (const missing of issued.notGranted) shell.note(`not granted: ${missing}`);
       const pem = options.chain ? [issued.certificate, ...issued.chain].join('') : issued.certificate;
       if (options.out !== undefined) writeDurably(options.out, pem, 0o644);
       if (options.json) shell.out(JSON.stringify(answer));
-      else shell.out(options.out === undefined ? pem.trimEnd() : `wrote certificate ${issued.serial} to ${options.out}`);
+      else
+        shell.out(
+          options.out === undefined ? pem.trimEnd() : `wrote certificate ${issued.serial} to ${options.out}`,
+        );
     });
 }
 

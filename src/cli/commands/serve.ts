@@ -16,7 +16,11 @@ interface ServeCommandOptions extends CommonOptions {
 
 export function serveCommand(shell: Shell): Command {
   const port = wholeNumber(0, 65_535);
-  return newCommand('serve', 'serve the home until SIGINT or SIGTERM', 'birthmark serve --workers 2 --ready-file /run/birthmark/ready.json')
+  return newCommand(
+    'serve',
+    'serve the home until SIGINT or SIGTERM',
+    'birthmark serve --workers 2 --ready-file /run/birthmark/ready.json',
+  )
     .option('--init', 'make the home first if there is none')
     .option('--workers <n>', 'processes that serve the network', wholeNumber(1, 64))
     .option('--public-port <port>', 'port of the public listener, 0 for any free one', port)
@@ -34,13 +38,19 @@ export function serveCommand(shell: Shell): Command {
         ...(options.readyFile === undefined ? {} : { readyFile: options.readyFile }),
         onReady: (addresses) => {
           if (options.json) shell.out(JSON.stringify(addresses));
-          else shell.out(`serving ${home.path}\n  public  ${addresses.public}\n  tls     ${addresses.tls}   (API ${addresses.tls}/api/v1/docs)\nstop with Ctrl-C`);
+          else
+            shell.out(
+              `serving ${home.path}\n  public  ${addresses.public}\n  tls     ${addresses.tls}   (API ${addresses.tls}/api/v1/docs)\nstop with Ctrl-C`,
+            );
         },
       });
     });
 }
 
-function withOverrides({ config, profiles }: LoadedConfig, { workers, publicPort, tlsPort }: ServeCommandOptions): LoadedConfig {
+function withOverrides(
+  { config, profiles }: LoadedConfig,
+  { workers, publicPort, tlsPort }: ServeCommandOptions,
+): LoadedConfig {
   const listen = {
     ...config.listen,
     ...(publicPort === undefined ? {} : { publicPort }),

@@ -11,7 +11,12 @@ interface CreateOptions extends CommonOptions {
 }
 
 const parseTicket = schemaParser(
-  Type.Object({ ticket: Type.String(), serialNumber: Type.String(), profile: Type.String(), expiresAt: Type.String() }),
+  Type.Object({
+    ticket: Type.String(),
+    serialNumber: Type.String(),
+    profile: Type.String(),
+    expiresAt: Type.String(),
+  }),
   'internal',
 );
 
@@ -31,7 +36,10 @@ export function ticketCommand(shell: Shell): Command {
       );
       const ticket = parseTicket(answer, '');
       if (options.json) shell.out(JSON.stringify(answer));
-      else shell.out(`ticket for ${ticket.serialNumber}, profile ${ticket.profile}, until ${ticket.expiresAt}; it is shown only now:\n${ticket.ticket}`);
+      else
+        shell.out(
+          `ticket for ${ticket.serialNumber}, profile ${ticket.profile}, until ${ticket.expiresAt}; it is shown only now:\n${ticket.ticket}`,
+        );
     });
   return new Command('ticket').description('one-time permissions for devices').addCommand(create);
 }

@@ -3,7 +3,15 @@ import Type from 'typebox';
 import { schemaParser } from '../../core/schema.ts';
 import { ROLES } from '../../enroll/ports.ts';
 import { withApi } from '../api-client.ts';
-import { type CommonOptions, homeOf, newCommand, parseDuration, repeated, type Shell, wholeNumber } from '../command.ts';
+import {
+  type CommonOptions,
+  homeOf,
+  newCommand,
+  parseDuration,
+  repeated,
+  type Shell,
+  wholeNumber,
+} from '../command.ts';
 import { listAll, printTable } from '../output.ts';
 
 interface CreateOptions extends CommonOptions {
@@ -16,7 +24,10 @@ interface CreateOptions extends CommonOptions {
   readonly count?: number;
 }
 
-const parseCreated = schemaParser(Type.Object({ token: Type.String(), name: Type.String(), role: Type.String(), expiresAt: Type.String() }), 'internal');
+const parseCreated = schemaParser(
+  Type.Object({ token: Type.String(), name: Type.String(), role: Type.String(), expiresAt: Type.String() }),
+  'internal',
+);
 const parseToken = schemaParser(
   Type.Object({
     name: Type.String(),
@@ -47,38 +58,58 @@ function createToken(shell: Shell): Command {
     .requiredOption('--name <name>', 'what people call it')
     .option('--expires <duration>', 'until it expires (default: 90d)', parseDuration)
     .option('--profile <profile>', 'factory: the profiles that it may ask for (repeat for more)', repeated)
-    .option('--serial-pattern <glob>', 'factory: the serial numbers that it may enroll; * any run, ? one character')
+    .option(
+      '--serial-pattern <glob>',
+      'factory: the serial numbers that it may enroll; * any run, ? one character',
+    )
     .option('--batch <batch>', 'factory: the batch that its devices belong to')
-    .option('--count <n>', 'factory: certificates that it may have issued in all', wholeNumber(1, Number.MAX_SAFE_INTEGER))
+    .option(
+      '--count <n>',
+      'factory: certificates that it may have issued in all',
+      wholeNumber(1, Number.MAX_SAFE_INTEGER),
+    )
     .action(async (options: CreateOptions) => {
       const { role, name, expires, profile, serialPattern, batch, count } = options;
       const body = { role, name, expiresInSeconds: expires, profiles: profile, serialPattern, batch, count };
-      const answer = await withApi(homeOf(options), shell.environment, (call) => call('POST', '/tokens', body));
+      const answer = await withApi(homeOf(options), shell.environment, (call) =>
+        call('POST', '/tokens', body),
+      );
       const created = parseCreated(answer, '');
       if (options.json) shell.out(JSON.stringify(answer));
-      else shell.out(`token ${created.name}, role ${created.role}, until ${created.expiresAt}; it is shown only now:\n${created.token}`);
+      else
+        shell.out(
+          `token ${created.name}, role ${created.role}, until ${created.expiresAt}; it is shown only now:\n${created.token}`,
+        );
     });
 }
 
 function listTokens(shell: Shell): Command {
-  return newCommand('list', 'list tokens, without their secrets', 'birthmark token list').action(async (options: CommonOptions) => {
-    const tokens = await withApi(homeOf(options), shell.environment, (call) => listAll(call, '/tokens', {}, Number.POSITIVE_INFINITY));
-    if (options.json) return shell.out(JSON.stringify(tokens));
-    const rows = tokens.map((token) => parseToken(token, '')).map(({ name, role, expiresAt, revokedAt, used, count }) => [
-      name,
-      role,
-      revokedAt === undefined ? `until ${expiresAt}` : `revoked ${revokedAt}`,
-      count === undefined ? `${used} issued` : `${used} of ${count} issued`,
-    ]);
-    printTable(shell, ['name', 'role', 'validity', 'use'], rows);
-  });
+  return newCommand('list', 'list tokens, without their secrets', 'birthmark token list').action(
+    async (options: CommonOptions) => {
+      const tokens = await withApi(homeOf(options), shell.environment, (call) =>
+        listAll(call, '/tokens', {}, Number.POSITIVE_INFINITY),
+      );
+      if (options.json) return shell.out(JSON.stringify(tokens));
+      const rows = tokens
+        .map((token) => parseToken(token, ''))
+        .map(({ name, role, expiresAt, revokedAt, used, count }) => [
+          name,
+          role,
+          revokedAt === undefined ? `until ${expiresAt}` : `revoked ${revokedAt}`,
+          count === undefined ? `${used} issued` : `${used} of ${count} issued`,
+        ]);
+      printTable(shell, ['name', 'role', 'validity', 'use'], rows);
+    },
+  );
 }
 
 function revokeToken(shell: Shell): Command {
   return newCommand('revoke', 'revoke a token, also for a batch that runs', 'birthmark token revoke line-7')
     .argument('<name>')
     .action(async (name: string, options: CommonOptions) => {
-      await withApi(homeOf(options), shell.environment, (call) => call('DELETE', `/tokens/${encodeURIComponent(name)}`));
+      await withApi(homeOf(options), shell.environment, (call) =>
+        call('DELETE', `/tokens/${encodeURIComponent(name)}`),
+      );
       shell.out(options.json ? JSON.stringify({ revoked: name }) : `revoked token ${name}`);
     });
 }

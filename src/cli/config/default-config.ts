@@ -12,7 +12,12 @@ export interface DefaultConfigOptions {
 }
 
 /** The configuration that `init` writes. */
-export function defaultConfig({ publicUrl, tlsNames, organization, algorithm }: DefaultConfigOptions): Config {
+export function defaultConfig({
+  publicUrl,
+  tlsNames,
+  organization,
+  algorithm,
+}: DefaultConfigOptions): Config {
   const authority = (name: string, years: number) => ({
     organization,
     commonName: `${organization} ${name}`.slice(0, 64),
@@ -21,7 +26,13 @@ export function defaultConfig({ publicUrl, tlsNames, organization, algorithm }: 
   });
   return {
     publicUrl,
-    listen: { publicHost: '127.0.0.1', publicPort: 8080, tlsHost: '127.0.0.1', tlsPort: 8443, tlsNames: [...tlsNames] },
+    listen: {
+      publicHost: '127.0.0.1',
+      publicPort: 8080,
+      tlsHost: '127.0.0.1',
+      tlsPort: 8443,
+      tlsNames: [...tlsNames],
+    },
     workers: 1,
     keys: { passphraseFile: 'keys/passphrase' },
     authorities: {

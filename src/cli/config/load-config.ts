@@ -24,7 +24,11 @@ export function loadConfig(path: string): LoadedConfig {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new BirthmarkError('home-missing', `there is no home at this place (${path} cannot be read); birthmark init makes one`, { cause });
+    throw new BirthmarkError(
+      'home-missing',
+      `there is no home at this place (${path} cannot be read); birthmark init makes one`,
+      { cause },
+    );
   }
   return parseConfig(text);
 }
@@ -33,9 +37,15 @@ export function loadConfig(path: string): LoadedConfig {
 export function parseConfig(text: string): LoadedConfig {
   const config = parseConfigObject(parseToml(text), '');
   const issuers = Object.keys(config.authorities).filter((name) => name !== 'root');
-  const profiles = Object.entries(config.profiles).map(([name, profile]) => parseProfile(name, profile, issuers));
+  const profiles = Object.entries(config.profiles).map(([name, profile]) =>
+    parseProfile(name, profile, issuers),
+  );
   if (config.keyPolicy.minRsaBits > config.keyPolicy.maxRsaBits) {
-    throw new BirthmarkError('config-invalid', 'keyPolicy.minRsaBits must not be above keyPolicy.maxRsaBits', { field: 'keyPolicy.minRsaBits' });
+    throw new BirthmarkError(
+      'config-invalid',
+      'keyPolicy.minRsaBits must not be above keyPolicy.maxRsaBits',
+      { field: 'keyPolicy.minRsaBits' },
+    );
   }
   return { config, profiles };
 }
@@ -46,7 +56,9 @@ function parseToml(text: string): unknown {
   } catch (error) {
     if (error instanceof TomlError) {
       const [first = 'no TOML'] = error.message.split('\n');
-      throw new BirthmarkError('config-invalid', `line ${error.line}, column ${error.column}: ${first}`, { cause: error });
+      throw new BirthmarkError('config-invalid', `line ${error.line}, column ${error.column}: ${first}`, {
+        cause: error,
+      });
     }
     throw error;
   }

@@ -22,7 +22,12 @@ function renderTable(path: readonly string[], schema: TSchema, table: object): s
     if (isTable(value)) {
       const inner = [...path, key];
       const hasValues = Object.values(value).some((one) => !isTable(one));
-      tables.push('', ...comment(member), ...(hasValues ? [`[${inner.join('.')}]`] : []), ...renderTable(inner, member, value));
+      tables.push(
+        '',
+        ...comment(member),
+        ...(hasValues ? [`[${inner.join('.')}]`] : []),
+        ...renderTable(inner, member, value),
+      );
     } else values.push(...comment(member), stringify({ [key]: value }).trimEnd());
   }
   return [...values, ...tables];

@@ -5,14 +5,23 @@ import { KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
 const closed = { additionalProperties: false } as const;
 
 const Port = (what: string, fallback: number) =>
-  Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description: `Port of ${what}; 0 takes any free one.` });
+  Type.Integer({
+    minimum: 0,
+    maximum: 65_535,
+    default: fallback,
+    description: `Port of ${what}; 0 takes any free one.`,
+  });
 
 const AuthorityConfigSchema = Type.Object(
   {
     organization: Type.String({ minLength: 1, maxLength: 64, description: 'O of the subject.' }),
     commonName: Type.String({ minLength: 1, maxLength: 64, description: 'CN of the subject.' }),
     algorithm: Type.Enum([...KEY_ALGORITHMS], { description: `Key: ${KEY_ALGORITHMS.join(', ')}.` }),
-    validityDays: Type.Integer({ minimum: 1, maximum: 36_500, description: 'From the day of init; never beyond its issuer.' }),
+    validityDays: Type.Integer({
+      minimum: 1,
+      maximum: 36_500,
+      description: 'From the day of init; never beyond its issuer.',
+    }),
   },
   closed,
 );
@@ -28,22 +37,35 @@ export const ConfigSchema = Type.Object(
     }),
     listen: Type.Object(
       {
-        publicHost: Type.String({ default: '127.0.0.1', description: 'Address of the public listener (plain HTTP: authorities, CRLs, OCSP).' }),
+        publicHost: Type.String({
+          default: '127.0.0.1',
+          description: 'Address of the public listener (plain HTTP: authorities, CRLs, OCSP).',
+        }),
         publicPort: Port('the public listener', 8080),
-        tlsHost: Type.String({ default: '127.0.0.1', description: 'Address of the TLS listener (enrollment, API).' }),
+        tlsHost: Type.String({
+          default: '127.0.0.1',
+          description: 'Address of the TLS listener (enrollment, API).',
+        }),
         tlsPort: Port('the TLS listener', 8443),
         tlsNames: Type.Array(Type.String({ minLength: 1 }), {
           minItems: 1,
-          description: "DNS names and IP addresses in the TLS listener's own certificate: those by which devices reach it.",
+          description:
+            "DNS names and IP addresses in the TLS listener's own certificate: those by which devices reach it.",
         }),
       },
       closed,
     ),
-    workers: Type.Integer({ minimum: 1, maximum: 64, default: 1, description: 'Processes that serve; one for each core is right for a factory.' }),
+    workers: Type.Integer({
+      minimum: 1,
+      maximum: 64,
+      default: 1,
+      description: 'Processes that serve; one for each core is right for a factory.',
+    }),
     keys: Type.Object(
       {
         passphraseFile: Type.String({
-          description: 'Where the passphrase of the key files is (mode 0600), from this folder. BIRTHMARK_PASSPHRASE in the environment goes before it.',
+          description:
+            'Where the passphrase of the key files is (mode 0600), from this folder. BIRTHMARK_PASSPHRASE in the environment goes before it.',
         }),
       },
       closed,
@@ -67,33 +89,73 @@ export const ConfigSchema = Type.Object(
             'Partitions of each CRL. A certificate names its own when it is issued. May grow at any time, never shrink: one for each ' +
             '20,000 devices keeps lists small.',
         }),
-        validityHours: Type.Integer({ minimum: 1, maximum: 8_760, default: 168, description: 'From thisUpdate to nextUpdate. Replaced at half time.' }),
+        validityHours: Type.Integer({
+          minimum: 1,
+          maximum: 8_760,
+          default: 168,
+          description: 'From thisUpdate to nextUpdate. Replaced at half time.',
+        }),
       },
       closed,
     ),
     keyPolicy: Type.Object(
       {
-        minRsaBits: Type.Integer({ minimum: 2048, maximum: 8192, default: 2048, description: 'Smaller RSA keys are refused.' }),
-        maxRsaBits: Type.Integer({ minimum: 2048, maximum: 16_384, default: 8192, description: 'Larger ones too: they cost the server too much.' }),
-        fermatRounds: Type.Integer({ minimum: 1, maximum: 10_000, default: 100, description: 'Rounds of the test for primes that are too close.' }),
+        minRsaBits: Type.Integer({
+          minimum: 2048,
+          maximum: 8192,
+          default: 2048,
+          description: 'Smaller RSA keys are refused.',
+        }),
+        maxRsaBits: Type.Integer({
+          minimum: 2048,
+          maximum: 16_384,
+          default: 8192,
+          description: 'Larger ones too: they cost the server too much.',
+        }),
+        fermatRounds: Type.Integer({
+          minimum: 1,
+          maximum: 10_000,
+          default: 100,
+          description: 'Rounds of the test for primes that are too close.',
+        }),
       },
       closed,
     ),
     limits: Type.Object(
       {
-        bodyOctets: Type.Integer({ minimum: 4096, maximum: 16_777_216, default: 131_072, description: 'Largest body of a request that is no batch.' }),
-        bodySeconds: Type.Integer({ minimum: 1, maximum: 600, default: 15, description: 'Until such a body must be there.' }),
-        idleSeconds: Type.Integer({ minimum: 5, maximum: 3600, default: 120, description: 'A connection on which nothing moves is closed.' }),
+        bodyOctets: Type.Integer({
+          minimum: 4096,
+          maximum: 16_777_216,
+          default: 131_072,
+          description: 'Largest body of a request that is no batch.',
+        }),
+        bodySeconds: Type.Integer({
+          minimum: 1,
+          maximum: 600,
+          default: 15,
+          description: 'Until such a body must be there.',
+        }),
+        idleSeconds: Type.Integer({
+          minimum: 5,
+          maximum: 3600,
+          default: 120,
+          description: 'A connection on which nothing moves is closed.',
+        }),
       },
       closed,
     ),
     log: Type.Object(
       {
-        level: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug'], { default: 'info', description: 'Least level that is logged, on stderr, as JSON.' }),
+        level: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug'], {
+          default: 'info',
+          description: 'Least level that is logged, on stderr, as JSON.',
+        }),
       },
       closed,
     ),
-    profiles: Type.Record(Type.String(), ProfileConfigSchema, { description: 'What a certificate of each kind is. Validated at start.' }),
+    profiles: Type.Record(Type.String(), ProfileConfigSchema, {
+      description: 'What a certificate of each kind is. Validated at start.',
+    }),
   },
   closed,
 );

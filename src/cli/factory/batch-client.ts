@@ -38,7 +38,11 @@ export function mayBeRetried(code: string): boolean {
 
 export function createBatchClient({ url, token, ca, profile, connections }: BatchClientOptions): BatchClient {
   const target = new URL(`/api/v1/factory/batch?profile=${encodeURIComponent(profile)}`, url);
-  if (target.protocol !== 'https:') throw new BirthmarkError('bad-request', '--url must begin with https:// (a token must not travel in the clear)');
+  if (target.protocol !== 'https:')
+    throw new BirthmarkError(
+      'bad-request',
+      '--url must begin with https:// (a token must not travel in the clear)',
+    );
   const agent = new Agent({ keepAlive: true, maxSockets: connections, ca });
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/x-ndjson' };
   return {
@@ -53,17 +57,21 @@ export function createBatchClient({ url, token, ca, profile, connections }: Batc
           answers.pop();
           resolve({ answers, ...(broken && { broken }) });
         };
-        const sent = request(target, { method: 'POST', agent, headers: { ...headers, 'content-length': body.length }, timeout: IDLE_MS }, (response) => {
-          response.setEncoding('utf8');
-          response.on('data', (part: string) => {
-            text += part;
-          });
-          response.on('error', finish);
-          response.on('end', () => {
-            if (response.statusCode === 200) finish();
-            else reject(toError(text, response.statusCode ?? 0));
-          });
-        });
+        const sent = request(
+          target,
+          { method: 'POST', agent, headers: { ...headers, 'content-length': body.length }, timeout: IDLE_MS },
+          (response) => {
+            response.setEncoding('utf8');
+            response.on('data', (part: string) => {
+              text += part;
+            });
+            response.on('error', finish);
+            response.on('end', () => {
+              if (response.statusCode === 200) finish();
+              else reject(toError(text, response.statusCode ?? 0));
+            });
+          },
+        );
         sent.on('timeout', () => sent.destroy(new Error('nothing came for two minutes')));
         sent.on('error', (error) => (isWrongServer(error) ? reject(wrongServer(error)) : finish(error)));
         sent.end(body);
@@ -75,7 +83,10 @@ function toError(text: string, status: number): BirthmarkError {
   try {
     return problemToError(JSON.parse(text), status);
   } catch {
-    return new BirthmarkError(status >= 500 ? 'unavailable' : 'bad-request', `the server answered ${status} and not as Birthmark does`);
+    return new BirthmarkError(
+      status >= 500 ? 'unavailable' : 'bad-request',
+      `the server answered ${status} and not as Birthmark does`,
+    );
   }
 }
 
@@ -86,5 +97,9 @@ function isWrongServer(error: Error): boolean {
 }
 
 function wrongServer(cause: Error): BirthmarkError {
-  return new BirthmarkError('bad-request', `the server is not the one that --url and --ca describe: ${cause.message}`, { cause });
+  return new BirthmarkError(
+    'bad-request',
+    `the server is not the one that --url and --ca describe: ${cause.message}`,
+    { cause },
+  );
 }

@@ -1,10 +1,23 @@
-import { closeSync, createReadStream, existsSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  writeSync,
+} from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BirthmarkError } from '../../core/errors.ts';
 import { mapInOrder } from '../../core/map-in-order.ts';
 import { type SplitLine, splitLines } from '../../enroll/factory/split-lines.ts';
-import { type BatchClient, type BatchClientOptions, createBatchClient, mayBeRetried } from './batch-client.ts';
+import {
+  type BatchClient,
+  type BatchClientOptions,
+  createBatchClient,
+  mayBeRetried,
+} from './batch-client.ts';
 import type { Progress } from './progress.ts';
 
 export interface EnrollFileOptions extends BatchClientOptions {
@@ -50,13 +63,21 @@ export async function enrollFile(options: EnrollFileOptions): Promise<EnrollSumm
   let refused = 0;
   try {
     ftruncateSync(file, octets);
-    for await (const answers of mapInOrder(chunks(options.input, before), options.connections, (chunk) => enrollChunk(client, chunk))) {
+    for await (const answers of mapInOrder(chunks(options.input, before), options.connections, (chunk) =>
+      enrollChunk(client, chunk),
+    )) {
       const text = Buffer.from(answers.map((answer) => `${answer}\n`).join(''));
       position += writeSync(file, text, 0, text.length, position);
       const failed = answers.filter((answer) => errorCode(answer) !== undefined).length;
       refused += failed;
       granted += answers.length - failed;
-      options.onProgress({ done: before + granted + refused, total, refused, before, elapsedMs: performance.now() - startedAt });
+      options.onProgress({
+        done: before + granted + refused,
+        total,
+        refused,
+        before,
+        elapsedMs: performance.now() - startedAt,
+      });
     }
     fsyncSync(file);
   } finally {
@@ -71,7 +92,8 @@ async function enrollChunk(client: BatchClient, chunk: readonly NumberedLine[]):
   const final = new Map<number, string>();
   let reason = '';
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-    if (tries > 0) await sleep(Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** tries) * (0.5 + Math.random() / 2));
+    if (tries > 0)
+      await sleep(Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** tries) * (0.5 + Math.random() / 2));
     const open = chunk.filter(({ number }) => !final.has(number));
     try {
       const { answers, broken } = await client.send(open.map(({ line }) => line));
@@ -80,7 +102,8 @@ async function enrollChunk(client: BatchClient, chunk: readonly NumberedLine[]):
         const code = errorCode(answer);
         const number = open[at]?.number;
         if (code !== undefined && mayBeRetried(code)) reason = code;
-        else if (number !== undefined) final.set(number, code === undefined ? answer : withFileLine(answer, number));
+        else if (number !== undefined)
+          final.set(number, code === undefined ? answer : withFileLine(answer, number));
       }
     } catch (error) {
       if (!(error instanceof BirthmarkError) || !mayBeRetried(error.code)) throw error;
@@ -88,7 +111,10 @@ async function enrollChunk(client: BatchClient, chunk: readonly NumberedLine[]):
     }
     if (final.size === chunk.length) return chunk.map(({ number }) => final.get(number) ?? '');
   }
-  throw new BirthmarkError('unavailable', `the server did not answer after ${MAX_TRIES} tries (${reason}); what is there is kept, start again later`);
+  throw new BirthmarkError(
+    'unavailable',
+    `the server did not answer after ${MAX_TRIES} tries (${reason}); what is there is kept, start again later`,
+  );
 }
 
 function errorCode(answer: string): string | undefined {
@@ -121,7 +147,8 @@ async function* chunks(path: string, skip: number): AsyncGenerator<readonly Numb
 async function* readLines(path: string): AsyncGenerator<SplitLine> {
   const source: AsyncIterable<Buffer> = createReadStream(path);
   try {
-    for await (const group of splitLines(source, { groupSize: CHUNK, maxOctets: MAX_LINE_OCTETS })) yield* group;
+    for await (const group of splitLines(source, { groupSize: CHUNK, maxOctets: MAX_LINE_OCTETS }))
+      yield* group;
   } catch (cause) {
     if (cause instanceof BirthmarkError) throw cause;
     throw new BirthmarkError('bad-request', `${path} cannot be read`, { cause });
@@ -149,7 +176,10 @@ async function checkOutput(input: string, output: string): Promise<{ lines: numb
     const asked = done || value instanceof BirthmarkError ? undefined : serialNumberIn(value);
     const answered = serialNumberIn(line);
     if (done || (answered !== undefined && answered !== asked)) {
-      throw new BirthmarkError('bad-request', `line ${lines + 1} of ${output} is not about the device in that line of ${input}; give another --out`);
+      throw new BirthmarkError(
+        'bad-request',
+        `line ${lines + 1} of ${output} is not about the device in that line of ${input}; give another --out`,
+      );
     }
     lines += 1;
     octets += line.length + 1;
@@ -160,7 +190,7 @@ async function checkOutput(input: string, output: string): Promise<{ lines: numb
 
 /** Lines that end with a line feed; half a line is what a kill left. */
 async function* wholeLines(path: string): AsyncGenerator<Buffer> {
-  let rest = Buffer.alloc(0);
+  let rest: Buffer = Buffer.alloc(0);
   const source: AsyncIterable<Buffer> = createReadStream(path);
   for await (const piece of source) {
     rest = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
@@ -176,7 +206,9 @@ async function* wholeLines(path: string): AsyncGenerator<Buffer> {
 function serialNumberIn(line: Buffer): string | undefined {
   try {
     const value: unknown = JSON.parse(line.toString('utf8'));
-    return typeof value === 'object' && value !== null && 'serialNumber' in value ? String(value.serialNumber) : undefined;
+    return typeof value === 'object' && value !== null && 'serialNumber' in value
+      ? String(value.serialNumber)
+      : undefined;
   } catch {
     return undefined;
   }

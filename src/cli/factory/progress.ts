@@ -12,7 +12,10 @@ const TERMINAL_EVERY_MS = 200;
 const LOG_EVERY_MS = 10_000;
 
 /** Shows progress: one line that changes on a terminal, a new line now and then elsewhere. */
-export function createProgress(stream: NodeJS.WriteStream): { show: (progress: Progress) => void; end: () => void } {
+export function createProgress(stream: NodeJS.WriteStream): {
+  show: (progress: Progress) => void;
+  end: () => void;
+} {
   const terminal = stream.isTTY === true;
   const everyMs = terminal ? TERMINAL_EVERY_MS : LOG_EVERY_MS;
   let shownAt = 0;

@@ -1,10 +1,11 @@
 import cluster from 'node:cluster';
 import { writeDurably } from '../../keys/durable-file.ts';
+import { type Addresses, type Listeners, listen, listenLocally } from '../../server/listeners.ts';
 import { lockHome } from '../../store/sqlite/lock-home.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';
 import { type House, openHouse } from '../wire.ts';
-import { type Addresses, listen, listenLocally } from './listeners.ts';
+import { apiOptions, tlsCertificateOptions } from './house-options.ts';
 import { finishAbandoned, keepUp, prepareToServe } from './upkeep.ts';
 import { startWorkers } from './workers.ts';
 
@@ -37,9 +38,10 @@ export async function serve(options: ServeOptions): Promise<void> {
     closers.unshift(keepUp(house));
     const network = await openNetwork(house);
     closers.unshift(() => network.close());
-    const local = await listenLocally(house);
+    const local = await listenLocally(apiOptions(house), house.home.socket);
     closers.unshift(() => local.close());
-    if (options.readyFile !== undefined) writeDurably(options.readyFile, `${JSON.stringify(network.addresses)}\n`, 0o644);
+    if (options.readyFile !== undefined)
+      writeDurably(options.readyFile, `${JSON.stringify(network.addresses)}\n`, 0o644);
     options.onReady(network.addresses);
     await stopSignal;
     house.logger.info('stopping');
@@ -51,13 +53,24 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 async function openNetwork(house: House): Promise<{ addresses: Addresses; close: () => Promise<void> }> {
   const { workers } = house.loaded.config;
-  if (workers === 1) return listen(house);
+  if (workers === 1) return listenHere(house);
   const started = await startWorkers(workers, house.logger, () => {
     setTimeout(() => {
-      finishAbandoned(house).catch((error: unknown) => house.logger.error({ err: error }, 'abandoned reservations are finished later'));
+      finishAbandoned(house).catch((error: unknown) =>
+        house.logger.error({ err: error }, 'abandoned reservations are finished later'),
+      );
     }, FINISH_AFTER_DEATH_MS).unref();
   });
   return { addresses: started.addresses, close: () => started.stop() };
+}
+
+function listenHere(house: House): Promise<Listeners> {
+  return listen({
+    api: apiOptions(house),
+    authorities: house.authorities,
+    tls: tlsCertificateOptions(house),
+    at: house.loaded.config.listen,
+  });
 }
 
 async function serveAsWorker({ home, loaded, environment }: ServeOptions): Promise<void> {
@@ -68,7 +81,7 @@ async function serveAsWorker({ home, loaded, environment }: ServeOptions): Promi
     process.once('disconnect', resolve);
   });
   const house = await openHouse(home, loaded, environment, String(cluster.worker?.id ?? 0));
-  const listeners = await listen(house);
+  const listeners = await listenHere(house);
   process.send?.({ ready: listeners.addresses });
   await stopped;
   await listeners.close();

@@ -1,28 +1,15 @@
 import { finishReserved } from '../../ca/issue.ts';
 import { publishDueCrls } from '../../ca/publish-crls.ts';
 import { publishedUrls } from '../../ca/published-urls.ts';
-import { renewTlsCertificate, type TlsCertificateOptions } from '../../server/tls-certificate.ts';
+import { renewTlsCertificate } from '../../server/tls-certificate.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import type { House } from '../wire.ts';
+import { tlsCertificateOptions } from './house-options.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** Issuance takes milliseconds: a reservation older than this belongs to a process that is gone. */
 const ABANDONED_MS = 10_000;
-
-/** Where the TLS listener's own key and certificate are. */
-export function tlsCertificateOptions(house: House): TlsCertificateOptions {
-  const { home, passphrase, loaded, issuing, issueService, clock } = house;
-  return {
-    keyPath: home.key('tls-listener'),
-    certificatePath: home.pem('tls-listener'),
-    passphrase,
-    names: loaded.config.listen.tlsNames,
-    issuing,
-    issueService,
-    clock,
-  };
-}
 
 /** What must be done before anyone is served: mend what a crash left, be reachable by TLS, have every list published. */
 export async function prepareToServe(house: House): Promise<void> {
@@ -37,7 +24,8 @@ export async function prepareToServe(house: House): Promise<void> {
 export async function finishAbandoned(house: House): Promise<void> {
   const { ledger, authorities, clock, logger } = house;
   const finished = await finishReserved(ledger, authorities, clock, clock() - ABANDONED_MS);
-  if (finished > 0) logger.warn({ finished }, 'signed certificates that a process that died had left reserved');
+  if (finished > 0)
+    logger.warn({ finished }, 'signed certificates that a process that died had left reserved');
 }
 
 /**
@@ -48,7 +36,8 @@ export async function finishAbandoned(house: House): Promise<void> {
 export function keepUp(house: House): () => void {
   const stopWal = keepWalShort({
     path: house.home.ledger,
-    onError: (error) => house.logger.error({ err: error }, 'the write-ahead log grows; it is shortened later'),
+    onError: (error) =>
+      house.logger.error({ err: error }, 'the write-ahead log grows; it is shortened later'),
   });
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
     ['crl', MINUTE_MS, publishDue],
@@ -57,7 +46,9 @@ export function keepUp(house: House): () => void {
   ];
   const timers = tasks.map(([task, everyMs, run]) =>
     setInterval(() => {
-      run(house).catch((error: unknown) => house.logger.error({ err: error, task }, 'upkeep failed; it is tried again'));
+      run(house).catch((error: unknown) =>
+        house.logger.error({ err: error, task }, 'upkeep failed; it is tried again'),
+      );
     }, everyMs),
   );
   return () => {
@@ -69,6 +60,11 @@ export function keepUp(house: House): () => void {
 async function publishDue({ authorities, ledger, loaded, clock, logger }: House): Promise<void> {
   const { crl, publicUrl } = loaded.config;
   const policy = { shards: crl.shards, validityMs: crl.validityHours * HOUR_MS };
-  const published = await publishDueCrls(authorities, { ledger, urls: publishedUrls(publicUrl), policy, now: clock() });
+  const published = await publishDueCrls(authorities, {
+    ledger,
+    urls: publishedUrls(publicUrl),
+    policy,
+    now: clock(),
+  });
   if (published > 0) logger.info({ published }, 'published CRLs');
 }

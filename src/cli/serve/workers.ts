@@ -1,6 +1,6 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from 'pino';
-import type { Addresses } from './listeners.ts';
+import type { Addresses } from '../../server/listeners.ts';
 
 const RESTART_AFTER_MS = 500;
 const STOP_WITHIN_MS = 10_000;
@@ -24,7 +24,10 @@ export async function startWorkers(count: number, logger: Logger, onDeath: () =>
   const start = () => cluster.fork();
   cluster.on('exit', (worker, code, signal) => {
     if (stopping) return;
-    logger.error({ worker: worker.id, pid: worker.process.pid, code, signal }, 'a worker died; another one is started');
+    logger.error(
+      { worker: worker.id, pid: worker.process.pid, code, signal },
+      'a worker died; another one is started',
+    );
     setTimeout(() => stopping || start(), RESTART_AFTER_MS);
     onDeath();
   });
@@ -35,7 +38,9 @@ export async function startWorkers(count: number, logger: Logger, onDeath: () =>
     addresses,
     stop: async () => {
       stopping = true;
-      const workers = Object.values(cluster.workers ?? {}).filter((worker): worker is Worker => worker !== undefined);
+      const workers = Object.values(cluster.workers ?? {}).filter(
+        (worker): worker is Worker => worker !== undefined,
+      );
       await Promise.all(workers.map(stopWorker));
     },
   };

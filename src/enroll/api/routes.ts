@@ -31,7 +31,9 @@ const YEAR_SECONDS = 366 * 24 * HOUR_SECONDS;
 const EnrollBody = Type.Object(
   {
     csr: Type.String({ description: 'PKCS#10, as PEM or as base64 of the DER.' }),
-    profile: Type.Optional(Type.String({ description: 'Must be the profile of the ticket where it is given.' })),
+    profile: Type.Optional(
+      Type.String({ description: 'Must be the profile of the ticket where it is given.' }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -41,14 +43,18 @@ const Enrolled = Type.Object({
   serial: Type.String({ description: "The certificate's serial number, hexadecimal." }),
   certificate: Type.String({ description: 'PEM.' }),
   chain: Type.Array(Type.String(), { description: 'PEM: the issuing authority first, without the root.' }),
-  notGranted: Type.Array(Type.String(), { description: 'What the CSR asked for and the certificate does not have.' }),
+  notGranted: Type.Array(Type.String(), {
+    description: 'What the CSR asked for and the certificate does not have.',
+  }),
 });
 
 const TicketBody = Type.Object(
   {
     serialNumber: Type.String({ description: "The device's serial number." }),
     profile: Type.Optional(Type.String({ default: 'ldevid' })),
-    expiresInSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: YEAR_SECONDS, default: HOUR_SECONDS })),
+    expiresInSeconds: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: YEAR_SECONDS, default: HOUR_SECONDS }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -79,7 +85,9 @@ export function mountEnrollmentDoor(app: FastifyInstance, door: EnrollmentDoor):
       const ticket = await presentTicket(door.bearerOf(request), door.ledger, door.clock);
       const { csr, profile = ticket.profile } = request.body;
       if (profile !== ticket.profile) {
-        throw new BirthmarkError('profile-not-allowed', `this ticket is for profile ${ticket.profile}`, { field: 'profile' });
+        throw new BirthmarkError('profile-not-allowed', `this ticket is for profile ${ticket.profile}`, {
+          field: 'profile',
+        });
       }
       const [outcome] = await door.enroll(
         [
@@ -91,7 +99,8 @@ export function mountEnrollmentDoor(app: FastifyInstance, door: EnrollmentDoor):
         ],
         ticketAdmission(ticket, door.clock),
       );
-      if (outcome === undefined || outcome instanceof BirthmarkError) throw outcome ?? new BirthmarkError('internal', 'no outcome');
+      if (outcome === undefined || outcome instanceof BirthmarkError)
+        throw outcome ?? new BirthmarkError('internal', 'no outcome');
       return {
         serialNumber: outcome.serialNumber,
         serial: toHex(outcome.serial),
@@ -115,7 +124,11 @@ export function mountEnrollmentDoor(app: FastifyInstance, door: EnrollmentDoor):
     async (request, reply) => {
       const caller = await door.authenticate(request);
       const { serialNumber, profile = 'ldevid', expiresInSeconds = HOUR_SECONDS } = request.body;
-      const made = await createTicket({ serialNumber, profile, expiresInMs: expiresInSeconds * 1000 }, caller, door);
+      const made = await createTicket(
+        { serialNumber, profile, expiresInMs: expiresInSeconds * 1000 },
+        caller,
+        door,
+      );
       return reply.code(201).send({ ...made, expiresAt: new Date(made.expiresAt).toISOString() });
     },
   );

@@ -16,10 +16,16 @@ const MAX_ECHO = 256;
 /** A line of a batch: one device. */
 export const FactoryLineSchema = Type.Object(
   {
-    serialNumber: Type.String({ description: "The device's serial number: 1 to 64 characters of a PrintableString." }),
+    serialNumber: Type.String({
+      description: "The device's serial number: 1 to 64 characters of a PrintableString.",
+    }),
     csr: Type.String({ description: 'PKCS#10, as PEM or as base64 of the DER.' }),
-    hwType: Type.Optional(Type.String({ description: 'hwType of RFC 4108 §5, an object identifier in dotted form.' })),
-    hwSerialNum: Type.Optional(Type.String({ description: 'hwSerialNum of RFC 4108 §5, base64 of 1 to 64 octets.' })),
+    hwType: Type.Optional(
+      Type.String({ description: 'hwType of RFC 4108 §5, an object identifier in dotted form.' }),
+    ),
+    hwSerialNum: Type.Optional(
+      Type.String({ description: 'hwSerialNum of RFC 4108 §5, base64 of 1 to 64 octets.' }),
+    ),
     model: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
     batch: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
   },
@@ -79,11 +85,17 @@ function parseJson(text: string): unknown {
  *
  * @throws BirthmarkError `hardware-name-invalid`, `bad-base64`
  */
-export function parseHardware(type: string | undefined, serial: string | undefined, profile: Profile): HardwareModule | undefined {
+export function parseHardware(
+  type: string | undefined,
+  serial: string | undefined,
+  profile: Profile,
+): HardwareModule | undefined {
   const hwType = type ?? (serial === undefined ? undefined : profile.hwType);
   if (hwType === undefined && serial === undefined) return undefined;
-  const refuse = (field: string, rule: string) => new BirthmarkError('hardware-name-invalid', `${field} ${rule} (RFC 4108 §5)`, { field });
-  if (hwType === undefined || !isOid(hwType)) throw refuse('hwType', 'must be an object identifier in dotted form');
+  const refuse = (field: string, rule: string) =>
+    new BirthmarkError('hardware-name-invalid', `${field} ${rule} (RFC 4108 §5)`, { field });
+  if (hwType === undefined || !isOid(hwType))
+    throw refuse('hwType', 'must be an object identifier in dotted form');
   if (serial === undefined) throw refuse('hwSerialNum', 'is missing beside hwType');
   const hwSerialNum = parseBase64(serial, 'hwSerialNum');
   if (hwSerialNum.length === 0 || hwSerialNum.length > MAX_HW_SERIAL_OCTETS) {

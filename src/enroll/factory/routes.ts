@@ -43,7 +43,12 @@ export function mountFactoryDoor(app: FastifyInstance, door: FactoryDoor): void 
         consumes: NDJSON,
         produces: ['application/x-ndjson'],
         querystring: Type.Object(
-          { profile: Type.String({ default: 'idevid', description: 'The profile of every certificate of this batch.' }) },
+          {
+            profile: Type.String({
+              default: 'idevid',
+              description: 'The profile of every certificate of this batch.',
+            }),
+          },
           { additionalProperties: false },
         ),
       },
@@ -53,14 +58,17 @@ export function mountFactoryDoor(app: FastifyInstance, door: FactoryDoor): void 
       const profile = door.issuing.profile(request.query.profile);
       assertMayRunBatch(role, token, profile);
       const { body } = request;
-      if (!(body instanceof Readable)) throw new BirthmarkError('bad-request', 'the body is missing; send one line of JSON for each device');
+      if (!(body instanceof Readable))
+        throw new BirthmarkError('bad-request', 'the body is missing; send one line of JSON for each device');
       const answers = runBatch(body, {
         profile,
         enroll: door.enroll,
         admission: token ? tokenAdmission(token, door.clock) : operatorAdmission(actor),
         admit: (line) => admitLine(line, token),
       });
-      return reply.type(NDJSON[0] ?? '').send(Readable.from(answers, { objectMode: false, highWaterMark: UNREAD_OCTETS }));
+      return reply
+        .type(NDJSON[0] ?? '')
+        .send(Readable.from(answers, { objectMode: false, highWaterMark: UNREAD_OCTETS }));
     },
   );
 }

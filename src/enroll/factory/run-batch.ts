@@ -34,7 +34,11 @@ export function runBatch(source: AsyncIterable<Buffer>, options: BatchOptions): 
   });
 }
 
-async function answerGroup(group: readonly SplitLine[], before: number, options: BatchOptions): Promise<string> {
+async function answerGroup(
+  group: readonly SplitLine[],
+  before: number,
+  options: BatchOptions,
+): Promise<string> {
   const lines = group.map((line, at) => readLine(line, before + at + 1, options));
   const requests = lines.flatMap((line) => ('request' in line ? [line.request] : []));
   const outcomes = await options.enroll(requests, options.admission);
@@ -48,7 +52,10 @@ async function answerGroup(group: readonly SplitLine[], before: number, options:
     const outcome = outcomes[next];
     next += 1;
     if (outcome === undefined || outcome instanceof BirthmarkError) {
-      answer += writeErrorLine(line.name, outcome ?? new BirthmarkError('internal', 'the line was left without an outcome'));
+      answer += writeErrorLine(
+        line.name,
+        outcome ?? new BirthmarkError('internal', 'the line was left without an outcome'),
+      );
     } else answer += writeResultLine(outcome);
   }
   return answer;

@@ -15,13 +15,29 @@ const AuditEntry = Type.Object({
   outcome: Type.String(),
   facts: Type.Optional(Facts),
 });
-const IncidentEntry = Type.Object({ id: Type.Integer(), at: At, kind: Type.String(), subject: Type.String(), facts: Facts });
+const IncidentEntry = Type.Object({
+  id: Type.Integer(),
+  at: At,
+  kind: Type.String(),
+  subject: Type.String(),
+  facts: Facts,
+});
 const Query = Type.Object(PageQuery, { additionalProperties: false });
 
-export function mountAudit(app: FastifyInstance, { ledger, authenticate }: { ledger: Ledger; authenticate: Authenticate }): void {
+export function mountAudit(
+  app: FastifyInstance,
+  { ledger, authenticate }: { ledger: Ledger; authenticate: Authenticate },
+): void {
   app.get<{ Querystring: { cursor?: string; limit: number } }>(
     '/audit',
-    { schema: { summary: 'Every act, oldest first', tags: ['audit'], querystring: Query, response: { 200: pageOf(AuditEntry) } } },
+    {
+      schema: {
+        summary: 'Every act, oldest first',
+        tags: ['audit'],
+        querystring: Query,
+        response: { 200: pageOf(AuditEntry) },
+      },
+    },
     async (request) => {
       assertRole(await authenticate(request), 'admin', 'auditor');
       const page = await ledger.read.listAudit(request.query);
@@ -31,7 +47,14 @@ export function mountAudit(app: FastifyInstance, { ledger, authenticate }: { led
 
   app.get<{ Querystring: { cursor?: string; limit: number } }>(
     '/incidents',
-    { schema: { summary: 'What people must look at, oldest first', tags: ['audit'], querystring: Query, response: { 200: pageOf(IncidentEntry) } } },
+    {
+      schema: {
+        summary: 'What people must look at, oldest first',
+        tags: ['audit'],
+        querystring: Query,
+        response: { 200: pageOf(IncidentEntry) },
+      },
+    },
     async (request) => {
       assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
       const page = await ledger.read.listIncidents(request.query);

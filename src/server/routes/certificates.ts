@@ -32,7 +32,12 @@ const Summary = Type.Object({
 const ListQuery = Type.Object(
   {
     ...PageQuery,
-    query: Type.Optional(Type.String({ maxLength: 64, description: "A part of the holder's name, or the beginning of the serial." })),
+    query: Type.Optional(
+      Type.String({
+        maxLength: 64,
+        description: "A part of the holder's name, or the beginning of the serial.",
+      }),
+    ),
     profile: Type.Optional(Type.String({ maxLength: 64 })),
   },
   { additionalProperties: false },
@@ -45,7 +50,9 @@ const IssueBody = Type.Object(
     serialNumber: Type.Optional(Type.String({ description: 'Of the device; for device profiles.' })),
     hwType: Type.Optional(Type.String()),
     hwSerialNum: Type.Optional(Type.String({ description: 'base64' })),
-    name: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: 'Of the server or operator.' })),
+    name: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, description: 'Of the server or operator.' }),
+    ),
     dns: Type.Optional(Type.Array(Type.String(), { maxItems: 100 })),
     ip: Type.Optional(Type.Array(Type.String(), { maxItems: 100 })),
     role: Type.Optional(Type.Enum([...ROLES], { description: 'What an operator certificate signs in as.' })),
@@ -73,7 +80,14 @@ export function mountCertificates(app: FastifyInstance, routes: CertificateRoute
 
   app.get<{ Querystring: Static<typeof ListQuery> }>(
     '/certificates',
-    { schema: { summary: 'List certificates, newest first', tags: ['certificates'], querystring: ListQuery, response: { 200: pageOf(Summary) } } },
+    {
+      schema: {
+        summary: 'List certificates, newest first',
+        tags: ['certificates'],
+        querystring: ListQuery,
+        response: { 200: pageOf(Summary) },
+      },
+    },
     async (request) => {
       assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
       const page = await ledger.read.searchCertificates(request.query);
@@ -88,7 +102,13 @@ export function mountCertificates(app: FastifyInstance, routes: CertificateRoute
         summary: 'One certificate with its chain',
         tags: ['certificates'],
         params: Type.Object({ serial: Type.String({ maxLength: 64 }) }),
-        response: { 200: Type.Object({ ...Summary.properties, certificate: Type.String(), chain: Type.Array(Type.String()) }) },
+        response: {
+          200: Type.Object({
+            ...Summary.properties,
+            certificate: Type.String(),
+            chain: Type.Array(Type.String()),
+          }),
+        },
       },
     },
     async (request) => {
@@ -97,8 +117,13 @@ export function mountCertificates(app: FastifyInstance, routes: CertificateRoute
       const record = await ledger.read.findBySerial(Buffer.from(serial, 'hex'));
       const certificate = record && certificateOf(record, issuing.authorities);
       const authority = record && issuing.authorities.get(record.authority);
-      if (!record || !certificate || !authority) throw new BirthmarkError('not-found', `no certificate here has serial ${serial}`);
-      return { ...toSummary(record), certificate: toPem('CERTIFICATE', certificate), chain: chainBelowRoot(authority).map(toCertificatePem) };
+      if (!record || !certificate || !authority)
+        throw new BirthmarkError('not-found', `no certificate here has serial ${serial}`);
+      return {
+        ...toSummary(record),
+        certificate: toPem('CERTIFICATE', certificate),
+        chain: chainBelowRoot(authority).map(toCertificatePem),
+      };
     },
   );
 
@@ -107,7 +132,8 @@ export function mountCertificates(app: FastifyInstance, routes: CertificateRoute
     {
       schema: {
         summary: 'Issue a certificate by hand',
-        description: "Role admin. Operator certificates only on the authority's own machine (birthmark issue).",
+        description:
+          "Role admin. Operator certificates only on the authority's own machine (birthmark issue).",
         tags: ['certificates'],
         body: IssueBody,
         response: { 201: Issued },
@@ -135,17 +161,23 @@ async function issueByHand(
       [{ device: { namespace: OWN_NAMESPACE, serialNumber }, profile, csr, ...(hardware && { hardware }) }],
       operatorAdmission(caller.actor),
     );
-    if (outcome === undefined || outcome instanceof BirthmarkError) throw outcome ?? new BirthmarkError('internal', 'no outcome');
+    if (outcome === undefined || outcome instanceof BirthmarkError)
+      throw outcome ?? new BirthmarkError('internal', 'no outcome');
     return toIssued(outcome);
   }
   if (profile.kind === 'operator' && !caller.local) {
-    throw new BirthmarkError('profile-not-allowed', "operator certificates are issued on the authority's own machine only (birthmark issue)", {
-      field: 'profile',
-    });
+    throw new BirthmarkError(
+      'profile-not-allowed',
+      "operator certificates are issued on the authority's own machine only (birthmark issue)",
+      {
+        field: 'profile',
+      },
+    );
   }
   const { dns = [], ip = [], role } = body;
   const name = body.name ?? dns[0] ?? ip[0];
-  if (name === undefined) throw new BirthmarkError('bad-request', 'name is missing: who holds the certificate?', { field: 'name' });
+  if (name === undefined)
+    throw new BirthmarkError('bad-request', 'name is missing: who holds the certificate?', { field: 'name' });
   return toIssued(await issueService({ profile, csr, name, dns, ip, ...(role && { role }) }, caller.actor));
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import Type, { type Static } from 'typebox';
-import type { Clock } from '../../core/clock.ts';
 import { toBase64, toHex } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { OWN_NAMESPACE } from '../../core/identifiers.ts';
 import type { Ledger } from '../../enroll/ports.ts';
@@ -34,14 +34,22 @@ const DeviceCertificate = Type.Object({
 const ListQuery = Type.Object(
   {
     ...PageQuery,
-    query: Type.Optional(Type.String({ maxLength: 64, description: 'Beginning of the serial number, or the whole model or batch.' })),
+    query: Type.Optional(
+      Type.String({
+        maxLength: 64,
+        description: 'Beginning of the serial number, or the whole model or batch.',
+      }),
+    ),
     state: Type.Optional(Type.Enum(['manufactured', 'enrolled'])),
     namespace: Type.Optional(Type.String({ maxLength: 64 })),
   },
   { additionalProperties: false },
 );
 const Params = Type.Object({ serialNumber: Type.String() });
-const InNamespace = Type.Object({ namespace: Type.String({ default: OWN_NAMESPACE }) }, { additionalProperties: false });
+const InNamespace = Type.Object(
+  { namespace: Type.String({ default: OWN_NAMESPACE }) },
+  { additionalProperties: false },
+);
 
 export interface DeviceRoutes {
   readonly ledger: Ledger;
@@ -53,12 +61,22 @@ export function mountDevices(app: FastifyInstance, { ledger, authenticate, clock
   const find = async (namespace: string, serialNumber: string): Promise<DeviceRecord> => {
     const [device] = await ledger.read.findDevices([{ namespace, serialNumber }]);
     if (device) return device;
-    throw new BirthmarkError('device-unknown', `there is no device ${JSON.stringify(serialNumber).slice(0, 80)} in namespace ${namespace}`);
+    throw new BirthmarkError(
+      'device-unknown',
+      `there is no device ${JSON.stringify(serialNumber).slice(0, 80)} in namespace ${namespace}`,
+    );
   };
 
   app.get<{ Querystring: Static<typeof ListQuery> }>(
     '/devices',
-    { schema: { summary: 'List devices by serial number', tags: ['devices'], querystring: ListQuery, response: { 200: pageOf(Device) } } },
+    {
+      schema: {
+        summary: 'List devices by serial number',
+        tags: ['devices'],
+        querystring: ListQuery,
+        response: { 200: pageOf(Device) },
+      },
+    },
     async (request) => {
       assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
       const page = await ledger.read.searchDevices(request.query);
@@ -131,14 +149,25 @@ export function mountDevices(app: FastifyInstance, { ledger, authenticate, clock
   );
 }
 
-function toAnswer({ namespace, serialNumber, state, model, batch, hardware, createdAt, rebirthAllowed }: DeviceRecord): Static<typeof Device> {
+function toAnswer({
+  namespace,
+  serialNumber,
+  state,
+  model,
+  batch,
+  hardware,
+  createdAt,
+  rebirthAllowed,
+}: DeviceRecord): Static<typeof Device> {
   return {
     namespace,
     serialNumber,
     state,
     ...(model === undefined ? {} : { model }),
     ...(batch === undefined ? {} : { batch }),
-    ...(hardware === undefined ? {} : { hwType: hardware.hwType, hwSerialNum: toBase64(hardware.hwSerialNum) }),
+    ...(hardware === undefined
+      ? {}
+      : { hwType: hardware.hwType, hwSerialNum: toBase64(hardware.hwSerialNum) }),
     createdAt: toDateTime(createdAt),
     rebirthAllowed,
   };

@@ -15,12 +15,21 @@ const DAY_SECONDS = 86_400;
 const TokenBody = Type.Object(
   {
     role: Type.Enum([...ROLES]),
-    name: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'Letters, digits, dot, underscore, hyphen.' }),
-    expiresInSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 3660 * DAY_SECONDS, default: 90 * DAY_SECONDS })),
+    name: Type.String({
+      pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$',
+      description: 'Letters, digits, dot, underscore, hyphen.',
+    }),
+    expiresInSeconds: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 3660 * DAY_SECONDS, default: 90 * DAY_SECONDS }),
+    ),
     profiles: Type.Optional(Type.Array(Type.String(), { minItems: 1, uniqueItems: true })),
-    serialPattern: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: '* any run of characters, ? one.' })),
+    serialPattern: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 128, description: '* any run of characters, ? one.' }),
+    ),
     batch: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-    count: Type.Optional(Type.Integer({ minimum: 1, description: 'Certificates that it may have issued in all.' })),
+    count: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'Certificates that it may have issued in all.' }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -49,7 +58,10 @@ export interface TokenRoutes {
   readonly random: RandomBytes;
 }
 
-export function mountTokens(app: FastifyInstance, { ledger, issuing, authenticate, clock, random }: TokenRoutes): void {
+export function mountTokens(
+  app: FastifyInstance,
+  { ledger, issuing, authenticate, clock, random }: TokenRoutes,
+): void {
   app.post<{ Body: Static<typeof TokenBody> }>(
     '/tokens',
     {
@@ -57,7 +69,12 @@ export function mountTokens(app: FastifyInstance, { ledger, issuing, authenticat
         summary: 'Make an API token',
         tags: ['tokens'],
         body: TokenBody,
-        response: { 201: Type.Object({ token: Type.String({ description: 'The secret. It is shown once and kept nowhere.' }), ...Token.properties }) },
+        response: {
+          201: Type.Object({
+            token: Type.String({ description: 'The secret. It is shown once and kept nowhere.' }),
+            ...Token.properties,
+          }),
+        },
       },
     },
     async (request, reply) => {
@@ -79,7 +96,16 @@ export function mountTokens(app: FastifyInstance, { ledger, issuing, authenticat
       await ledger.write(async (tx) => {
         await tx.addToken(record);
         const facts = { role: record.role, expiresAt: record.expiresAt };
-        await tx.appendAudit([{ at: now, actor: caller.actor, action: 'token.create', subject: `token:${record.name}`, outcome: 'done', facts }]);
+        await tx.appendAudit([
+          {
+            at: now,
+            actor: caller.actor,
+            action: 'token.create',
+            subject: `token:${record.name}`,
+            outcome: 'done',
+            facts,
+          },
+        ]);
       });
       return reply.code(201).send({ token: secret.text, ...toAnswer(record) });
     },
@@ -104,7 +130,14 @@ export function mountTokens(app: FastifyInstance, { ledger, issuing, authenticat
 
   app.delete<{ Params: { name: string } }>(
     '/tokens/:name',
-    { schema: { summary: 'Revoke a token', tags: ['tokens'], params: Type.Object({ name: Type.String() }), response: { 204: Type.Null() } } },
+    {
+      schema: {
+        summary: 'Revoke a token',
+        tags: ['tokens'],
+        params: Type.Object({ name: Type.String() }),
+        response: { 204: Type.Null() },
+      },
+    },
     async (request, reply) => {
       const caller = await authenticate(request);
       assertRole(caller, 'admin');
@@ -112,28 +145,50 @@ export function mountTokens(app: FastifyInstance, { ledger, issuing, authenticat
       await ledger.write(async (tx) => {
         const at = clock();
         if (!(await tx.revokeToken(name, at))) {
-          throw new BirthmarkError('not-found', `there is no token ${JSON.stringify(name).slice(0, 80)} that is not revoked already`);
+          throw new BirthmarkError(
+            'not-found',
+            `there is no token ${JSON.stringify(name).slice(0, 80)} that is not revoked already`,
+          );
         }
-        await tx.appendAudit([{ at, actor: caller.actor, action: 'token.revoke', subject: `token:${name}`, outcome: 'done' }]);
+        await tx.appendAudit([
+          { at, actor: caller.actor, action: 'token.revoke', subject: `token:${name}`, outcome: 'done' },
+        ]);
       });
       return reply.code(204).send();
     },
   );
 }
 
-function refuseSenselessLimits(body: Omit<Static<typeof TokenBody>, 'expiresInSeconds'>, issuing: IssuingRoom): void {
+function refuseSenselessLimits(
+  body: Omit<Static<typeof TokenBody>, 'expiresInSeconds'>,
+  issuing: IssuingRoom,
+): void {
   const limit = LIMITS.find((name) => body[name] !== undefined);
   if (limit !== undefined && body.role !== 'factory') {
-    throw new BirthmarkError('bad-request', `${limit} limits factory tokens only, and this one has role ${body.role}`, { field: limit });
+    throw new BirthmarkError(
+      'bad-request',
+      `${limit} limits factory tokens only, and this one has role ${body.role}`,
+      { field: limit },
+    );
   }
   for (const name of body.profiles ?? []) {
     if (!isDeviceKind(issuing.profile(name).kind)) {
-      throw new BirthmarkError('profile-not-allowed', `profile ${name} is not for devices`, { field: 'profiles' });
+      throw new BirthmarkError('profile-not-allowed', `profile ${name} is not for devices`, {
+        field: 'profiles',
+      });
     }
   }
 }
 
-function toAnswer({ id: _id, secretHash: _hash, createdAt, expiresAt, revokedAt, profiles, ...rest }: TokenRecord): Static<typeof Token> {
+function toAnswer({
+  id: _id,
+  secretHash: _hash,
+  createdAt,
+  expiresAt,
+  revokedAt,
+  profiles,
+  ...rest
+}: TokenRecord): Static<typeof Token> {
   return {
     ...rest,
     createdAt: toDateTime(createdAt),

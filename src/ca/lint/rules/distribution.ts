@@ -1,4 +1,4 @@
-import { ALL_KINDS, END_ENTITIES, type LintRule } from '../rule.ts';
+import { ALL_KINDS, type LintRule } from '../rule.ts';
 import { rfc5280 } from '../sources.ts';
 import type { CertificateView } from '../view/certificate-view.ts';
 import type { DistributionPoint } from '../view/distribution.ts';
@@ -18,10 +18,6 @@ function inPoints(
     }
     return undefined;
   };
-}
-
-function hasOcsp({ authorityInfoAccess }: CertificateView): boolean {
-  return authorityInfoAccess?.descriptions.some(({ method }) => method === OID.ocspAccess) === true;
 }
 
 /** The URLs of the names, in their order. */
@@ -192,19 +188,6 @@ export const distributionRules: readonly LintRule[] = [
     },
   },
   {
-    id: 'revocation.nowhere',
-    severity: 'notice',
-    kinds: END_ENTITIES.filter((kind) => kind !== 'ocsp-responder'),
-    source: `${rfc5280('4.2.1.13')}; RFC 9608 §2`,
-    what: 'Something says where its status is found (CRL or OCSP), or that there is none (noRevAvail).',
-    check: (certificate) =>
-      certificate.crlDistributionPoints === undefined &&
-      certificate.noRevAvail === undefined &&
-      !hasOcsp(certificate)
-        ? 'nothing says where to ask for its status'
-        : undefined,
-  },
-  {
     id: 'ca.crl-distribution-points.missing',
     severity: 'warning',
     kinds: ['ca'],
@@ -221,18 +204,5 @@ export const distributionRules: readonly LintRule[] = [
     what: "An authority that is no root names where its issuer's certificate is found.",
     check: ({ authorityInfoAccess, selfIssued }) =>
       authorityInfoAccess === undefined && !selfIssued ? 'there is no authorityInfoAccess' : undefined,
-  },
-  {
-    id: 'no-rev-avail.contradiction',
-    severity: 'error',
-    kinds: ALL_KINDS,
-    source: 'RFC 9608 §3',
-    what: 'noRevAvail stands beside no cRLDistributionPoints, no freshestCRL and no OCSP responder.',
-    check: (certificate) => {
-      const { noRevAvail, crlDistributionPoints, freshestCrl } = certificate;
-      if (noRevAvail === undefined) return undefined;
-      const told = crlDistributionPoints !== undefined || freshestCrl !== undefined || hasOcsp(certificate);
-      return told ? 'noRevAvail says that there is no status, another extension where it is' : undefined;
-    },
   },
 ];

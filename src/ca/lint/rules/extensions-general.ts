@@ -1,6 +1,5 @@
-import { ALL_KINDS, END_ENTITIES, type LintKind, type LintRule } from '../rule.ts';
+import { ALL_KINDS, END_ENTITIES, type LintRule } from '../rule.ts';
 import { HOUSE, rfc5280 } from '../sources.ts';
-import type { CertificateView } from '../view/certificate-view.ts';
 import type { ExtensionView } from '../view/extensions.ts';
 import { OID } from '../view/oids.ts';
 import { firstDuplicate } from './first-duplicate.ts';
@@ -76,37 +75,7 @@ function listed(
   };
 }
 
-const NOT_RESPONDERS: readonly LintKind[] = ALL_KINDS.filter((kind) => kind !== 'ocsp-responder');
-
-function statusSource({ crlDistributionPoints, authorityInfoAccess }: CertificateView): string | undefined {
-  if (crlDistributionPoints !== undefined) return 'cRLDistributionPoints';
-  return authorityInfoAccess?.descriptions.some(({ method }) => method === OID.ocspAccess)
-    ? 'an OCSP responder'
-    : undefined;
-}
-
 export const extensionsGeneralRules: readonly LintRule[] = [
-  {
-    id: 'version.not-v3',
-    severity: 'error',
-    kinds: ALL_KINDS,
-    source: rfc5280('4.1.2.1'),
-    what: 'The version is v3.',
-    check: ({ version }) =>
-      version === 3
-        ? undefined
-        : version === 0
-          ? 'the version is none that exists'
-          : `the version is v${version}`,
-  },
-  {
-    id: 'unique-ids.present',
-    severity: 'error',
-    kinds: ALL_KINDS,
-    source: rfc5280('4.1.2.8'),
-    what: 'There is neither issuerUniqueID nor subjectUniqueID.',
-    check: ({ hasUniqueIds }) => (hasUniqueIds ? 'a unique identifier is present' : undefined),
-  },
   {
     id: 'extensions.malformed',
     severity: 'error',
@@ -194,79 +163,4 @@ export const extensionsGeneralRules: readonly LintRule[] = [
     LEGACY,
     (name) => `the extension ${name} is present`,
   ),
-  {
-    id: 'no-rev-avail.malformed',
-    severity: 'error',
-    kinds: ALL_KINDS,
-    source: 'RFC 9608 §2',
-    what: 'noRevAvail is NULL (05 00).',
-    check: ({ noRevAvail }) => (noRevAvail?.wellFormed === false ? 'noRevAvail is not NULL' : undefined),
-  },
-  {
-    id: 'ca.no-rev-avail.present',
-    severity: 'error',
-    kinds: ['ca'],
-    source: 'RFC 9608 §2',
-    what: "An authority's certificate has no noRevAvail.",
-    check: ({ noRevAvail }) => (noRevAvail === undefined ? undefined : 'noRevAvail is present'),
-  },
-  {
-    id: 'ocsp-no-check.malformed',
-    severity: 'error',
-    kinds: ALL_KINDS,
-    source: 'RFC 6960 §4.2.2.2.1',
-    what: 'ocsp-nocheck is NULL (05 00).',
-    check: ({ ocspNoCheck }) => (ocspNoCheck?.wellFormed === false ? 'ocsp-nocheck is not NULL' : undefined),
-  },
-  {
-    id: 'ocsp-no-check.misplaced',
-    severity: 'error',
-    kinds: NOT_RESPONDERS,
-    source: 'RFC 6960 §4.2.2.2.1',
-    what: 'Only an OCSP responder has ocsp-nocheck.',
-    check: ({ ocspNoCheck }) => (ocspNoCheck === undefined ? undefined : 'ocsp-nocheck is present'),
-  },
-  {
-    id: 'ocsp-responder.no-check.missing',
-    severity: 'warning',
-    kinds: ['ocsp-responder'],
-    source: 'RFC 6960 §4.2.2.2.1; RFC 9919',
-    what: 'An OCSP responder has ocsp-nocheck: else asking for its status leads back to itself.',
-    check: ({ ocspNoCheck }) => (ocspNoCheck === undefined ? 'there is no ocsp-nocheck' : undefined),
-  },
-  {
-    id: 'ocsp-responder.status-source',
-    severity: 'warning',
-    kinds: ['ocsp-responder'],
-    source: 'RFC 6960 §4.2.2.2.1',
-    what: 'An OCSP responder with ocsp-nocheck names no CRL and no OCSP responder for itself.',
-    check: (certificate) => {
-      const source = certificate.ocspNoCheck === undefined ? undefined : statusSource(certificate);
-      return source === undefined ? undefined : `ocsp-nocheck is present, and so is ${source}`;
-    },
-  },
-  {
-    id: 'masa-url.malformed',
-    severity: 'error',
-    kinds: ALL_KINDS,
-    source: 'RFC 8995 §2.3.2',
-    what: 'masa-url is an IA5String that is not empty.',
-    check: ({ masaUrl }) =>
-      masaUrl !== undefined && (!masaUrl.wellFormed || masaUrl.url === '')
-        ? 'masa-url is empty or no IA5String'
-        : undefined,
-  },
-  {
-    id: 'masa-url.scheme',
-    severity: 'warning',
-    kinds: ALL_KINDS,
-    source: 'RFC 8995 §2.3.2',
-    what: 'masa-url is an authority (host and port), or an https URL.',
-    check: ({ masaUrl }) =>
-      masaUrl?.wellFormed === true &&
-      /^[a-z][a-z0-9+.-]*:\/\//i.test(masaUrl.url) &&
-      !/^https:\/\/./i.test(masaUrl.url)
-        ? `masa-url "${masaUrl.url}" is not https`
-        : undefined,
-  },
 ];

@@ -60,9 +60,9 @@ export function readKeyUsage(critical: boolean, value: Tlv | undefined): KeyUsag
   const wellFormed = value?.tag === TAG.bitString && lengthOf(value) >= 1 && lengthOf(value) <= 3;
   if (!wellFormed) return { critical, wellFormed, bits: 0, trailingZeros: false };
   const { bytes, content, end } = value;
-  const unused = bytes[content] ?? 0;
+  const unused = Math.min(bytes[content] ?? 0, 7);
   let bits = 0;
-  for (let bit = 0; bit < (end - content - 1) * 8; bit += 1) {
+  for (let bit = 0; bit < (end - content - 1) * 8 - unused; bit += 1) {
     if ((bytes[content + 1 + (bit >> 3)] ?? 0) & (0x80 >> (bit & 7))) bits |= 1 << bit;
   }
   const trailingZeros = end - content > 1 && ((bytes[end - 1] ?? 0) & (1 << unused)) === 0;

@@ -1,0 +1,123 @@
+import { rmSync, statSync } from 'node:fs';
+import { Server as TlsServer } from 'node:tls';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { Authorities } from '../ca/authority.ts';
+import { BirthmarkError } from '../core/errors.ts';
+import { type ApiAppOptions, createLocalApi, createRemoteApi } from './api-app.ts';
+import { createPublicApp } from './public-app.ts';
+import { readTlsContext, type TlsCertificateOptions } from './tls-certificate.ts';
+
+/** Where the listeners are, as the ready file says it. */
+export interface Addresses {
+  readonly public: string;
+  readonly tls: string;
+}
+
+export interface Listeners {
+  readonly addresses: Addresses;
+  close(): Promise<void>;
+}
+
+/** How often a process looks whether the TLS certificate was renewed. */
+const RELOAD_MS = 60_000;
+/** sun_path of Linux, without its final zero. */
+const MAX_SOCKET_PATH = 107;
+
+export interface ListenOptions {
+  readonly api: ApiAppOptions;
+  readonly authorities: Authorities;
+  readonly tls: TlsCertificateOptions;
+  readonly at: {
+    readonly publicHost: string;
+    readonly publicPort: number;
+    readonly tlsHost: string;
+    readonly tlsPort: number;
+  };
+}
+
+/**
+ * Opens the two TCP listeners.
+ *
+ * @throws BirthmarkError `listen-failed`
+ */
+export async function listen({ api, authorities, tls, at }: ListenOptions): Promise<Listeners> {
+  const publicApp = createPublicApp({ ...api, authorities, crls: api.ledger.read });
+  const tlsApp = await createRemoteApi({ ...api, tls: readTlsContext(tls) });
+  const addresses = {
+    public: await open(publicApp, { host: at.publicHost, port: at.publicPort }, 'public'),
+    tls: await open(tlsApp, { host: at.tlsHost, port: at.tlsPort }, 'tls'),
+  };
+  const reload = reloadWhenRenewed(tlsApp, tls, api.logger);
+  return {
+    addresses,
+    close: async () => {
+      clearInterval(reload);
+      await Promise.all([publicApp.close(), tlsApp.close()]);
+    },
+  };
+}
+
+/** New connections get the new certificate; those that are open stay. */
+function reloadWhenRenewed(
+  app: FastifyInstance,
+  tls: TlsCertificateOptions,
+  logger: FastifyBaseLogger,
+): NodeJS.Timeout {
+  const version = () => statSync(tls.certificatePath).mtimeMs;
+  let current = version();
+  return setInterval(() => {
+    try {
+      const latest = version();
+      if (latest === current || !(app.server instanceof TlsServer)) return;
+      app.server.setSecureContext(readTlsContext(tls));
+      current = latest;
+    } catch (error) {
+      logger.error({ err: error }, 'the renewed TLS certificate cannot be read; it is tried again');
+    }
+  }, RELOAD_MS);
+}
+
+/**
+ * Opens the Unix socket by which the other commands reach this process. Only its owner may (mode 0600). The caller
+ * holds the lock on the home, which says that no process is behind a socket that is still there.
+ *
+ * @throws BirthmarkError `listen-failed`, also where the home lies too deep for a Unix socket
+ */
+export async function listenLocally(api: ApiAppOptions, path: string): Promise<{ close(): Promise<void> }> {
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
+    throw new BirthmarkError(
+      'listen-failed',
+      `${path} is longer than the ${MAX_SOCKET_PATH} octets that a Unix socket's path may have; put the home into a folder with a shorter path`,
+    );
+  }
+  const app = await createLocalApi(api);
+  rmSync(path, { force: true });
+  const before = process.umask(0o177);
+  try {
+    await open(app, { path }, 'local');
+  } finally {
+    process.umask(before);
+  }
+  return { close: async () => void (await app.close()) };
+}
+
+async function open(
+  app: FastifyInstance,
+  at: { readonly host: string; readonly port: number } | { readonly path: string },
+  name: string,
+): Promise<string> {
+  try {
+    const address: Promise<string> = app.listen(at);
+    return await address;
+  } catch (cause) {
+    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    const where = 'path' in at ? at.path : `${at.host}:${at.port}`;
+    const hint =
+      reason === 'EADDRINUSE'
+        ? 'another program listens there; stop it, or choose another port (0 takes a free one)'
+        : reason;
+    throw new BirthmarkError('listen-failed', `the ${name} listener cannot open ${where}: ${hint}`, {
+      cause,
+    });
+  }
+}
