@@ -36,7 +36,12 @@ export async function withApi<T>(
   try {
     const app = await createLocalApi({ ...apiOptions(house), logger: createLogger('error') });
     return await work(async (method, path, body) => {
-      const answer = await app.inject({ method, url: `/api/v1${path}`, ...(body && { payload: body }) });
+      const injected: Promise<{ statusCode: number; body: string }> = app.inject({
+        method,
+        url: `/api/v1${path}`,
+        ...(body && { payload: body }),
+      });
+      const answer = await injected;
       return readAnswer({ status: answer.statusCode, body: answer.body });
     });
   } finally {
