@@ -22,6 +22,8 @@ export function addBodyDeadline(app: FastifyInstance, deadlineMs: number): void 
         new BirthmarkError('body-too-slow', `the body was not there within ${deadlineMs / 1000} seconds`),
       );
     }, deadlineMs);
+    // An injected request never closes; a command that runs without a server must not wait for its deadline.
+    timer.unref();
     request.raw.once('close', () => clearTimeout(timer));
     request.raw.once('end', () => clearTimeout(timer));
     return payload;
