@@ -9,6 +9,7 @@ import type { AuthorityRecord } from '../ca/ports.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import { poolRandom } from '../core/pooled-random.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { createEnroller, type Enroller } from '../enroll/enroller.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../enroll/service-issuer.ts';
@@ -38,7 +39,7 @@ export interface House {
   close(): void;
 }
 
-export const random: RandomBytes = (size) => randomBytes(size);
+export const random: RandomBytes = poolRandom((size) => randomBytes(size));
 
 /** Log lines are JSON on stderr. What may hold a secret is never put into one. */
 export function createLogger(level: string): Logger {

@@ -147,8 +147,7 @@ async function* chunks(path: string, skip: number): AsyncGenerator<readonly Numb
 async function* readLines(path: string): AsyncGenerator<SplitLine> {
   const source: AsyncIterable<Buffer> = createReadStream(path);
   try {
-    for await (const group of splitLines(source, { groupSize: CHUNK, maxOctets: MAX_LINE_OCTETS }))
-      yield* group;
+    for await (const group of splitLines(source, MAX_LINE_OCTETS)) yield* group;
   } catch (cause) {
     if (cause instanceof BirthmarkError) throw cause;
     throw new BirthmarkError('bad-request', `${path} cannot be read`, { cause });

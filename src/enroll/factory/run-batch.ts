@@ -1,5 +1,6 @@
 import type { Profile } from '../../ca/profile.ts';
 import { BirthmarkError } from '../../core/errors.ts';
+import { gather } from '../../core/gather.ts';
 import { mapInOrder } from '../../core/map-in-order.ts';
 import type { Admission } from '../admission.ts';
 import type { Enroller, EnrollmentRequest } from '../enroller.ts';
@@ -16,16 +17,16 @@ export interface BatchOptions {
 
 const MAX_LINE_OCTETS = 64 * 1024;
 /** Lines that share a transaction: enough to share the cost of a sync to disk, few enough for the others to wait little. */
-const GROUP_SIZE = 256;
+const GROUP_SIZE = 512;
 /** Groups under way at once: while one waits for the disk, the next one is examined. */
-const GROUPS_UNDER_WAY = 3;
+const GROUPS_UNDER_WAY = 2;
 
 /**
  * Answers a stream of lines with a stream of lines: one for one and in order, in bounded memory however many there are.
  * A bad line is answered in its place and stops nothing.
  */
 export function runBatch(source: AsyncIterable<Buffer>, options: BatchOptions): AsyncGenerator<string> {
-  const groups = splitLines(source, { groupSize: GROUP_SIZE, maxOctets: MAX_LINE_OCTETS });
+  const groups = gather(splitLines(source, MAX_LINE_OCTETS), GROUP_SIZE);
   let lines = 0;
   return mapInOrder(groups, GROUPS_UNDER_WAY, (group) => {
     const before = lines;

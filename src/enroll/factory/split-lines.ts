@@ -6,13 +6,13 @@ export type SplitLine = Buffer | BirthmarkError;
 const LINE_FEED = 0x0a;
 
 /**
- * Cuts a stream into lines, a group for each piece that arrives and at most `groupSize` lines in one. Memory is bounded by
- * one piece and one line: a line beyond `maxOctets` is dropped while it passes and stands as an error in its place.
- * A last line needs no line feed; the end after a line feed is no line.
+ * Cuts a stream into lines, a group for each piece that arrives. Memory is bounded by one piece and one line: a line
+ * beyond `maxOctets` is dropped while it passes and stands as an error in its place. A last line needs no
+ * line feed; the end after a line feed is no line.
  */
 export async function* splitLines(
   source: AsyncIterable<Buffer>,
-  { groupSize, maxOctets }: { readonly groupSize: number; readonly maxOctets: number },
+  maxOctets: number,
 ): AsyncGenerator<readonly SplitLine[]> {
   let rest: Buffer[] = [];
   let restLength = 0;
@@ -24,15 +24,11 @@ export async function* splitLines(
     return length > maxOctets ? tooLong(maxOctets) : line;
   };
   for await (const piece of source) {
-    let group: SplitLine[] = [];
+    const group: SplitLine[] = [];
     let start = 0;
     for (let end = piece.indexOf(LINE_FEED); end !== -1; end = piece.indexOf(LINE_FEED, start)) {
       group.push(finishLine(piece.subarray(start, end)));
       start = end + 1;
-      if (group.length === groupSize) {
-        yield group;
-        group = [];
-      }
     }
     if (group.length > 0) yield group;
     if (start < piece.length) {
