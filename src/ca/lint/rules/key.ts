@@ -146,7 +146,9 @@ export const keyRules: readonly LintRule[] = [
     source: ieee8021ar(),
     what: 'The key of a device is of a suite that IEEE 802.1AR names: RSA-2048, P-256 or P-384.',
     check: ({ key }) =>
-      key.kind === 'unknown' || SUITE_KEYS.includes(key.label) ? undefined : `the key is ${key.label}`,
+      key.fault !== undefined || key.kind === 'unknown' || SUITE_KEYS.includes(key.label)
+        ? undefined
+        : `the key is ${key.label}`,
   },
   {
     id: 'key.same-as-issuer',

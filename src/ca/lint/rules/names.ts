@@ -34,8 +34,8 @@ function hasTag(value: Tlv, ...tags: readonly number[]): boolean {
 }
 
 function hasControlCharacter({ bytes, content, end, tag }: Tlv): boolean {
-  // Two and four octets a character: zeros are halves of letters there.
-  if (tag === TAG.bmpString || tag === TAG.universalString) return false;
+  // Two and four octets a character: zeros are halves of letters there. And what is cut into pieces has their headers.
+  if (tag === TAG.bmpString || tag === TAG.universalString || (tag & 0x20) !== 0) return false;
   for (let at = content; at < end; at += 1) {
     const octet = bytes[at] ?? 0;
     if (octet < 0x20 || octet === 0x7f) return true;
