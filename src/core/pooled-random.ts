@@ -15,7 +15,8 @@ export function poolRandom(random: RandomBytes): RandomBytes {
       pool = random(POOL_OCTETS);
       used = 0;
     }
-    const octets = pool.slice(used, used + size);
+    // A copy: Buffer.slice would give a view, which the next line wipes.
+    const octets = Uint8Array.from(pool.subarray(used, used + size));
     pool.fill(0, used, used + size);
     used += size;
     return octets;
