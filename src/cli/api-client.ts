@@ -1,11 +1,8 @@
 import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import { BirthmarkError, ERROR_CODES, type ErrorCode } from '../core/errors.ts';
-import { createLocalApi } from '../server/api-app.ts';
 import { loadConfig } from './config/load-config.ts';
 import type { Home } from './home.ts';
-import { apiOptions } from './serve/house-options.ts';
-import { createLogger, openHouse } from './wire.ts';
 
 export type Method = 'GET' | 'POST' | 'DELETE';
 
@@ -32,6 +29,10 @@ export async function withApi<T>(
   if (existsSync(home.socket) && (await isAnswered(home.socket))) {
     return work(async (method, path, body) => readAnswer(await overSocket(home.socket, method, path, body)));
   }
+  // The whole house is only loaded where no server has it already.
+  const { createLogger, openHouse } = await import('./wire.ts');
+  const { createLocalApi } = await import('../server/api-app.ts');
+  const { apiOptions } = await import('./serve/house-options.ts');
   const house = await openHouse(home, loaded, environment);
   try {
     const app = await createLocalApi({ ...apiOptions(house), logger: createLogger('error') });

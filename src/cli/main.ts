@@ -1,17 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { BirthmarkError } from '../core/errors.ts';
 import type { Shell } from './command.ts';
-import { auditCommand } from './commands/audit.ts';
-import { certificateCommand } from './commands/certificate.ts';
-import { deviceCommand } from './commands/device.ts';
-import { factoryCommand } from './commands/factory.ts';
-import { initCommand } from './commands/init.ts';
-import { issueCommand } from './commands/issue.ts';
-import { lintCommand } from './commands/lint.ts';
-import { serveCommand } from './commands/serve.ts';
-import { ticketCommand } from './commands/ticket.ts';
-import { tokenCommand } from './commands/token.ts';
-import { programVersion } from './wire.ts';
+import { programVersion } from './program-version.ts';
 
 const REFUSED = 1;
 const WRONG_USAGE = 2;
@@ -34,20 +24,21 @@ const program = new Command('birthmark')
     '\nEach command has its own --help with an example. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.',
   );
 
-for (const create of [
-  initCommand,
-  serveCommand,
-  tokenCommand,
-  ticketCommand,
-  factoryCommand,
-  issueCommand,
-  deviceCommand,
-  certificateCommand,
-  lintCommand,
-  auditCommand,
-]) {
-  program.addCommand(create(shell));
-}
+/** A command brings in what it needs, which is much for `serve` and little for `lint`: only the one that is asked for is loaded. */
+const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>>> = {
+  init: async () => (await import('./commands/init.ts')).initCommand,
+  serve: async () => (await import('./commands/serve.ts')).serveCommand,
+  token: async () => (await import('./commands/token.ts')).tokenCommand,
+  ticket: async () => (await import('./commands/ticket.ts')).ticketCommand,
+  factory: async () => (await import('./commands/factory.ts')).factoryCommand,
+  issue: async () => (await import('./commands/issue.ts')).issueCommand,
+  device: async () => (await import('./commands/device.ts')).deviceCommand,
+  certificate: async () => (await import('./commands/certificate.ts')).certificateCommand,
+  lint: async () => (await import('./commands/lint.ts')).lintCommand,
+  audit: async () => (await import('./commands/audit.ts')).auditCommand,
+};
+const asked = Object.entries(commands).find(([name]) => name === process.argv[2]);
+for (const load of asked ? [asked[1]] : Object.values(commands)) program.addCommand((await load())(shell));
 
 /** commander ends the process by itself for --help and wrong usage; we want its exit codes to be ours. */
 function takeExits(command: Command): void {

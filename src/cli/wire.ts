@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import pino, { type Logger } from 'pino';
 import { type Authorities, assembleAuthorities } from '../ca/authority.ts';
@@ -20,6 +19,7 @@ import { openLedger, type SqliteLedger } from '../store/sqlite/open-ledger.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import type { Home } from './home.ts';
+import { programVersion } from './program-version.ts';
 
 /** Everything of a home, built and open. */
 export interface House {
@@ -122,13 +122,4 @@ function openSigner(home: Home, record: AuthorityRecord, passphrase: string) {
   if (record.issuer === record.name)
     return createColdSigner(parseCertificate(record.certificate).tbs.spki, read);
   return createFileSigner(read());
-}
-
-/** The version in package.json. */
-export function programVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const value: unknown = JSON.parse(text);
-  return typeof value === 'object' && value !== null && 'version' in value
-    ? String(value.version)
-    : 'unknown';
 }
