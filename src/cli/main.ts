@@ -12,6 +12,12 @@ const shell: Shell = {
   note: (text) => process.stderr.write(`${text}\n`),
 };
 
+// `birthmark audit show | head`: who reads no further has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
 const program = new Command('birthmark')
   .description(
     'Gives every device an identity at the factory, and takes it back when it is no longer deserved.',
