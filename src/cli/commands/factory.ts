@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { BirthmarkError } from '../../core/errors.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
-import type { Shell } from '../command.ts';
-import { wholeNumber } from '../command.ts';
+import { newCommand, type Shell, wholeNumber } from '../command.ts';
 import { enrollFile } from '../factory/enroll-file.ts';
 import { createProgress } from '../factory/progress.ts';
 
@@ -19,10 +18,11 @@ interface FactoryOptions {
 }
 
 export function factoryCommand(shell: Shell): Command {
-  const enroll = new Command('enroll')
-    .description(
-      'enroll the devices of a file, one JSON object a line, and write their certificates to another',
-    )
+  const enroll = newCommand(
+    'enroll',
+    'enroll the devices of a file, one JSON object a line, and write their certificates to another',
+    'birthmark factory enroll --url https://127.0.0.1:8443 --token-file line-7.token --ca pki/root.pem --in devices.ndjson --out certificates.ndjson',
+  )
     .requiredOption('--url <url>', 'the TLS listener, as in https://pki.example.com:8443')
     .requiredOption('--token-file <file>', 'holds a factory token (mode 0600)')
     .requiredOption('--ca <pem>', 'the root that the server must chain to (pki/root.pem)')
@@ -36,12 +36,10 @@ export function factoryCommand(shell: Shell): Command {
     )
     .option('--profile <profile>', 'what the devices get', 'idevid')
     .option('--connections <n>', 'requests under way at once', wholeNumber(1, 32), 4)
-    .option('--json', 'print the summary as JSON')
     .addHelpText(
       'after',
       '\nMay be stopped and started again: lines that --out has are not asked for again, and a line that was asked for but not\n' +
-        'written gets the same certificate. Exits with 1 where a line was refused; its error is in --out.\n\nExample:\n' +
-        '  $ birthmark factory enroll --url https://127.0.0.1:8443 --token-file line-7.token --ca pki/root.pem --in devices.ndjson --out certificates.ndjson',
+        'written gets the same certificate. Exits with 1 where a line was refused; its error is in --out.',
     )
     .action(async (options: FactoryOptions) => {
       const progress = createProgress(process.stderr);

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Command, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { lintCertificate } from '../../ca/lint/lint.ts';
 import type { LintFinding, LintKind } from '../../ca/lint/rule.ts';
 import { ALL_KINDS } from '../../ca/lint/rule.ts';
@@ -8,7 +8,7 @@ import { BirthmarkError } from '../../core/errors.ts';
 import { parseCertificate } from '../../x509/certificate.ts';
 import { parsePem, parsePemBlocks } from '../../x509/pem.ts';
 import { readByOthers } from '../../x509/second-opinion.ts';
-import { repeated, type Shell } from '../command.ts';
+import { newCommand, repeated, type Shell } from '../command.ts';
 
 interface LintOptions {
   readonly profile: LintKind;
@@ -20,21 +20,18 @@ interface LintOptions {
 }
 
 export function lintCommand(shell: Shell): Command {
-  return new Command('lint')
-    .description(
-      'hold any certificate to the rules for its kind (IEEE 802.1AR, RFC 5280, TCG), one finding a line',
-    )
+  return newCommand(
+    'lint',
+    'hold any certificate to the rules for its kind (IEEE 802.1AR, RFC 5280, TCG), one finding a line',
+    'birthmark lint --profile idevid --issuer idevid-ca.pem device.pem',
+  )
     .argument('[certificate...]', 'files, PEM or DER; - for standard input')
     .addOption(new Option('--profile <kind>', 'what it should be').choices([...ALL_KINDS]).default('idevid'))
     .option('--issuer <file>', "the issuer's certificate: its rules and the signature are checked too")
     .option('--attested <oid>', 'a TCG policy that an attestation backs (repeat for more)', repeated)
     .option('--strict', 'warnings fail too')
     .option('--rules', 'list the rules instead')
-    .option('--json', 'print JSON, for scripts')
-    .addHelpText(
-      'after',
-      '\nExits with 1 where an error was found.\n\nExample:\n  $ birthmark lint --profile idevid --issuer idevid-ca.pem device.pem',
-    )
+    .addHelpText('after', '\nExits with 1 where an error was found.')
     .action(async (files: readonly string[], options: LintOptions, command: Command) => {
       if (options.rules) return printRules(shell, options);
       if (files.length === 0) command.error("error: missing required argument 'certificate'");
