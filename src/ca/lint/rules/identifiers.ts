@@ -152,7 +152,7 @@ export const identifierRules: readonly LintRule[] = [
     id: 'idevid.subject-key-identifier.present',
     severity: 'notice',
     kinds: ['idevid'],
-    source: `${ieee8021ar('8.10')}; ${IOT_PROFILE}`,
+    source: `${ieee8021ar()}; ${IOT_PROFILE}`,
     what: 'An IDevID has no subjectKeyIdentifier (some tools add one unasked; TCG-based profiles ask for it).',
     check: ({ subjectKeyIdentifier }) =>
       subjectKeyIdentifier === undefined ? undefined : 'subjectKeyIdentifier is present',
