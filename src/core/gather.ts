@@ -17,7 +17,7 @@ export async function* gather<T>(
   const reading = (async () => {
     try {
       for (let next = await groups.next(); !next.done && !ended; next = await groups.next()) {
-        waiting.push(...next.value);
+        for (const item of next.value) waiting.push(item);
         wakeTaker?.();
         while (waiting.length >= most && !ended) {
           await new Promise<void>((resolve) => {
