@@ -72,8 +72,8 @@ const spkiOf = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'd
 
 const rootKey = keyPair();
 const caKey = keyPair();
-export const deviceKey = keyPair();
-export const ROOT_SPKI = spkiOf(rootKey.publicKey);
+const deviceKey = keyPair();
+const ROOT_SPKI = spkiOf(rootKey.publicKey);
 export const CA_SPKI = spkiOf(caKey.publicKey);
 export const DEVICE_SPKI = spkiOf(deviceKey.publicKey);
 export const ROOT_NAME = encodeName([
