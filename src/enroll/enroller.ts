@@ -6,9 +6,16 @@ import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { DeviceKey, HardwareModule } from '../fleet/ports.ts';
 import { type IdentityRequest, registerIdentities } from '../fleet/register-identities.ts';
-import type { CertificateRequest } from '../x509/csr.ts';
 import type { Admission } from './admission.ts';
-import { deviceHolder, examineCsr, type KeyLimits, refuseOtherDevice } from './examine.ts';
+import {
+  acceptKey,
+  deviceHolder,
+  type KeyLimits,
+  proveCsr,
+  type ReadCsr,
+  readCsr,
+  refuseOtherDevice,
+} from './examine.ts';
 import { notGranted } from './not-granted.ts';
 import type { Ledger } from './ports.ts';
 
@@ -49,23 +56,41 @@ export type Enroller = (
   admission: Admission,
 ) => Promise<readonly (EnrollmentResult | BirthmarkError)[]>;
 
-interface Candidate extends IdentityRequest {
-  readonly csr: CertificateRequest;
+interface Read extends ReadCsr {
+  readonly request: EnrollmentRequest;
 }
 
-/** Requests between two breaths: the event loop must not wait longer than some milliseconds for a batch. */
-const BREATH = 16;
+interface Candidate extends IdentityRequest {
+  readonly read: Read;
+}
 
 /**
- * The way from a request to a certificate, the same for every door: examine, prepare and lint; decide and reserve in one
- * unit of work; sign; commit; answer.
+ * Requests that go through each stage together before the event loop breathes: enough that a stage's code stays in the
+ * processor's caches (one by one takes a third longer), few enough that others wait some milliseconds only.
+ */
+const SLICE = 32;
+
+/**
+ * The way from a request to a certificate, the same for every door: read, prove, prepare and lint; decide and reserve in
+ * one unit of work; sign; commit; answer.
  */
 export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOptions): Enroller {
   return async (requests, admission) => {
     const examined: (Candidate | BirthmarkError)[] = [];
-    for (const [at, request] of requests.entries()) {
-      if (at % BREATH === BREATH - 1) await breathe();
-      examined.push(attempt(() => examine(request, issuing, keyLimits, clock())));
+    for (let at = 0; at < requests.length; at += SLICE) {
+      if (at > 0) await breathe();
+      const slice = requests.slice(at, at + SLICE);
+      const now = clock();
+      const read = stage(slice, (request): Read => {
+        const csr = readCsr(request.csr, keyLimits);
+        refuseOtherDevice(csr.asked, request.device.serialNumber);
+        return { request, ...csr };
+      });
+      const proven = stage(read, (one) => {
+        proveCsr(one.csr, one.request.profile, keyLimits);
+        return one;
+      });
+      examined.push(...stage(proven, (one) => prepareCandidate(one, issuing, keyLimits, now)));
     }
     const candidates = examined.filter((one): one is Candidate => !(one instanceof BirthmarkError));
     const outcomes = candidates.length === 0 ? [] : await issue(candidates, admission);
@@ -108,24 +133,19 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
   }
 }
 
-function examine(
-  request: EnrollmentRequest,
-  issuing: IssuingRoom,
-  keyLimits: KeyLimits,
-  now: number,
-): Candidate {
+function prepareCandidate(read: Read, issuing: IssuingRoom, keyLimits: KeyLimits, now: number): Candidate {
+  const { request, csr } = read;
   const { profile, device, model, batch } = request;
   const { prepare, authority } = issuing.preparer(profile.name);
-  const { csr, keyHash } = examineCsr(request.csr, profile, keyLimits, authority.signer.spki);
-  refuseOtherDevice(csr, device.serialNumber);
+  const keyHash = acceptKey(csr, profile, keyLimits, authority.signer.spki);
   const hardware = request.hardware ?? impliedHardware(profile, device.serialNumber);
   const known = {
     ...(model === undefined ? {} : { model }),
     ...(batch === undefined ? {} : { batch }),
     ...(hardware === undefined ? {} : { hardware }),
   };
-  const prepared = prepare(deviceHolder(profile, csr, { serialNumber: device.serialNumber, ...known }), now);
-  return { device, ...known, keyHash, prepared, csr };
+  const holder = deviceHolder(profile, csr, { serialNumber: device.serialNumber, ...known });
+  return { device, ...known, keyHash, prepared: prepare(holder, now), read };
 }
 
 /** A maker whose devices are all of one type need not say so on every line. */
@@ -141,17 +161,21 @@ function toResult(candidate: Candidate, outcome: Exclude<Outcome, BirthmarkError
     serial: outcome.serial,
     certificate: outcome.certificate,
     chain: chainBelowRoot(outcome.authority),
-    notGranted: notGranted(candidate.csr, outcome.certificate),
+    notGranted: notGranted(candidate.read, outcome.certificate),
   };
 }
 
-function attempt<T>(work: () => T): T | BirthmarkError {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof BirthmarkError) return error;
-    throw error;
-  }
+/** Takes what is still good one stage further; an error of ours stands in its place from then on. */
+function stage<T, R>(items: readonly (T | BirthmarkError)[], work: (item: T) => R): (R | BirthmarkError)[] {
+  return items.map((item) => {
+    if (item instanceof BirthmarkError) return item;
+    try {
+      return work(item);
+    } catch (error) {
+      if (error instanceof BirthmarkError) return error;
+      throw error;
+    }
+  });
 }
 
 function unanswered(): BirthmarkError {

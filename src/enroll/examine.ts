@@ -4,7 +4,7 @@ import type { Profile } from '../ca/profile.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { HardwareModule } from '../fleet/ports.ts';
 import { type CertificateRequest, parseCsr, verifyPossession } from '../x509/csr.ts';
-import { ATTRIBUTE_OIDS, parseName } from '../x509/name.ts';
+import { ATTRIBUTE_OIDS, parseName, type ReadAttribute } from '../x509/name.ts';
 import { hashKey, keyIdentifier, type PublicKeyInfo, parsePublicKey } from '../x509/public-key.ts';
 
 const EMPTY_NAME_OCTETS = 2;
@@ -12,26 +12,39 @@ const EMPTY_NAME_OCTETS = 2;
 /** Limits on keys that no profile sets. */
 export type KeyLimits = Omit<KeyPolicy, 'allowed'>;
 
-export interface ExaminedCsr {
+/** A CSR that was read and no more: nothing it says is believed yet. */
+export interface ReadCsr {
   readonly csr: CertificateRequest;
-  readonly keyHash: Uint8Array;
+  /** What its subject asks for. */
+  readonly asked: readonly ReadAttribute[];
 }
 
 /**
- * Everything about a CSR that needs no ledger: strict reading, proof of possession before anything else is believed
- * (RFC 7030 §4.2.1), then the key policy of the profile.
+ * Reads a CSR strictly. What would cost too much to verify is refused here already.
  *
  * @param der PKCS#10, DER
- * @param authoritySpki the authority's key, DER, for profiles that want one algorithm in the chain
- * @throws BirthmarkError `bad-csr`, `bad-der`, `proof-of-possession-failed`, `key-…`, `signature-algorithm-not-allowed`
+ * @throws BirthmarkError `bad-csr`, `bad-der`, `signature-algorithm-not-allowed`, `key-algorithm-not-allowed`,
+ *   `key-unreadable`, `key-too-large`
  */
-export function examineCsr(
-  der: Uint8Array,
-  profile: Profile,
-  limits: KeyLimits,
-  authoritySpki: Uint8Array,
-): ExaminedCsr {
+export function readCsr(der: Uint8Array, limits: KeyLimits): ReadCsr {
   const csr = parseCsr(der);
+  const { publicKey, subject } = csr;
+  if (publicKey.kind === 'rsa' && publicKey.bits > limits.maxRsaBits) {
+    throw new BirthmarkError(
+      'key-too-large',
+      `the RSA key has ${publicKey.bits} bits; make one with at most ${limits.maxRsaBits}`,
+      { field: 'csr' },
+    );
+  }
+  return { csr, asked: subject.length <= EMPTY_NAME_OCTETS ? [] : parseName(subject).flat() };
+}
+
+/**
+ * Proof of possession, before anything else that the CSR says is believed (RFC 7030 §4.2.1).
+ *
+ * @throws BirthmarkError `proof-of-possession-failed`, `key-…`
+ */
+export function proveCsr(csr: CertificateRequest, profile: Profile, limits: KeyLimits): void {
   try {
     verifyPossession(csr);
   } catch (error) {
@@ -40,6 +53,21 @@ export function examineCsr(
       refuseWeakKey(csr, profile, limits, false);
     throw error;
   }
+}
+
+/**
+ * The key policy, for a key that is proven.
+ *
+ * @param authoritySpki the authority's key, DER, for profiles that want one algorithm in the chain
+ * @returns the SHA-256 of its SubjectPublicKeyInfo
+ * @throws BirthmarkError `key-…`
+ */
+export function acceptKey(
+  csr: CertificateRequest,
+  profile: Profile,
+  limits: KeyLimits,
+  authoritySpki: Uint8Array,
+): Uint8Array {
   refuseWeakKey(csr, profile, limits, true);
   if (
     profile.sameAlgorithmChain &&
@@ -51,7 +79,7 @@ export function examineCsr(
       { field: 'csr' },
     );
   }
-  return { csr, keyHash: hashKey(csr.spki) };
+  return hashKey(csr.spki);
 }
 
 function refuseWeakKey(
@@ -60,7 +88,8 @@ function refuseWeakKey(
   limits: KeyLimits,
   pointProven: boolean,
 ): void {
-  const finding = checkPublicKey(csr.publicKey, { allowed: profile.allowedKeys, ...limits }, { pointProven });
+  const policy = { allowed: profile.allowedKeys, ...limits };
+  const finding = checkPublicKey(csr.publicKey, policy, { pointProven });
   if (finding) throw new BirthmarkError(finding.code, finding.detail, { field: 'csr' });
 }
 
@@ -71,15 +100,15 @@ function algorithmOf(key: PublicKeyInfo): string {
 /**
  * Refuses a CSR that names another device than the one that is enrolled. Other names in it are merely not granted.
  *
- * @throws BirthmarkError `serial-number-mismatch`, `bad-der`
+ * @throws BirthmarkError `serial-number-mismatch`
  */
-export function refuseOtherDevice(csr: CertificateRequest, serialNumber: string): void {
-  if (csr.subject.length <= EMPTY_NAME_OCTETS) return;
-  for (const { oid, value } of parseName(csr.subject).flat()) {
+export function refuseOtherDevice(asked: readonly ReadAttribute[], serialNumber: string): void {
+  for (const { oid, value } of asked) {
     if (oid !== ATTRIBUTE_OIDS.serialNumber || value === serialNumber) continue;
     throw new BirthmarkError(
       'serial-number-mismatch',
-      `the CSR's subject has serialNumber=${JSON.stringify(value).slice(0, 80)}, but this is the enrollment of ${JSON.stringify(serialNumber)}`,
+      `the CSR's subject has serialNumber=${JSON.stringify(value).slice(0, 80)}, ` +
+        `but this is the enrollment of ${JSON.stringify(serialNumber)}`,
       { field: 'csr' },
     );
   }

@@ -1,10 +1,9 @@
 import { equalBytes } from '../core/bytes.ts';
 import { readCertificate } from '../x509/certificate.ts';
-import type { CertificateRequest } from '../x509/csr.ts';
 import { EXTENSION } from '../x509/extensions.ts';
 import { ATTRIBUTE_OIDS, parseName } from '../x509/name.ts';
+import type { ReadCsr } from './examine.ts';
 
-const EMPTY_NAME_OCTETS = 2;
 const names = new Map<string, string>();
 for (const [name, oid] of [...Object.entries(ATTRIBUTE_OIDS), ...Object.entries(EXTENSION)])
   names.set(oid, name);
@@ -15,18 +14,15 @@ for (const [name, oid] of [...Object.entries(ATTRIBUTE_OIDS), ...Object.entries(
  *
  * @param certificate DER
  */
-export function notGranted(csr: CertificateRequest, certificate: Uint8Array): string[] {
+export function notGranted({ csr, asked }: ReadCsr, certificate: Uint8Array): readonly string[] {
   const attributes = csr.otherAttributes.map((oid) => `attribute ${oid}`);
-  if (csr.subject.length <= EMPTY_NAME_OCTETS && csr.requestedExtensions.length === 0) return attributes;
+  if (asked.length === 0 && csr.requestedExtensions.length === 0) return attributes;
   const issued = readCertificate(certificate).tbs;
+  const has = parseName(issued.subject).flat();
   const missing: string[] = [];
-  if (csr.subject.length > EMPTY_NAME_OCTETS && !equalBytes(csr.subject, issued.subject)) {
-    const has = new Set(
-      parseName(issued.subject).flatMap((rdn) => rdn.map(({ oid, value }) => `${oid}=${value}`)),
-    );
-    for (const { oid, value } of parseName(csr.subject).flat()) {
-      if (!has.has(`${oid}=${value}`)) missing.push(`subject ${names.get(oid) ?? oid}=${value}`);
-    }
+  for (const { oid, value } of asked) {
+    if (has.some((attribute) => attribute.oid === oid && attribute.value === value)) continue;
+    missing.push(`subject ${names.get(oid) ?? oid}=${value}`);
   }
   for (const { oid, value } of csr.requestedExtensions) {
     const granted = issued.extensions.some(

@@ -10,7 +10,7 @@ import { BirthmarkError } from '../core/errors.ts';
 import type { AltName } from '../x509/extensions.ts';
 import { ipAddressOctets } from '../x509/ip-address.ts';
 import { keyIdentifier } from '../x509/public-key.ts';
-import { type ExaminedCsr, examineCsr, type KeyLimits } from './examine.ts';
+import { acceptKey, type KeyLimits, proveCsr, type ReadCsr, readCsr } from './examine.ts';
 import { notGranted } from './not-granted.ts';
 import type { Ledger, Role } from './ports.ts';
 
@@ -51,7 +51,7 @@ export type ServiceIssuer = (request: ServiceRequest, actor: Actor) => Promise<S
  * Issues server and operator certificates. An operator's is registered to sign in within the same transaction: no chain
  * alone opens a door.
  *
- * @returns an issuer that throws BirthmarkError `profile-not-allowed`, `name-invalid`, `key-in-use`, `key-blocked`, or as `examineCsr`
+ * @returns an issuer that throws BirthmarkError `profile-not-allowed`, `name-invalid`, `key-in-use`, `key-blocked`, or as `readCsr`, `proveCsr` and `acceptKey`
  */
 export function createServiceIssuer({
   ledger,
@@ -66,15 +66,17 @@ export function createServiceIssuer({
         field: 'profile',
       });
     const { prepare, authority } = issuing.preparer(profile.name);
-    const examined = examineCsr(request.csr, profile, keyLimits, authority.signer.spki);
+    const read = readCsr(request.csr, keyLimits);
+    proveCsr(read.csr, profile, keyLimits);
+    const keyHash = acceptKey(read.csr, profile, keyLimits, authority.signer.spki);
     const now = clock();
-    const prepared = prepare(serviceHolder(request, examined), now);
+    const prepared = prepare(serviceHolder(request, read), now);
     const decision = await ledger.write(async (tx): Promise<Decision> => {
       const holder = `${profile.kind}:${request.name}`;
-      await claimServiceKey(tx, examined.keyHash, holder);
+      await claimServiceKey(tx, keyHash, holder);
       const row = toReservation(
         prepared,
-        { deviceId: null, keyHash: examined.keyHash, vouchedBy: actor, holder: request.name },
+        { deviceId: null, keyHash, vouchedBy: actor, holder: request.name },
         now,
       );
       const [id = 0] = await tx.reserve([row]);
@@ -99,13 +101,13 @@ export function createServiceIssuer({
     const [outcome] = await signAndCommit(ledger, issuing.authorities, [decision]);
     const issued = outcome instanceof BirthmarkError || outcome === undefined ? undefined : outcome;
     if (!issued) throw new BirthmarkError('internal', 'a service certificate was left without an outcome');
-    return toAnswer(issued, examined);
+    return toAnswer(issued, read);
   };
 }
 
-function toAnswer(issued: IssuedCertificate, { csr }: ExaminedCsr): ServiceCertificate {
+function toAnswer(issued: IssuedCertificate, read: ReadCsr): ServiceCertificate {
   const { serial, certificate, authority } = issued;
-  return { serial, certificate, chain: chainBelowRoot(authority), notGranted: notGranted(csr, certificate) };
+  return { serial, certificate, chain: chainBelowRoot(authority), notGranted: notGranted(read, certificate) };
 }
 
 async function claimServiceKey(
@@ -126,7 +128,7 @@ async function claimServiceKey(
   if (!key) await tx.claimKeys([{ keyHash, holder }]);
 }
 
-function serviceHolder(request: ServiceRequest, { csr }: ExaminedCsr): Holder {
+function serviceHolder(request: ServiceRequest, { csr }: ReadCsr): Holder {
   const altNames: AltName[] = [];
   for (const name of request.dns) {
     if (!DNS_NAME.test(name) || name.length > MAX_DNS_NAME) {
