@@ -34,7 +34,9 @@ export function certificateWrites({ db, call }: Connection): Omit<CertificateWri
     `INSERT INTO certificates (serial, authority, device_id, profile, key_hash, not_before, not_after, shard,
        vouched_by, holder, reserved_at, tbs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  const addPending = db.prepare<[number | bigint]>('INSERT INTO pending (id) VALUES (?)');
+  const addPending = db.prepare<[number, number]>(
+    'INSERT INTO pending (id) SELECT id FROM certificates WHERE id BETWEEN ? AND ?',
+  );
   const setLatest = db.prepare<[number, number]>('UPDATE latest_reservation SET at = ? WHERE at < ?');
   const sign = db.prepare<[number, Uint8Array]>(
     'INSERT OR IGNORE INTO signatures (id, signature) VALUES (?, ?)',
@@ -42,41 +44,50 @@ export function certificateWrites({ db, call }: Connection): Omit<CertificateWri
   const signatureOf = db
     .prepare<[number], Uint8Array>('SELECT signature FROM signatures WHERE id = ?')
     .pluck();
-  const dropPending = db.prepare<[number]>('DELETE FROM pending WHERE id = ?');
+  const dropPending = db.prepare<[number, number]>('DELETE FROM pending WHERE id BETWEEN ? AND ?');
 
   return {
     reserve: (reservations) =>
       call(() => {
+        if (reservations.length === 0) return [];
         let latest = 0;
         const ids = reservations.map((r) => {
           latest = Math.max(latest, r.reservedAt);
-          const { lastInsertRowid: id } = reserve.run(
-            r.serial,
-            r.authority,
-            r.deviceId,
-            r.profile,
-            r.keyHash,
-            r.notBefore,
-            r.notAfter,
-            r.shard,
+          const place = [r.serial, r.authority, r.deviceId, r.profile, r.keyHash] as const;
+          const times = [r.notBefore, r.notAfter, r.shard] as const;
+          const { lastInsertRowid } = reserve.run(
+            ...place,
+            ...times,
             r.vouchedBy,
             r.holder,
             r.reservedAt,
             r.tbs,
           );
-          addPending.run(id);
-          return Number(id);
+          return Number(lastInsertRowid);
         });
+        // Nobody else adds any meanwhile: the ids are a run without a gap.
+        addPending.run(ids[0] ?? 0, ids.at(-1) ?? 0);
         setLatest.run(latest, latest);
         return ids;
       }),
     commit: (signed) =>
-      call(() =>
-        signed.map(({ id, signature }) => {
-          if (sign.run(id, signature).changes === 0) return signatureOf.get(id) ?? signature;
-          dropPending.run(id);
-          return signature;
-        }),
-      ),
+      call(() => {
+        const kept = signed.map(({ id, signature }) =>
+          sign.run(id, signature).changes > 0 ? signature : (signatureOf.get(id) ?? signature),
+        );
+        for (const [first, last] of runsOf(signed.map(({ id }) => id))) dropPending.run(first, last);
+        return kept;
+      }),
   };
+}
+
+/** The first and the last of each run of ids that follow each other: what was reserved together is one. */
+function runsOf(ids: readonly number[]): [number, number][] {
+  const runs: [number, number][] = [];
+  for (const id of ids) {
+    const run = runs.at(-1);
+    if (run && run[1] + 1 === id) run[1] = id;
+    else runs.push([id, id]);
+  }
+  return runs;
 }

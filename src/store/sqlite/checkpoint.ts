@@ -4,7 +4,7 @@ import type { Database } from 'better-sqlite3';
 export interface Checkpoint {
   /** Octets in the WAL that commits wrote since it last began again. */
   readonly walBytes: number;
-  /** Whether all of it is in the ledger's file, so that the next commit may begin the WAL again. */
+  /** PASSIVE: all of it is in the ledger's file too. RESTART: and the next commit begins the WAL again. */
   readonly complete: boolean;
 }
 

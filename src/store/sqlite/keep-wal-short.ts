@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkpoint } from './checkpoint.ts';
 import { openFile } from './connection.ts';
-import { translateError } from './translate-error.ts';
+import { isBusy, translateError } from './translate-error.ts';
 
 export interface KeepWalShortOptions {
   /** The ledger's file. */
@@ -15,10 +15,13 @@ export interface KeepWalShortOptions {
 
 const EVERY_MS = 1000;
 const MAX_WAL_BYTES = 32 * 1024 * 1024;
-/** For so long, at most, one try stops the process, and every writer with it. */
-const TRY_MS = 20;
-const TRIES = 25;
-const BETWEEN_TRIES_MS = 7;
+/** How often the restart is tried at once; then again at the next time. */
+const TRIES = 5;
+/** How long one try waits for its turn to write, without stopping this process. */
+const TURN_MS = 500;
+const STEP_MS = 1;
+/** How long it then waits for readers. This process and the writers stand still meanwhile. */
+const READERS_MS = 20;
 
 /**
  * Copies the WAL into the ledger's file from time to time, so that no request pays for it, and keeps the WAL short even
@@ -34,15 +37,40 @@ export function keepWalShort({
   onError,
 }: KeepWalShortOptions): () => void {
   // Copying does not go through the cache.
-  const db = openFile(path, { cacheKiB: 256, busyTimeoutMs: TRY_MS, synchronous: 'FULL' });
+  const db = openFile(path, { cacheKiB: 256, busyTimeoutMs: 0, synchronous: 'FULL' });
+  const begin = db.prepare('BEGIN IMMEDIATE');
+  const commit = db.prepare('COMMIT');
   let stopped = false;
 
   async function tend(): Promise<void> {
-    let state = checkpoint(db, 'PASSIVE');
-    for (let tries = 0; tries < TRIES && !state.complete && state.walBytes > maxWalBytes; tries += 1) {
-      await sleep(BETWEEN_TRIES_MS);
-      if (stopped) return;
-      state = checkpoint(db, 'RESTART');
+    const { walBytes } = checkpoint(db, 'PASSIVE');
+    // All may be copied by now and the WAL still grow: it begins again only where nobody is in a transaction.
+    for (let tries = 0; walBytes > maxWalBytes && tries < TRIES; tries += 1) {
+      await takeTurn();
+      if (stopped || restart()) return;
+    }
+  }
+
+  /** Waits until nobody writes. Those who want to now look again a millisecond later: time enough for the restart. */
+  async function takeTurn(): Promise<void> {
+    for (let waited = 0; waited < TURN_MS && !stopped; waited += STEP_MS) {
+      try {
+        begin.run();
+        commit.run();
+        return;
+      } catch (error) {
+        if (!isBusy(error)) throw error;
+        await sleep(STEP_MS);
+      }
+    }
+  }
+
+  function restart(): boolean {
+    db.pragma(`busy_timeout = ${READERS_MS}`);
+    try {
+      return checkpoint(db, 'RESTART').complete;
+    } finally {
+      db.pragma('busy_timeout = 0');
     }
   }
 

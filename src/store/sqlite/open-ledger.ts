@@ -24,6 +24,8 @@ export interface LedgerOptions {
   readonly busyTimeoutMs?: number;
   /** Called after each commit. */
   readonly onCommit?: (facts: CommitFacts) => void;
+  /** Makes the connections, the writing one first. Tests take hold of them here, to let the real engine fail. */
+  readonly openConnection?: typeof openFile;
 }
 
 export interface SqliteLedger extends Ledger {
@@ -47,6 +49,7 @@ export function openLedger({
   path,
   busyTimeoutMs = DEFAULT_BUSY_TIMEOUT_MS,
   onCommit,
+  openConnection = openFile,
 }: LedgerOptions): SqliteLedger {
   const opened: Database[] = [];
   const thrownAway = path === ':memory:';
@@ -61,7 +64,7 @@ export function openLedger({
 
   function open(cacheKiB: number): Database {
     const synchronous = thrownAway ? 'OFF' : 'FULL';
-    const db = openFile(file, { cacheKiB, busyTimeoutMs, synchronous });
+    const db = openConnection(file, { cacheKiB, busyTimeoutMs, synchronous });
     opened.push(db);
     return db;
   }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { CertificateReads, CertificateSearch } from '../../ca/ports.ts';
 import type { Connection } from './connection.ts';
 import { encodeCursor, parseIdCursor, toPage } from './cursor.ts';
@@ -40,7 +41,7 @@ export function certificateSearch({ db, call, pause }: Connection): CertificateR
         .$if(query !== '', (q) =>
           q.where((e) =>
             e.or([
-              e('c.holder', 'like', anywhere(query)),
+              sql<boolean>`c.holder LIKE ${anywhere(query)} ESCAPE '\\'`,
               ...(serials
                 ? [e.and([e('c.serial', '>=', serials.first), e('c.serial', '<=', serials.last)])]
                 : []),

@@ -65,7 +65,7 @@ CREATE TABLE signatures (
 
 -- Reservations without a signature.
 CREATE TABLE pending (
-  id INTEGER PRIMARY KEY REFERENCES certificates (id)
+  id INTEGER PRIMARY KEY
 ) STRICT;
 
 CREATE TABLE latest_reservation (
