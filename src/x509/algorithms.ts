@@ -1,5 +1,5 @@
 import { type KeyObject, verify } from 'node:crypto';
-import { asBuffer } from '../core/bytes.ts';
+import { equalBytes } from '../core/bytes.ts';
 import { SIGNATURE_DIGESTS, type SignatureAlgorithmName } from '../core/signature-algorithm.ts';
 import { encode, sequence } from './der/encode.ts';
 import { nullValue, oid } from './der/values.ts';
@@ -38,17 +38,18 @@ export const SIGNATURE_ALGORITHMS: Readonly<Record<SignatureAlgorithmName, Signa
   'rsa-sha512': { name: 'rsa-sha512', keyKind: 'rsa', der: withNull(RSA_OIDS['rsa-sha512']) },
 };
 
-const byDer = new Map<string, SignatureAlgorithm>();
-for (const algorithm of Object.values(SIGNATURE_ALGORITHMS))
-  byDer.set(asBuffer(algorithm.der).toString('latin1'), algorithm);
-// RFC 4055 §5: absent parameters must be accepted too where RSA identifiers are read.
-for (const name of ['rsa-sha256', 'rsa-sha384', 'rsa-sha512'] as const) {
-  byDer.set(asBuffer(bare(RSA_OIDS[name])).toString('latin1'), SIGNATURE_ALGORITHMS[name]);
-}
+const ACCEPTED: readonly { readonly der: Uint8Array; readonly algorithm: SignatureAlgorithm }[] = [
+  ...Object.values(SIGNATURE_ALGORITHMS).map((algorithm) => ({ der: algorithm.der, algorithm })),
+  // RFC 4055 §5: absent parameters must be accepted too where RSA identifiers are read.
+  ...(['rsa-sha256', 'rsa-sha384', 'rsa-sha512'] as const).map((name) => ({
+    der: bare(RSA_OIDS[name]),
+    algorithm: SIGNATURE_ALGORITHMS[name],
+  })),
+];
 
 /** The algorithm of a DER AlgorithmIdentifier; undefined for all that we do not take (SHA-1, MD5, DSA, odd parameters). */
 export function findSignatureAlgorithm(algorithmIdentifier: Uint8Array): SignatureAlgorithm | undefined {
-  return byDer.get(asBuffer(algorithmIdentifier).toString('latin1'));
+  return ACCEPTED.find(({ der }) => equalBytes(der, algorithmIdentifier))?.algorithm;
 }
 
 /** Whether the signature over the octets was made by the key's owner. ECDSA signatures are DER (RFC 5480 Appendix A). */

@@ -5,6 +5,7 @@ import { assertDer, DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
 import { bitString, integer, time, unsigned } from './der/values.ts';
 import { parseName } from './name.ts';
+import { splitPublicKey } from './public-key.ts';
 
 /** What goes into a tbsCertificate (RFC 5280 §4.1). Every field is given: nothing is filled in. */
 export interface TbsFields {
@@ -214,8 +215,8 @@ export function readCertificate(der: Uint8Array): Certificate {
 const MAX_CERTIFICATE_OCTETS = 32 * 1024;
 
 /**
- * Reads a certificate that is to be used: v3, algorithms inside and outside equal, names that are names, no extension
- * twice (RFC 5280 §4.1, §4.2).
+ * Reads a certificate that is to be used: v3, algorithms inside and outside equal, names and key in their form, no
+ * extension twice (RFC 5280 §4.1, §4.2).
  *
  * @throws BirthmarkError `bad-der`, `bad-certificate`
  */
@@ -229,12 +230,22 @@ export function parseCertificate(der: Uint8Array): Certificate {
     throw refuse('names two signature algorithms');
   parseName(tbs.issuer);
   parseName(tbs.subject);
+  readAlgorithmId(tbs.signatureAlgorithm);
+  readAlgorithmId(splitPublicKey(tbs.spki).algorithm);
   const seen = new Set<string>();
   for (const { oid } of tbs.extensions) {
     if (seen.has(oid)) throw refuse(`has extension ${oid} twice`);
     seen.add(oid);
   }
   return certificate;
+}
+
+/** AlgorithmIdentifier: an object identifier and at most one value of parameters (RFC 5280 §4.1.1.2). */
+function readAlgorithmId(der: Uint8Array): void {
+  const fields = new DerReader(der).sequence('algorithm');
+  fields.oid('algorithm');
+  if (!fields.atEnd) fields.raw('parameters');
+  fields.finish('algorithm');
 }
 
 /** The extension of that type, if it is there. */

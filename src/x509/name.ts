@@ -129,8 +129,13 @@ function decodeText(tag: number, content: Buffer): string {
       if (!isAscii(content))
         throw new BirthmarkError('bad-der', 'a name has a 7-bit string with 8-bit characters');
       return content.toString('latin1');
-    default:
+    case TAG.teletexString:
       return content.toString('latin1');
+    default:
+      throw new BirthmarkError(
+        'bad-der',
+        `a name has a value of tag 0x${tag.toString(16)}, which is no text`,
+      );
   }
 }
 

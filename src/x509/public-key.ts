@@ -37,12 +37,7 @@ const ED25519 = encode(sequence(oid('1.3.101.112')));
  * @throws BirthmarkError `bad-der`, `key-algorithm-not-allowed`, `key-unreadable`
  */
 export function parsePublicKey(spki: Uint8Array): PublicKeyInfo {
-  const outer = new DerReader(spki);
-  const fields = outer.sequence('subjectPublicKeyInfo');
-  outer.finish('subjectPublicKeyInfo');
-  const algorithm = fields.raw('subjectPublicKeyInfo.algorithm', TAG.sequence);
-  const key = fields.octetsOfBitString('subjectPublicKey');
-  fields.finish('subjectPublicKeyInfo');
+  const { algorithm, key } = splitPublicKey(spki);
   for (const curve of CURVES) {
     if (!equalBytes(algorithm, curve.algorithm)) continue;
     if (key.length !== 1 + 2 * curve.size || key[0] !== 0x04) {
@@ -63,6 +58,25 @@ export function parsePublicKey(spki: Uint8Array): PublicKeyInfo {
     'key-algorithm-not-allowed',
     `the key is of algorithm ${describeAlgorithm(algorithm)}; make one on P-256, P-384 or P-521 (named curve), Ed25519, or RSA`,
   );
+}
+
+/**
+ * The two parts of a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7), whatever its algorithm is: AlgorithmIdentifier, DER, and
+ * the BIT STRING's octets.
+ *
+ * @throws BirthmarkError `bad-der`
+ */
+export function splitPublicKey(spki: Uint8Array): {
+  readonly algorithm: Uint8Array;
+  readonly key: Uint8Array;
+} {
+  const outer = new DerReader(spki);
+  const fields = outer.sequence('subjectPublicKeyInfo');
+  outer.finish('subjectPublicKeyInfo');
+  const algorithm = fields.raw('subjectPublicKeyInfo.algorithm', TAG.sequence);
+  const key = fields.octetsOfBitString('subjectPublicKey');
+  fields.finish('subjectPublicKeyInfo');
+  return { algorithm, key };
 }
 
 /** RSAPublicKey of RFC 8017 §A.1.1. */
@@ -111,7 +125,5 @@ export function hashKey(spki: Uint8Array): Buffer {
  * @throws BirthmarkError `bad-der`
  */
 export function keyIdentifier(spki: Uint8Array): Buffer {
-  const fields = new DerReader(spki).sequence('subjectPublicKeyInfo');
-  fields.raw('algorithm');
-  return hash('sha1', fields.octetsOfBitString('subjectPublicKey'), 'buffer');
+  return hash('sha1', splitPublicKey(spki).key, 'buffer');
 }

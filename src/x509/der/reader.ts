@@ -1,5 +1,6 @@
 import { BirthmarkError } from '../../core/errors.ts';
 import { decodeOidContent } from './oid.ts';
+import { isDerContent } from './primitive.ts';
 import { TAG } from './tags.ts';
 import { decodeTime } from './time.ts';
 
@@ -70,11 +71,14 @@ export class DerReader {
     return this.bytes.subarray(start, this.#offset);
   }
 
-  /** Moves behind the next value and every value in it: all of it is DER. What primitive values hold is not looked at. */
+  /** Moves behind the next value and every value in it: all of it is DER, see `isDerContent`. */
   prove(what: string, depth = this.#depth): void {
-    const found = this.nextTag;
+    const tag = this.nextTag;
     const content = this.#header(-1, what);
-    if ((found & CONSTRUCTED) === 0) return;
+    if ((tag & CONSTRUCTED) === 0) {
+      if (isDerContent(tag, this.bytes, content, this.#offset)) return;
+      throw new BirthmarkError('bad-der', `${what} has a value of tag 0x${tag.toString(16)} that is not DER`);
+    }
     if (depth >= MAX_DEPTH) throw tooDeep();
     const outerEnd = this.#end;
     this.#end = this.#offset;
@@ -84,25 +88,17 @@ export class DerReader {
   }
 
   boolean(what: string): boolean {
-    const content = this.content(TAG.boolean, what);
-    if (content.length === 1 && (content[0] === 0xff || content[0] === 0)) return content[0] === 0xff;
-    throw new BirthmarkError('bad-der', `${what} is not a DER BOOLEAN`);
+    return this.#proven(TAG.boolean, what)[0] === 0xff;
   }
 
   /** Content octets of an INTEGER in two's complement, proven to be the shortest (X.690 §8.3.2). */
-  integer(what: string, tag: number = TAG.integer): Uint8Array {
-    const content = this.content(tag, what);
-    const [first, second] = content;
-    if (first === undefined) throw new BirthmarkError('bad-der', `${what} is an empty INTEGER`);
-    if (second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))) {
-      throw new BirthmarkError('bad-der', `${what} is an INTEGER that is not as short as it can be`);
-    }
-    return content;
+  integer(what: string): Uint8Array {
+    return this.#proven(TAG.integer, what);
   }
 
   /** A non-negative INTEGER below 2^48. */
-  smallInteger(what: string, tag: number = TAG.integer): number {
-    const content = this.integer(what, tag);
+  smallInteger(what: string): number {
+    const content = this.integer(what);
     if (content.length > 6 || (content[0] ?? 0) >= 0x80)
       throw new BirthmarkError('bad-der', `${what} is negative or too large`);
     return content.reduce((value, octet) => value * 256 + octet, 0);
@@ -154,8 +150,7 @@ export class DerReader {
   }
 
   null(what: string): void {
-    if (this.content(TAG.null, what).length !== 0)
-      throw new BirthmarkError('bad-der', `${what} is a NULL with content`);
+    this.#proven(TAG.null, what);
   }
 
   /** Dotted form of an OBJECT IDENTIFIER. */
@@ -175,6 +170,13 @@ export class DerReader {
   finish(what: string): void {
     if (this.#offset < this.#end)
       throw new BirthmarkError('bad-der', `${what} is followed by octets that do not belong to it`);
+  }
+
+  /** Content octets of the next value, proven to be DER of that type. */
+  #proven(tag: number, what: string): Uint8Array {
+    const start = this.#header(tag, what);
+    if (isDerContent(tag, this.bytes, start, this.#offset)) return this.bytes.subarray(start, this.#offset);
+    throw new BirthmarkError('bad-der', `${what} is not DER (X.690 §11): shortest form, one TRUE`);
   }
 
   /** Moves behind the next value and returns where its content starts. A tag of -1 takes any. */
@@ -217,15 +219,12 @@ export class DerReader {
 
 /** SEQUENCE and SET contain values, all other types are in one piece (X.690 §10.2); 0 is not a type. */
 function isUniversalTag(tag: number): boolean {
-  const number = tag & ~CONSTRUCTED;
-  return (tag & CONSTRUCTED) !== 0
-    ? number === 16 || number === 17
-    : number !== 0 && number !== 16 && number !== 17;
+  if (tag >= CONSTRUCTED) return tag === TAG.sequence || tag === TAG.set;
+  return tag !== 0 && tag !== (TAG.sequence & ~CONSTRUCTED) && tag !== (TAG.set & ~CONSTRUCTED);
 }
 
 /**
- * Proves that octets are one DER value and nothing else, all the way down. What primitive values hold is checked by
- * who reads them.
+ * Proves that octets are one DER value and nothing else, all the way down, see `isDerContent`.
  *
  * @throws BirthmarkError `bad-der`
  */

@@ -48,6 +48,11 @@ function writePair(content: Uint8Array, at: number, value: number): number {
   return at + 2;
 }
 
+/** Whether these content octets are what `decodeTime` takes. */
+export function isTimeContent(tag: number, bytes: Uint8Array, start: number, end: number): boolean {
+  return !Number.isNaN(readTime(tag, bytes, start, end));
+}
+
 /**
  * Milliseconds since the epoch from a UTCTime or GeneralizedTime at `start`…`end` in the form of RFC 5280 §4.1.2.5:
  * seconds present, `Z`, no fraction. Which of the two types a year needs is for the lint to say.
@@ -55,23 +60,33 @@ function writePair(content: Uint8Array, at: number, value: number): number {
  * @throws BirthmarkError `bad-der`
  */
 export function decodeTime(tag: number, bytes: Uint8Array, start: number, end: number): number {
+  const milliseconds = readTime(tag, bytes, start, end);
+  if (!Number.isNaN(milliseconds)) return milliseconds;
+  const text = JSON.stringify(Buffer.from(bytes.subarray(start, end)).toString('latin1'));
+  throw new BirthmarkError(
+    'bad-der',
+    `a time is not YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ of a real date (RFC 5280 §4.1.2.5): ${text.slice(0, 40)}`,
+  );
+}
+
+/** NaN for what is no time. */
+function readTime(tag: number, bytes: Uint8Array, start: number, end: number): number {
   const generalized = tag === TAG.generalizedTime;
-  if (!generalized && tag !== TAG.utcTime) throw malformed();
-  if (end - start !== (generalized ? 15 : 13) || bytes[end - 1] !== LETTER_Z) throw malformed();
-  const century = generalized ? readPair(bytes, start) * 100 : 0;
+  if (!generalized && tag !== TAG.utcTime) return Number.NaN;
+  if (end - start !== (generalized ? 15 : 13) || bytes[end - 1] !== LETTER_Z) return Number.NaN;
+  // A pair that is no number is NaN, and so is all that is worked out from it.
   const yearAt = generalized ? start + 2 : start;
   const shortYear = readPair(bytes, yearAt);
-  const year = generalized ? century + shortYear : shortYear + (shortYear < 50 ? 2000 : 1900);
+  const year = generalized
+    ? readPair(bytes, start) * 100 + shortYear
+    : shortYear + (shortYear < 50 ? 2000 : 1900);
   const month = readPair(bytes, yearAt + 2);
   const day = readPair(bytes, yearAt + 4);
   const hour = readPair(bytes, yearAt + 6);
   const minute = readPair(bytes, yearAt + 8);
   const second = readPair(bytes, yearAt + 10);
   const isDate = month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month);
-  if (!isDate || hour > 23 || minute > 59 || second > 59) {
-    const text = Buffer.from(bytes.subarray(start, end)).toString('latin1');
-    throw new BirthmarkError('bad-der', `a time names no real date: ${text}`);
-  }
+  if (!isDate || hour > 23 || minute > 59 || second > 59) return Number.NaN;
   // Date.UTC takes the years 0 to 99 for 1900 to 1999, so it is asked for the same day 400 years later.
   return Date.UTC(year + 400, month - 1, day, hour, minute, second) - FOUR_CENTURIES;
 }
@@ -79,15 +94,10 @@ export function decodeTime(tag: number, bytes: Uint8Array, start: number, end: n
 function readPair(bytes: Uint8Array, at: number): number {
   const tens = (bytes[at] ?? 0) - DIGIT_0;
   const ones = (bytes[at + 1] ?? 0) - DIGIT_0;
-  if (tens < 0 || tens > 9 || ones < 0 || ones > 9) throw malformed();
-  return tens * 10 + ones;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : Number.NaN;
 }
 
 function daysIn(year: number, month: number): number {
   if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
-}
-
-function malformed(): BirthmarkError {
-  return new BirthmarkError('bad-der', 'a time is not YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ (RFC 5280 §4.1.2.5)');
 }
