@@ -2,7 +2,7 @@ import { asBuffer } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { Page, PageRequest } from '../../core/unit-of-work.ts';
 
-export const MAX_PAGE = 1000;
+const MAX_PAGE = 1000;
 
 /** Names the list in each cursor, so that one list's cursor is not taken for another's. */
 type ListName = 'audit' | 'incidents' | 'tokens' | 'certificates' | 'devices';

@@ -83,7 +83,13 @@ export function openLedger({
     return {
       read: readsOf(readerConnection(reader, () => closed)),
       write: (work) => commits.write(() => work(tx)),
-      checkpoint: () => checkpoint(reader, 'PASSIVE'),
+      checkpoint() {
+        try {
+          return checkpoint(reader, 'PASSIVE');
+        } catch (error) {
+          throw translateError(error);
+        }
+      },
       close() {
         commits.close();
         close();

@@ -5,9 +5,9 @@ import { queries, runQuery } from './queries.ts';
 import { type DevicesTable, toDevice } from './rows.ts';
 
 /** Devices looked at without letting others have a turn: some milliseconds. */
-const SLICE = 5000;
+const SLICE = 2000;
 /** Slices of one request; where they end before the page is full, the page is short and has a cursor. */
-const SLICES = 20;
+const SLICES = 50;
 
 /** Sorts behind every text that begins with the same prefix. */
 const LAST_CHARACTER = '\u{10ffff}';
@@ -44,38 +44,35 @@ export function deviceSearch({ db, call, pause }: Connection): DeviceReads['sear
     )
     .pluck();
 
-  const lastOfSlice = ({ namespace, after }: Stretch): string | undefined =>
+  /** The stretch's devices in order, to `last`. Each end has one bound: of two SQLite may take the wrong one. */
+  const inOrder = ({ namespace, after }: Stretch, { prefix, label }: Filter, last?: string) =>
+    queries
+      .selectFrom('devices')
+      .where('namespace', '=', namespace)
+      .$if(label === undefined && prefix > after, (q) => q.where('serial_number', '>=', prefix))
+      .$if(label !== undefined || prefix <= after, (q) => q.where('serial_number', '>', after))
+      .$if(last !== undefined, (q) => q.where('serial_number', '<=', last ?? ''))
+      .$if(last === undefined && label === undefined, (q) =>
+        q.where('serial_number', '<', prefix + LAST_CHARACTER),
+      )
+      .orderBy('serial_number');
+
+  const lastOfSlice = (stretch: Stretch, filter: Filter): string | undefined =>
     runQuery(
       db,
-      queries
-        .selectFrom('devices')
+      inOrder(stretch, filter)
         .select('serial_number')
-        .where('namespace', '=', namespace)
-        .where('serial_number', '>', after)
-        .orderBy('serial_number')
         .offset(SLICE - 1)
         .limit(1),
     )[0]?.serial_number;
 
-  const matching = (
-    { namespace, after }: Stretch,
-    last: string | undefined,
-    filter: Filter,
-    limit: number,
-  ) => {
+  const matching = (stretch: Stretch, last: string | undefined, filter: Filter, limit: number) => {
     const { state, prefix, label } = filter;
     return runQuery(
       db,
-      queries
-        .selectFrom('devices')
+      inOrder(stretch, filter, last)
         .selectAll()
-        .where('namespace', '=', namespace)
-        .where('serial_number', '>', after)
-        .$if(last !== undefined, (q) => q.where('serial_number', '<=', last ?? ''))
         .$if(state !== undefined, (q) => q.where('state', '=', state ?? 'enrolled'))
-        .$if(label === undefined && prefix !== '', (q) =>
-          q.where('serial_number', '>=', prefix).where('serial_number', '<', prefix + LAST_CHARACTER),
-        )
         .$if(label !== undefined, (q) =>
           q.where((e) =>
             e.or([
@@ -85,7 +82,6 @@ export function deviceSearch({ db, call, pause }: Connection): DeviceReads['sear
             ]),
           ),
         )
-        .orderBy('serial_number')
         .limit(limit),
     );
   };
@@ -108,7 +104,7 @@ export function deviceSearch({ db, call, pause }: Connection): DeviceReads['sear
         const stretch: Stretch = { namespace: name, after };
         const filter: Filter = { state, prefix, label };
         after = await call(() => {
-          const last = sliced ? lastOfSlice(stretch) : undefined;
+          const last = sliced ? lastOfSlice(stretch, filter) : undefined;
           found.push(...matching(stretch, last, filter, limit + 1 - found.length));
           return last;
         });
