@@ -58,8 +58,11 @@ export function mountFactoryDoor(app: FastifyInstance, door: FactoryDoor): void 
       const profile = door.issuing.profile(request.query.profile);
       assertMayRunBatch(role, token, profile);
       const { body } = request;
-      if (!(body instanceof Readable))
-        throw new BirthmarkError('bad-request', 'the body is missing; send one line of JSON for each device');
+      if (!(body instanceof Readable)) {
+        throw body === undefined || body === null
+          ? new BirthmarkError('bad-request', 'the body is missing; send one line of JSON for each device')
+          : new BirthmarkError('unsupported-media-type', `send the lines as Content-Type ${NDJSON[0]}`);
+      }
       const answers = runBatch(body, {
         profile,
         enroll: door.enroll,
