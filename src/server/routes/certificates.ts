@@ -176,8 +176,17 @@ async function issueByHand(
   }
   const { dns = [], ip = [], role } = body;
   const name = body.name ?? dns[0] ?? ip[0];
-  if (name === undefined)
-    throw new BirthmarkError('bad-request', 'name is missing: who holds the certificate?', { field: 'name' });
+  if (name === undefined) {
+    throw profile.kind === 'server'
+      ? new BirthmarkError(
+          'name-invalid',
+          'a server certificate needs a DNS name or an IP address: give dns or ip',
+          {
+            field: 'dns',
+          },
+        )
+      : new BirthmarkError('bad-request', 'name is missing: who holds the certificate?', { field: 'name' });
+  }
   return toIssued(await issueService({ profile, csr, name, dns, ip, ...(role && { role }) }, caller.actor));
 }
 
