@@ -45,9 +45,16 @@ const RULES: readonly Rule[] = [
   },
   {
     member: 'keyUsage',
-    broken: (config) =>
-      config.keyUsage.includes('keyEncipherment') && config.allowedKeys.some((key) => key !== 'rsa'),
-    rule: 'may hold keyEncipherment only where allowedKeys is ["rsa"]: other keys encipher nothing (RFC 8813 §3)',
+    broken: ({ keyUsage, allowedKeys }) =>
+      (keyUsage.includes('keyEncipherment') || keyUsage.includes('dataEncipherment')) &&
+      allowedKeys.some((key) => key !== 'rsa'),
+    rule: 'may hold keyEncipherment and dataEncipherment only where allowedKeys is ["rsa"]: other keys encipher nothing (RFC 8813 §3)',
+  },
+  {
+    member: 'keyUsage',
+    broken: ({ keyUsage, allowedKeys }) =>
+      keyUsage.includes('keyAgreement') && allowedKeys.some((key) => !key.startsWith('ec-')),
+    rule: 'may hold keyAgreement only where allowedKeys are on EC curves: other keys agree on nothing (RFC 3279 §2.3, RFC 8410 §5)',
   },
   {
     member: 'validityDays',
