@@ -42,6 +42,7 @@ export async function createHierarchy(
   plans: readonly AuthorityPlan[],
   { ledger, urls, now, random }: { ledger: CaLedger; urls: PublishedUrls; now: number; random: RandomBytes },
 ): Promise<readonly AuthorityRecord[]> {
+  refuseSameNames(plans);
   const made = new Map<string, Made>();
   for (const plan of plans) {
     const issuerPlan = plans.find(({ name }) => name === plan.issuer);
@@ -76,6 +77,23 @@ export async function createHierarchy(
     );
   });
   return all.map(({ record }) => record);
+}
+
+/** Chains, CRLs and OCSP tell authorities apart by their names (RFC 5280 §4.1.2.6). */
+function refuseSameNames(plans: readonly AuthorityPlan[]): void {
+  const byName = new Map<string, string>();
+  for (const { name, organization, commonName } of plans) {
+    const subject = JSON.stringify([organization, commonName]);
+    const other = byName.get(subject);
+    if (other !== undefined) {
+      throw new BirthmarkError(
+        'name-invalid',
+        `authorities ${other} and ${name} have one name, O=${organization}, CN=${commonName}; give each its own`,
+        { field: `authorities.${name}.commonName` },
+      );
+    }
+    byName.set(subject, name);
+  }
 }
 
 async function makeAuthority(

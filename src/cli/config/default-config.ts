@@ -3,6 +3,8 @@ import type { AuthorityKeyAlgorithm } from '../../keys/key-algorithm.ts';
 import type { Config } from './schema.ts';
 
 const YEAR_DAYS = 365;
+/** ub-common-name of RFC 5280 Appendix A.1, in characters. */
+const MAX_NAME = 64;
 
 export interface DefaultConfigOptions {
   readonly publicUrl: string;
@@ -20,7 +22,11 @@ export function defaultConfig({
 }: DefaultConfigOptions): Config {
   const authority = (name: string, years: number) => ({
     organization,
-    commonName: `${organization} ${name}`.slice(0, 64),
+    // What tells the authorities apart must not be cut off.
+    commonName: `${[...organization]
+      .slice(0, MAX_NAME - 1 - name.length)
+      .join('')
+      .trimEnd()} ${name}`,
     algorithm,
     validityDays: years * YEAR_DAYS,
   });
