@@ -37,20 +37,32 @@ interface Unsigned {
  * durable by now, so a crash here leaves reservations that `finishReserved` or the next request for them completes;
  * the answer exists only after the commit.
  *
+ * @param alongside what else is written in the transaction that records the signatures
  * @returns one outcome for one decision, in order
  */
 export async function signAndCommit<Tx extends CertificateWrites>(
   ledger: { write<T>(work: (tx: Tx) => Promise<T>): Promise<T> },
   authorities: Authorities,
   decisions: readonly Decision[],
+  alongside?: (tx: Tx) => Promise<void>,
 ): Promise<Outcome[]> {
   const unsigned = decisions.flatMap((decision, index) => unsignedPart(decision, index, authorities));
   const signed: { id: number; signature: Uint8Array }[] = [];
   for (const { id, tbs, authority } of unsigned)
     signed.push({ id, signature: await authority.signer.sign(tbs) });
-  const signatures = signed.length === 0 ? [] : await ledger.write((tx) => tx.commit(signed));
+  const signatures = signed.length === 0 ? [] : await ledger.write((tx) => record(tx, signed, alongside));
   const byIndex = new Map(unsigned.map(({ index }, at) => [index, signatures[at]]));
   return decisions.map((decision, index) => toOutcome(decision, byIndex.get(index), authorities));
+}
+
+async function record<Tx extends CertificateWrites>(
+  tx: Tx,
+  signed: Parameters<Tx['commit']>[0],
+  alongside?: (tx: Tx) => Promise<void>,
+): Promise<readonly Uint8Array[]> {
+  const signatures = await tx.commit(signed);
+  await alongside?.(tx);
+  return signatures;
 }
 
 function unsignedPart(decision: Decision, index: number, authorities: Authorities): Unsigned[] {
@@ -151,18 +163,17 @@ export async function finishReserved(
       ledger,
       authorities,
       left.map((record) => ({ kind: 'repeat', record }) as const),
-    );
-    await ledger.write((tx) =>
-      tx.appendAudit(
-        left.map(({ serial, holder }) => ({
-          at: clock(),
-          actor,
-          action: 'certificate.finish',
-          subject: `certificate:${toHex(serial)}`,
-          outcome: 'done',
-          facts: { holder },
-        })),
-      ),
+      (tx) =>
+        tx.appendAudit(
+          left.map(({ serial, holder }) => ({
+            at: clock(),
+            actor,
+            action: 'certificate.finish',
+            subject: `certificate:${toHex(serial)}`,
+            outcome: 'done',
+            facts: { holder },
+          })),
+        ),
     );
     finished += left.length;
   }

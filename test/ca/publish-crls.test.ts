@@ -1,0 +1,90 @@
+import { expect, test } from 'vitest';
+import { type CrlPolicy, FULL, publishDueCrls } from '../../src/ca/publish-crls.ts';
+import { publishedUrls } from '../../src/ca/published-urls.ts';
+import { SIGNATURE_ALGORITHMS, verifySignature } from '../../src/x509/algorithms.ts';
+import { readSigned } from '../../src/x509/certificate.ts';
+import { encode } from '../../src/x509/der/encode.ts';
+import { crlNumber, issuingDistributionPoint } from '../../src/x509/extensions.ts';
+import { importPublicKey } from '../../src/x509/public-key.ts';
+import { openTestHouse, PUBLIC_URL, type TestHouse } from '../house.ts';
+
+const HOUR_MS = 3_600_000;
+const POLICY: CrlPolicy = { shards: 2, validityMs: 10 * HOUR_MS };
+const URLS = publishedUrls(PUBLIC_URL);
+
+function publish({ authorities, ledger, clock }: TestHouse, policy = POLICY): Promise<number> {
+  return publishDueCrls(authorities, { ledger, urls: URLS, policy, now: clock.now() });
+}
+
+test('publishes a full list of each authority, and each shard of those that issue to devices', async () => {
+  using house = await openTestHouse();
+  expect(await publish(house)).toBe(1 + 3 * (1 + 2));
+  for (const [name, scopes] of [
+    ['root', [FULL]],
+    ['idevid', ['0', '1', FULL]],
+    ['ldevid', ['0', '1', FULL]],
+    ['service', ['0', '1', FULL]],
+  ] as const) {
+    expect((await house.ledger.read.listCrls(name)).map(({ scope }) => scope).sort()).toEqual([...scopes]);
+  }
+});
+
+test('a list is signed by its authority, and a shard says which URL it is for', async () => {
+  using house = await openTestHouse();
+  await publish(house);
+  const authority = house.authorities.get('ldevid');
+  const crl = await house.ledger.read.findCrl('ldevid', '1');
+  if (!authority || !crl) throw new Error('no list');
+  const { tbs, signature } = readSigned(crl.crl, 'crl');
+  const key = importPublicKey(authority.signer.spki);
+  expect(verifySignature(SIGNATURE_ALGORITHMS['ecdsa-sha256'], key, tbs, signature)).toBe(true);
+  const text = Buffer.from(tbs).toString('hex');
+  expect(text).toContain(encode(issuingDistributionPoint(URLS.shard('ldevid', 1))).toString('hex'));
+  expect(text).toContain(encode(crlNumber(crl.number)).toString('hex'));
+  expect(text).toContain(Buffer.from(authority.certificate.tbs.subject).toString('hex'));
+});
+
+test('replaces nothing before half of the time has passed, and all of it then, with greater numbers', async () => {
+  using house = await openTestHouse();
+  const all = await publish(house);
+  const before = await house.ledger.read.findCrl('idevid', FULL);
+  house.clock.pass(5 * HOUR_MS - 1);
+  expect(await publish(house)).toBe(0);
+  house.clock.pass(1);
+  expect(await publish(house)).toBe(all);
+  const after = await house.ledger.read.findCrl('idevid', FULL);
+  expect((after?.number ?? 0) - (before?.number ?? 0)).toBe(1);
+  expect(after?.thisUpdate).toBe((before?.thisUpdate ?? 0) + 5 * HOUR_MS);
+  expect((after?.nextUpdate ?? 0) - (after?.thisUpdate ?? 0)).toBe(POLICY.validityMs);
+});
+
+test('a list that a certificate names stays published when there are fewer shards', async () => {
+  using house = await openTestHouse();
+  await publish(house);
+  house.clock.pass(5 * HOUR_MS);
+  expect(await publish(house, { ...POLICY, shards: 1 })).toBe(1 + 3 * 3);
+  expect((await house.ledger.read.findCrl('idevid', '1'))?.thisUpdate).toBe(house.clock.now());
+});
+
+test('more shards are published at once', async () => {
+  using house = await openTestHouse();
+  await publish(house);
+  expect(await publish(house, { ...POLICY, shards: 4 })).toBe(3 * 2);
+});
+
+test('a number that was taken before a crash is not used again', async () => {
+  using house = await openTestHouse();
+  await publish(house);
+  const before = await house.ledger.read.findCrl('root', FULL);
+  await house.ledger.write((tx) => tx.takeCrlNumber('root', FULL));
+  house.clock.pass(5 * HOUR_MS);
+  await publish(house);
+  expect((await house.ledger.read.findCrl('root', FULL))?.number).toBe((before?.number ?? 0) + 2);
+});
+
+test('a clock that went back publishes nothing older', async () => {
+  using house = await openTestHouse();
+  await publish(house);
+  house.clock.pass(-24 * HOUR_MS);
+  expect(await publish(house)).toBe(0);
+});
