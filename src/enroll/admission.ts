@@ -13,14 +13,22 @@ export interface Admission {
   /** As the certificate's record keeps it: `token:ID`, `ticket:ID`, `operator:NAME`. */
   readonly vouchedBy: string;
   /**
-   * Looks again whether it still stands, and binds itself to the key.
+   * Looks again whether it still stands, and whether it is for these keys.
    *
    * @returns how many certificates it may have
    * @throws BirthmarkError `unauthenticated`, `ticket-expired`, `ticket-bound`, `token-exhausted`
    */
   redeem(tx: LedgerTx, keyHashes: readonly Uint8Array[]): Promise<number>;
-  /** Takes what was used. */
-  settle(tx: LedgerTx, certificates: number): Promise<void>;
+  /** Takes what was used: a count, a ticket's binding. What was refused uses nothing. */
+  settle(tx: LedgerTx, used: Used): Promise<void>;
+}
+
+/** What became of the requests under an admission. */
+export interface Used {
+  /** How many certificates were reserved. */
+  readonly reserved: number;
+  /** The keys that got a certificate, a new one or the one that they had. */
+  readonly keyHashes: readonly Uint8Array[];
 }
 
 /** A person or script with a role of its own, without a count. */
@@ -48,12 +56,14 @@ export function tokenAdmission(token: TokenRecord, clock: Clock): Admission {
       }
       return now.count === undefined ? Number.POSITIVE_INFINITY : Math.max(0, now.count - now.used);
     },
-    settle: (tx, certificates) =>
-      certificates === 0 ? Promise.resolve() : tx.countToken(token.id, certificates),
+    settle: (tx, { reserved }) => (reserved === 0 ? Promise.resolve() : tx.countToken(token.id, reserved)),
   };
 }
 
-/** A ticket: its first use binds it to that key; another key is refused, the same one may ask again until it expires. */
+/**
+ * A ticket: the key that gets a certificate by it binds it. Another key is refused, the same one may ask again for that
+ * certificate until the ticket expires. A refused key binds nothing: who is told to make a new one can.
+ */
 export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
   return {
     actor: `ticket:${ticket.id}`,
@@ -65,15 +75,15 @@ export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
       const [keyHash, ...more] = keyHashes;
       if (keyHash === undefined || more.length > 0)
         throw new BirthmarkError('bad-request', 'a ticket is for one certificate');
-      if (now.boundKeyHash === undefined) await tx.bindTicket(now.id, keyHash);
-      else if (!equalBytes(now.boundKeyHash, keyHash)) {
-        throw new BirthmarkError(
-          'ticket-bound',
-          'the ticket was used with another key and is bound to it; ask for another ticket',
-        );
-      }
-      return 1;
+      if (now.boundKeyHash === undefined) return 1;
+      if (equalBytes(now.boundKeyHash, keyHash)) return 0;
+      throw new BirthmarkError(
+        'ticket-bound',
+        'the ticket was used with another key and is bound to it; ask for another ticket',
+      );
     },
-    settle: () => Promise.resolve(),
+    settle: async (tx, { keyHashes }) => {
+      for (const keyHash of keyHashes) await tx.bindTicket(ticket.id, keyHash);
+    },
   };
 }

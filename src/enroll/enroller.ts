@@ -121,7 +121,12 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
           idevidProfiles: issuing.idevidProfiles,
           now,
         });
-        await admission.settle(tx, decided.filter(({ kind }) => kind === 'reserved').length);
+        await admission.settle(tx, {
+          reserved: decided.filter(({ kind }) => kind === 'reserved').length,
+          keyHashes: candidates.flatMap(({ keyHash }, at) =>
+            decided[at]?.kind === 'refused' ? [] : [keyHash],
+          ),
+        });
         return decided;
       });
       return await signAndCommit(ledger, issuing.authorities, decisions);

@@ -2,6 +2,7 @@ import { equalBytes } from '../core/bytes.ts';
 import { readCertificate } from '../x509/certificate.ts';
 import { EXTENSION } from '../x509/extensions.ts';
 import { ATTRIBUTE_OIDS, parseName } from '../x509/name.ts';
+import { readSubject } from '../x509/read-subject.ts';
 import type { ReadCsr } from './examine.ts';
 
 const names = new Map<string, string>();
@@ -17,18 +18,19 @@ for (const [name, oid] of [...Object.entries(ATTRIBUTE_OIDS), ...Object.entries(
 export function notGranted({ csr, asked }: ReadCsr, certificate: Uint8Array): readonly string[] {
   const attributes = csr.otherAttributes.map((oid) => `attribute ${oid}`);
   if (asked.length === 0 && csr.requestedExtensions.length === 0) return attributes;
-  const issued = readCertificate(certificate).tbs;
-  const has = parseName(issued.subject).flat();
   const missing: string[] = [];
+  const has = parseName(readSubject(certificate));
   for (const { oid, value } of asked) {
-    if (has.some((attribute) => attribute.oid === oid && attribute.value === value)) continue;
+    if (has.some((rdn) => rdn.some((attribute) => attribute.oid === oid && attribute.value === value)))
+      continue;
     missing.push(`subject ${names.get(oid) ?? oid}=${value}`);
   }
-  for (const { oid, value } of csr.requestedExtensions) {
-    const granted = issued.extensions.some(
-      (extension) => extension.oid === oid && equalBytes(extension.value, value),
-    );
-    if (!granted) missing.push(`extension ${names.get(oid) ?? oid}`);
+  if (csr.requestedExtensions.length > 0) {
+    const issued = readCertificate(certificate).tbs.extensions;
+    for (const { oid, value } of csr.requestedExtensions) {
+      const granted = issued.some((extension) => extension.oid === oid && equalBytes(extension.value, value));
+      if (!granted) missing.push(`extension ${names.get(oid) ?? oid}`);
+    }
   }
   return [...missing, ...attributes];
 }
