@@ -1,10 +1,10 @@
 import { equalBytes } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { constructed, type Der, encode, explicit, sequence } from './der/encode.ts';
-import { assertDer, DerReader } from './der/reader.ts';
+import { DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
 import { bitString, integer, time, unsigned } from './der/values.ts';
-import { parseName } from './name.ts';
+import { assertName } from './name.ts';
 import { splitPublicKey } from './public-key.ts';
 
 /** What goes into a tbsCertificate (RFC 5280 §4.1). Every field is given: nothing is filled in. */
@@ -97,13 +97,9 @@ export interface Certificate {
  * @throws BirthmarkError `bad-der`
  */
 export function readTbsCertificate(der: Uint8Array): TbsCertificate {
-  assertDer(der, 'tbsCertificate');
-  return readTbsFields(der);
-}
-
-/** Reads what is proven to be DER. */
-function readTbsFields(raw: Uint8Array): TbsCertificate {
-  const fields = new DerReader(raw).sequence('tbsCertificate');
+  const outer = new DerReader(der);
+  const fields = outer.sequence('tbsCertificate');
+  outer.finish('tbsCertificate');
   const version = readVersion(fields);
   const serial = fields.integer('serialNumber');
   const signatureAlgorithm = fields.raw('signature', TAG.sequence);
@@ -126,7 +122,7 @@ function readTbsFields(raw: Uint8Array): TbsCertificate {
       : [];
   fields.finish('tbsCertificate');
   return {
-    raw,
+    raw: der,
     version,
     serial,
     signatureAlgorithm,
@@ -180,7 +176,7 @@ export function readExtensions(tagged: DerReader): ReadExtension[] {
 }
 
 export interface Signed {
-  /** The signed part, header and all. */
+  /** The signed part, header and all, of which nothing is read yet. */
   readonly tbs: Uint8Array;
   readonly signatureAlgorithm: Uint8Array;
   readonly signature: Uint8Array;
@@ -192,9 +188,10 @@ export interface Signed {
  * @throws BirthmarkError `bad-der`
  */
 export function readSigned(der: Uint8Array, what: string): Signed {
-  assertDer(der, what);
-  const fields = new DerReader(der).sequence(what);
-  const tbs = fields.raw(what, TAG.sequence);
+  const outer = new DerReader(der);
+  const fields = outer.sequence(what);
+  outer.finish(what);
+  const tbs = fields.unread(what, TAG.sequence);
   const signatureAlgorithm = fields.raw('signatureAlgorithm', TAG.sequence);
   const signature = fields.octetsOfBitString('signature');
   fields.finish(what);
@@ -208,7 +205,7 @@ export function readSigned(der: Uint8Array, what: string): Signed {
  */
 export function readCertificate(der: Uint8Array): Certificate {
   const { tbs, signatureAlgorithm, signature } = readSigned(der, 'certificate');
-  return { raw: der, tbs: readTbsFields(tbs), signatureAlgorithm, signature };
+  return { raw: der, tbs: readTbsCertificate(tbs), signatureAlgorithm, signature };
 }
 
 /** Above any honest certificate, ML-DSA-87 included: bounds what a stranger makes us parse. */
@@ -228,8 +225,8 @@ export function parseCertificate(der: Uint8Array): Certificate {
   if (tbs.version !== 3) throw refuse(`is v${tbs.version}, not v3`);
   if (!equalBytes(tbs.signatureAlgorithm, certificate.signatureAlgorithm))
     throw refuse('names two signature algorithms');
-  parseName(tbs.issuer);
-  parseName(tbs.subject);
+  assertName(tbs.issuer);
+  assertName(tbs.subject);
   readAlgorithmId(tbs.signatureAlgorithm);
   readAlgorithmId(splitPublicKey(tbs.spki).algorithm);
   const seen = new Set<string>();

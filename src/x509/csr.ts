@@ -3,7 +3,7 @@ import { findSignatureAlgorithm, type SignatureAlgorithm, verifySignature } from
 import { type ReadExtension, readExtensions, readSigned } from './certificate.ts';
 import { DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
-import { parseName, type ReadAttribute } from './name.ts';
+import { assertName } from './name.ts';
 import { importPublicKey, type PublicKeyInfo, parsePublicKey } from './public-key.ts';
 
 /** Attribute types of a CSR that we read (RFC 2985 §5.4). */
@@ -19,8 +19,6 @@ export interface CertificateRequest {
   readonly info: Uint8Array;
   /** Name, DER. */
   readonly subject: Uint8Array;
-  /** The same, read: RDNs in their order. */
-  readonly subjectName: readonly (readonly ReadAttribute[])[];
   readonly spki: Uint8Array;
   readonly publicKey: PublicKeyInfo;
   readonly requestedExtensions: readonly ReadExtension[];
@@ -41,8 +39,9 @@ export function parseCsr(der: Uint8Array): CertificateRequest {
   const fields = new DerReader(signed.tbs).sequence('certificationRequestInfo');
   const version = fields.smallInteger('version');
   if (version !== 0) throw badCsr(`has version ${version}, PKCS#10 knows 0 only (RFC 2986 §4.1)`);
-  const subject = fields.raw('subject', TAG.sequence);
-  const spki = fields.raw('subjectPublicKeyInfo', TAG.sequence);
+  const subject = fields.unread('subject', TAG.sequence);
+  assertName(subject);
+  const spki = fields.unread('subjectPublicKeyInfo', TAG.sequence);
   const { requestedExtensions, otherAttributes } = readAttributes(fields);
   fields.finish('certificationRequestInfo');
   const signatureAlgorithm = findSignatureAlgorithm(signed.signatureAlgorithm);
@@ -57,7 +56,6 @@ export function parseCsr(der: Uint8Array): CertificateRequest {
     raw: der,
     info: signed.tbs,
     subject,
-    subjectName: parseName(subject),
     spki,
     publicKey: parsePublicKey(spki),
     requestedExtensions,
@@ -83,6 +81,7 @@ function readAttributes(
     if (seen.has(type)) throw badCsr(`has attribute ${type} twice`);
     seen.add(type);
     if (type !== EXTENSION_REQUEST) {
+      while (!values.atEnd) values.raw('attribute value');
       otherAttributes.push(type);
       continue;
     }

@@ -87,56 +87,79 @@ function checkAttribute(type: AttributeType, value: string): void {
  * @throws BirthmarkError `bad-der`
  */
 export function parseName(der: Uint8Array): readonly (readonly ReadAttribute[])[] {
+  const rdns: ReadAttribute[][] = [];
+  forEachAttribute(der, (attribute, rdn) => {
+    const oid = attribute.oid('attribute type');
+    const tag = attribute.nextTag;
+    const value = decodeText(tag, asBuffer(attribute.content(tag, 'attribute value')));
+    const before = rdns[rdn];
+    if (before) before.push({ oid, tag, value });
+    else rdns.push([{ oid, tag, value }]);
+  });
+  return rdns;
+}
+
+/**
+ * Proves that octets are a Name that `parseName` takes, in a third of its time.
+ *
+ * @throws BirthmarkError `bad-der`
+ */
+export function assertName(der: Uint8Array): void {
+  forEachAttribute(der, (attribute) => {
+    attribute.oid('attribute type');
+    const tag = attribute.nextTag;
+    assertText(tag, attribute.content(tag, 'attribute value'));
+  });
+}
+
+/** Calls with a reader of each attribute's fields and the number of the RDN that it belongs to. */
+function forEachAttribute(der: Uint8Array, visit: (attribute: DerReader, rdn: number) => void): void {
   const outer = new DerReader(der);
   const rdns = outer.sequence('name');
   outer.finish('name');
-  const result: ReadAttribute[][] = [];
-  while (!rdns.atEnd) {
-    const set = rdns.enter(TAG.set, 'relative distinguished name');
-    const attributes: ReadAttribute[] = [];
-    while (!set.atEnd) {
-      const fields = set.sequence('attribute');
-      const id = fields.oid('attribute type');
-      const tag = fields.nextTag;
-      const content = asBuffer(fields.content(tag, 'attribute value'));
-      fields.finish('attribute');
-      attributes.push({ oid: id, tag, value: decodeText(tag, content) });
+  for (let rdn = 0; !rdns.atEnd; rdn += 1) {
+    const attributes = rdns.enter(TAG.set, 'relative distinguished name');
+    if (attributes.atEnd) throw new BirthmarkError('bad-der', 'a relative distinguished name is empty');
+    while (!attributes.atEnd) {
+      const attribute = attributes.sequence('attribute');
+      visit(attribute, rdn);
+      attribute.finish('attribute');
     }
-    if (attributes.length === 0)
-      throw new BirthmarkError('bad-der', 'a relative distinguished name is empty');
-    result.push(attributes);
   }
-  return result;
 }
 
 /**
  * Text that is not what its type says is refused, or else two different names could read the same. The narrower
  * alphabet of PrintableString is not looked at: too many names of others have `@`, `_` or `*` in one.
  */
-function decodeText(tag: number, content: Buffer): string {
+function assertText(tag: number, content: Uint8Array): void {
+  if (isText(tag, content)) return;
+  throw new BirthmarkError(
+    'bad-der',
+    `a name has a value of tag 0x${tag.toString(16)} that is not text of that type`,
+  );
+}
+
+function isText(tag: number, content: Uint8Array): boolean {
   switch (tag) {
     case TAG.utf8String:
-      if (!isUtf8(content)) throw new BirthmarkError('bad-der', 'a name has an UTF8String that is not UTF-8');
-      return content.toString('utf8');
+      return isUtf8(content);
     case TAG.bmpString:
-      if (content.length % 2 !== 0)
-        throw new BirthmarkError('bad-der', 'a name has a BMPString of half characters');
-      return Buffer.from(content).swap16().toString('utf16le');
+      return content.length % 2 === 0;
     case TAG.printableString:
     case TAG.ia5String:
     case TAG.numericString:
     case TAG.visibleString:
-      if (!isAscii(content))
-        throw new BirthmarkError('bad-der', 'a name has a 7-bit string with 8-bit characters');
-      return content.toString('latin1');
-    case TAG.teletexString:
-      return content.toString('latin1');
+      return isAscii(content);
     default:
-      throw new BirthmarkError(
-        'bad-der',
-        `a name has a value of tag 0x${tag.toString(16)}, which is no text`,
-      );
+      return tag === TAG.teletexString;
   }
+}
+
+function decodeText(tag: number, content: Buffer): string {
+  assertText(tag, content);
+  if (tag === TAG.bmpString) return Buffer.from(content).swap16().toString('utf16le');
+  return content.toString(tag === TAG.utf8String ? 'utf8' : 'latin1');
 }
 
 const SHORT_NAMES = new Map<string, string>(Object.entries(ATTRIBUTE_OIDS).map(([name, id]) => [id, name]));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { BirthmarkError } from '../../src/core/errors.ts';
 import { TAG } from '../../src/x509/der/tags.ts';
-import { type Attribute, encodeName, nameToText, parseName } from '../../src/x509/name.ts';
+import { type Attribute, assertName, encodeName, nameToText, parseName } from '../../src/x509/name.ts';
 import { codeOf } from './code-of.ts';
 import { hex, replaceOnce, tlv } from './tlv.ts';
 
@@ -103,6 +103,7 @@ describe('what is read', () => {
     ['a string in pieces', nameOf(CN, 0x2c, hex('0c 01 61')), 'bad-der'],
   ])('takes or refuses: %s', (_title, octets, code) => {
     expect(codeOf(() => parseName(octets))).toBe(code);
+    expect(codeOf(() => assertName(octets))).toBe(code);
   });
 
   test.each([

@@ -64,27 +64,18 @@ export class DerReader {
     return this.bytes.subarray(start, this.#offset);
   }
 
-  /** The next value whole, header and all; a tag of -1 takes any. What is in it is not looked at, see `assertDer`. */
+  /** The next value whole, header and all, proven to be DER all the way down; a tag of -1 takes any. */
   raw(what: string, tag = -1): Uint8Array {
     const start = this.#offset;
-    this.#header(tag, what);
+    this.#prove(tag, what, this.#depth);
     return this.bytes.subarray(start, this.#offset);
   }
 
-  /** Moves behind the next value and every value in it: all of it is DER, see `isDerContent`. */
-  prove(what: string, depth = this.#depth): void {
-    const tag = this.nextTag;
-    const content = this.#header(-1, what);
-    if ((tag & CONSTRUCTED) === 0) {
-      if (isDerContent(tag, this.bytes, content, this.#offset)) return;
-      throw new BirthmarkError('bad-der', `${what} has a value of tag 0x${tag.toString(16)} that is not DER`);
-    }
-    if (depth >= MAX_DEPTH) throw tooDeep();
-    const outerEnd = this.#end;
-    this.#end = this.#offset;
-    this.#offset = content;
-    while (this.#offset < this.#end) this.prove(what, depth + 1);
-    this.#end = outerEnd;
+  /** The next value whole, header and all, of which another reader will read every octet. */
+  unread(what: string, tag: number): Uint8Array {
+    const start = this.#offset;
+    this.#header(tag, what);
+    return this.bytes.subarray(start, this.#offset);
   }
 
   boolean(what: string): boolean {
@@ -172,6 +163,25 @@ export class DerReader {
       throw new BirthmarkError('bad-der', `${what} is followed by octets that do not belong to it`);
   }
 
+  /** Moves behind the next value and every value in it: all of it is DER, see `isDerContent`. */
+  #prove(tag: number, what: string, depth: number): void {
+    const found = this.nextTag;
+    const content = this.#header(tag, what);
+    if ((found & CONSTRUCTED) === 0) {
+      if (isDerContent(found, this.bytes, content, this.#offset)) return;
+      throw new BirthmarkError(
+        'bad-der',
+        `${what} has a value of tag 0x${found.toString(16)} that is not DER`,
+      );
+    }
+    if (depth >= MAX_DEPTH) throw tooDeep();
+    const outerEnd = this.#end;
+    this.#end = this.#offset;
+    this.#offset = content;
+    while (this.#offset < this.#end) this.#prove(-1, what, depth + 1);
+    this.#end = outerEnd;
+  }
+
   /** Content octets of the next value, proven to be DER of that type. */
   #proven(tag: number, what: string): Uint8Array {
     const start = this.#header(tag, what);
@@ -230,7 +240,7 @@ function isUniversalTag(tag: number): boolean {
  */
 export function assertDer(bytes: Uint8Array, what: string): void {
   const reader = new DerReader(bytes);
-  reader.prove(what);
+  reader.raw(what);
   reader.finish(what);
 }
 

@@ -156,7 +156,7 @@ describe('reads what it wrote, and asn1js reads the same', () => {
       fc.property(tree, (value) => {
         const der = encode(value);
         expect(der.length).toBe(encodedSize(value));
-        assertDer(der, 'tree');
+        assertDer(der, 'value');
         readByAsn1js(der);
       }),
     );
