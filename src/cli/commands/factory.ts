@@ -52,6 +52,7 @@ export function factoryCommand(shell: Shell): Command {
         profile: options.profile,
         connections: options.connections,
         onProgress: progress.show,
+        onRetry: progress.retry,
       });
       progress.end();
       const { granted, refused, before, seconds } = summary;

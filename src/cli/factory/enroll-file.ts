@@ -24,6 +24,8 @@ export interface EnrollFileOptions extends BatchClientOptions {
   readonly input: string;
   readonly output: string;
   readonly onProgress: (progress: Progress) => void;
+  /** Told before each pause after which something is asked for again. */
+  readonly onRetry: (reason: string, waitMs: number) => void;
 }
 
 export interface EnrollSummary {
@@ -42,6 +44,8 @@ interface NumberedLine {
 const CHUNK = 500;
 const MAX_LINE_OCTETS = 64 * 1024;
 const MAX_TRIES = 12;
+/** An address that never answered is more probably wrong than down. */
+const MAX_TRIES_UNHEARD = 4;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
 const LINE_FEED = 0x0a;
@@ -56,6 +60,7 @@ export async function enrollFile(options: EnrollFileOptions): Promise<EnrollSumm
   const total = await countLines(options.input);
   const { lines: before, octets } = await checkOutput(options.input, options.output);
   const client = createBatchClient(options);
+  const line: Line = { client, onRetry: options.onRetry, heard: false };
   const file = openSync(options.output, existsSync(options.output) ? 'r+' : 'w', 0o644);
   const startedAt = performance.now();
   let position = octets;
@@ -64,7 +69,7 @@ export async function enrollFile(options: EnrollFileOptions): Promise<EnrollSumm
   try {
     ftruncateSync(file, octets);
     for await (const answers of mapInOrder(chunks(options.input, before), options.connections, (chunk) =>
-      enrollChunk(client, chunk),
+      enrollChunk(line, chunk),
     )) {
       const text = Buffer.from(answers.map((answer) => `${answer}\n`).join(''));
       position += writeSync(file, text, 0, text.length, position);
@@ -87,16 +92,29 @@ export async function enrollFile(options: EnrollFileOptions): Promise<EnrollSumm
   return { granted, refused, before, seconds: (performance.now() - startedAt) / 1000 };
 }
 
+/** What the chunks of a run share. */
+interface Line {
+  readonly client: BatchClient;
+  readonly onRetry: (reason: string, waitMs: number) => void;
+  /** Whether the server has ever answered. */
+  heard: boolean;
+}
+
 /** Gets a final answer for each line. */
-async function enrollChunk(client: BatchClient, chunk: readonly NumberedLine[]): Promise<string[]> {
+async function enrollChunk(line: Line, chunk: readonly NumberedLine[]): Promise<string[]> {
   const final = new Map<number, string>();
   let reason = '';
-  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-    if (tries > 0)
-      await sleep(Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** tries) * (0.5 + Math.random() / 2));
+  let tries = 0;
+  for (; tries < (line.heard ? MAX_TRIES : MAX_TRIES_UNHEARD); tries += 1) {
+    if (tries > 0) {
+      const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** tries) * (0.5 + Math.random() / 2);
+      line.onRetry(reason, waitMs);
+      await sleep(waitMs);
+    }
     const open = chunk.filter(({ number }) => !final.has(number));
     try {
-      const { answers, broken } = await client.send(open.map(({ line }) => line));
+      const { answers, broken } = await line.client.send(open.map(({ line: octets }) => octets));
+      line.heard ||= answers.length > 0;
       reason = broken?.message ?? reason;
       for (const [at, answer] of answers.entries()) {
         const code = errorCode(answer);
@@ -107,13 +125,14 @@ async function enrollChunk(client: BatchClient, chunk: readonly NumberedLine[]):
       }
     } catch (error) {
       if (!(error instanceof BirthmarkError) || !mayBeRetried(error.code)) throw error;
+      line.heard = true;
       reason = error.message;
     }
     if (final.size === chunk.length) return chunk.map(({ number }) => final.get(number) ?? '');
   }
   throw new BirthmarkError(
     'unavailable',
-    `the server did not answer after ${MAX_TRIES} tries (${reason}); what is there is kept, start again later`,
+    `no answer after ${tries} tries (${reason}); what is in the output is kept, start again when the server is there`,
   );
 }
 
