@@ -49,6 +49,15 @@ describe('reads', () => {
     expect(parseName(parseCsr(sampleCsr(key, { subject: encodeName([]) })).subject)).toEqual([]);
   });
 
+  test('an RSA signature whose algorithm has no parameters (RFC 4055 §5)', () => {
+    const maker = sampleKey('RSA-2048');
+    const { info, signature } = parseCsr(sampleCsr(maker));
+    const identifier = encode(sequence(oid('1.2.840.113549.1.1.11')));
+    const csr = parseCsr(assembleSigned(info, identifier, signature));
+    expect(csr.signatureAlgorithm.name).toBe('rsa-sha256');
+    expect(() => verifyPossession(csr)).not.toThrow();
+  });
+
   test('a request whose empty attributes were left out', () => {
     expect(parseCsr(sampleCsr(key, { attributes: 'absent' })).otherAttributes).toEqual([]);
   });
