@@ -7,7 +7,7 @@ const OID = /^(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.(?:0|[1-9][0-9]{0,9}))(?:\.(?:0|[
 const HEX_SERIAL = /^(?:[0-9a-f]{2}){1,20}$/;
 
 /** ub-serial-number of RFC 5280 Appendix A.1. */
-export const MAX_SERIAL_NUMBER_LENGTH = 64;
+const MAX_SERIAL_NUMBER_LENGTH = 64;
 
 /** The namespace of the devices that this authority itself gave their IDevIDs. */
 export const OWN_NAMESPACE = 'own';
