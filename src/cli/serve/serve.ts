@@ -77,7 +77,7 @@ async function serveAsWorker({ home, loaded, environment }: ServeOptions): Promi
   // Ctrl-C reaches every process of the terminal; workers leave when the supervisor says so, or is gone.
   process.on('SIGINT', () => undefined);
   const stopped = new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve);
+    process.on('SIGTERM', resolve);
     process.once('disconnect', resolve);
   });
   const house = await openHouse(home, loaded, environment, String(cluster.worker?.id ?? 0));
@@ -89,9 +89,10 @@ async function serveAsWorker({ home, loaded, environment }: ServeOptions): Promi
   cluster.worker?.disconnect();
 }
 
+/** A signal that comes again (npm passes Ctrl-C on, systemd tells each process) must not cut short what the first began. */
 function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
   });
 }
 
