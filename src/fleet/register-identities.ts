@@ -146,7 +146,7 @@ async function judge(
 function exhausted(): BirthmarkError {
   return new BirthmarkError(
     'token-exhausted',
-    'this token has had issued all that it may (--count); make another one',
+    'all that this token or ticket may have issued was issued; ask for another one',
   );
 }
 

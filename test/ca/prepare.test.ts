@@ -293,7 +293,7 @@ function profileConfigs() {
   return fc.constantFrom('idevid', 'ldevid', 'server', 'operator').chain((kind) =>
     fc.record({
       kind: fc.constant(kind),
-      authority: fc.constantFrom('idevid', 'ldevid', 'service'),
+      authority: fc.constantFrom<string>('idevid', 'ldevid', 'service'),
       organization: fc.constantFrom('Lab', 'Bürklin & Söhne, "GmbH"', 'x'.repeat(64)),
       commonName:
         kind === 'server' || kind === 'operator'
@@ -303,7 +303,10 @@ function profileConfigs() {
         kind === 'idevid' ? fc.constantFrom(90, 'forever' as const) : fc.constantFrom(1, 90, 36_500),
       subjectKeyIdentifier: fc.boolean(),
       keyUsage: usages.map((more): ProfileConfig['keyUsage'] => ['digitalSignature', ...more]),
-      extendedKeyUsage: kind === 'idevid' ? fc.constant([]) : some('clientAuth', 'serverAuth'),
+      extendedKeyUsage:
+        kind === 'idevid'
+          ? fc.constant<ProfileConfig['extendedKeyUsage']>([])
+          : some('clientAuth', 'serverAuth'),
       policies: maybe('1.2.3', '2.5.29.32.0', '1.3.6.1.4.1.99999.9999999999'),
       authorityInfoAccess: fc.boolean(),
       crlDistributionPoint: fc.boolean(),

@@ -1,0 +1,190 @@
+import { describe, expect, test } from 'vitest';
+import { parseProfile } from '../../src/ca/parse-profile.ts';
+import type { CertificateRecord, KeyRecord } from '../../src/ca/ports.ts';
+import type { Profile } from '../../src/ca/profile.ts';
+import { decideIdentity, type KnownIdentity } from '../../src/fleet/decide-identity.ts';
+import type { DeviceRecord } from '../../src/fleet/ports.ts';
+import { BEGINNING, testProfiles } from '../house.ts';
+
+const profiles = new Map<string, Profile>(
+  testProfiles({
+    other: {},
+    reuse: { kind: 'ldevid', extendedKeyUsage: ['clientAuth'], validityDays: 1, newKey: false },
+  }).map(([name, config]) => [name, parseProfile(name, config, ['idevid', 'ldevid', 'service'])]),
+);
+const IDEVIDS = new Set(['idevid', 'other']);
+
+const KEY_A = Buffer.alloc(32, 0xa);
+const KEY_B = Buffer.alloc(32, 0xb);
+const NOW = BEGINNING;
+
+const device: DeviceRecord = {
+  id: 7,
+  namespace: 'own',
+  serialNumber: 'SN-1',
+  state: 'manufactured',
+  createdAt: NOW,
+  rebirthAllowed: false,
+};
+const ownKey: KeyRecord = { keyHash: KEY_A, deviceId: 7 };
+
+function certificate(profile: string, keyHash: Uint8Array, notAfter = NOW + 1): CertificateRecord {
+  return {
+    id: 1,
+    serial: Uint8Array.of(1),
+    authority: 'idevid',
+    deviceId: 7,
+    profile,
+    keyHash,
+    notBefore: NOW - 1,
+    notAfter,
+    shard: 0,
+    tbs: new Uint8Array(),
+    vouchedBy: 'token:1',
+    holder: 'SN-1',
+    reservedAt: NOW - 1,
+  };
+}
+
+/** `issue`, `issue by rebirth`, `repeat`, or the code of the refusal, with `!` where it is an incident. */
+function decide(profileName: string, known: Partial<KnownIdentity>, key = KEY_A): string {
+  const profile = profiles.get(profileName);
+  if (!profile) throw new Error(`there is no profile ${profileName}`);
+  const verdict = decideIdentity(profile, key, { certificates: [], ...known }, IDEVIDS, NOW);
+  if (verdict.kind === 'issue') return verdict.usesRebirth ? 'issue by rebirth' : 'issue';
+  if (verdict.kind === 'repeat') return 'repeat';
+  return verdict.error.code + (verdict.incident ? '!' : '');
+}
+
+test('a new device with a new key is born', () => {
+  expect(decide('idevid', {})).toBe('issue');
+  expect(decide('ldevid', {})).toBe('issue');
+});
+
+describe('a key', () => {
+  test.each<[string, string, Partial<KnownIdentity>, string]>([
+    [
+      'of another device is refused, and is an incident',
+      'idevid',
+      { key: { keyHash: KEY_A, deviceId: 8 }, device },
+      'key-in-use!',
+    ],
+    [
+      'of another device is refused to a device never seen',
+      'idevid',
+      { key: { keyHash: KEY_A, deviceId: 8 } },
+      'key-in-use!',
+    ],
+    [
+      'of an authority is refused, and is an incident',
+      'idevid',
+      { key: { keyHash: KEY_A, holder: 'authority:root' }, device },
+      'key-in-use!',
+    ],
+    [
+      'that was seen and has no owner is refused',
+      'idevid',
+      { key: { keyHash: KEY_A }, device },
+      'key-in-use!',
+    ],
+    ['of its own is taken', 'idevid', { key: ownKey, device }, 'issue'],
+    [
+      'of its own that is blocked is refused',
+      'idevid',
+      { key: { ...ownKey, blocked: 'leaked' }, device },
+      'key-blocked',
+    ],
+    [
+      'that is blocked is refused even where its certificate lives',
+      'idevid',
+      { key: { ...ownKey, blocked: 'leaked' }, device, certificates: [certificate('idevid', KEY_A)] },
+      'key-blocked',
+    ],
+    [
+      'of another device that is blocked is refused as blocked',
+      'idevid',
+      { key: { keyHash: KEY_A, deviceId: 8, blocked: 'leaked' } },
+      'key-blocked',
+    ],
+  ])('%s', (_title, profile, known, verdict) => {
+    expect(decide(profile, known)).toBe(verdict);
+  });
+});
+
+describe('the same certificate again', () => {
+  const known = (certificates: readonly CertificateRecord[]) => ({ device, key: ownKey, certificates });
+
+  test.each([
+    ['for the same device, key and profile', [certificate('idevid', KEY_A)], 'repeat'],
+    ['not in the millisecond in which it ends', [certificate('ldevid', KEY_A, NOW)], 'issue', 'ldevid'],
+    ['still in the millisecond before', [certificate('ldevid', KEY_A, NOW + 1)], 'repeat', 'ldevid'],
+    ['not for another profile', [certificate('reuse', KEY_A)], 'key-in-use', 'ldevid'],
+    [
+      'also after a rebirth with another key',
+      [certificate('idevid', KEY_A), certificate('idevid', KEY_B)],
+      'repeat',
+    ],
+  ] as const)('%s', (_title, certificates, verdict, profile: string = 'idevid') => {
+    expect(decide(profile, known(certificates))).toBe(verdict);
+  });
+
+  test('is that of the key that asks', () => {
+    const idevid = profiles.get('idevid');
+    if (!idevid) throw new Error('no profile');
+    const [a, b] = [certificate('idevid', KEY_A), { ...certificate('idevid', KEY_B), id: 2 }];
+    const key: KeyRecord = { keyHash: KEY_B, deviceId: 7 };
+    expect(decideIdentity(idevid, KEY_B, { device, key, certificates: [a, b] }, IDEVIDS, NOW)).toMatchObject({
+      record: { id: 2 },
+    });
+  });
+});
+
+describe('a device that has its IDevID', () => {
+  const born = { device, certificates: [certificate('idevid', KEY_B)] };
+
+  test.each<[string, string, Partial<KnownIdentity>, string]>([
+    ['and comes with another key is refused', 'idevid', born, 'device-already-born'],
+    ['under another IDevID profile is refused too', 'other', born, 'device-already-born'],
+    [
+      'may once where an operator allowed it',
+      'idevid',
+      { ...born, device: { ...device, rebirthAllowed: true } },
+      'issue by rebirth',
+    ],
+    ['may have an LDevID', 'ldevid', born, 'issue'],
+    [
+      'whose IDevID has ended is refused too',
+      'idevid',
+      { device, certificates: [certificate('idevid', KEY_B, NOW - 1)] },
+      'device-already-born',
+    ],
+    [
+      "may not come with another device's key where rebirth is allowed",
+      'idevid',
+      { ...born, device: { ...device, rebirthAllowed: true }, key: { keyHash: KEY_A, deviceId: 8 } },
+      'key-in-use!',
+    ],
+  ])('%s', (_title, profile, known, verdict) => {
+    expect(decide(profile, known)).toBe(verdict);
+  });
+
+  test('a permission that is not needed is not used up', () => {
+    expect(decide('idevid', { device: { ...device, rebirthAllowed: true } })).toBe('issue');
+  });
+});
+
+describe('a new key', () => {
+  test.each<[string, string, readonly CertificateRecord[], string]>([
+    ['is wanted by a profile that says so', 'ldevid', [certificate('idevid', KEY_A)], 'key-in-use'],
+    [
+      'is wanted even where the other certificate has ended',
+      'ldevid',
+      [certificate('idevid', KEY_A, NOW - 1)],
+      'key-in-use',
+    ],
+    ['is not wanted by one that does not', 'reuse', [certificate('idevid', KEY_A)], 'issue'],
+    ['is one that no other certificate has', 'ldevid', [certificate('idevid', KEY_B)], 'issue'],
+  ])('%s', (_title, profile, certificates, verdict) => {
+    expect(decide(profile, { device, key: ownKey, certificates })).toBe(verdict);
+  });
+});
