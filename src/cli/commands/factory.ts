@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { BirthmarkError } from '../../core/errors.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
+import { parsePemBlocks } from '../../x509/pem.ts';
 import { newCommand, type Shell, wholeNumber } from '../command.ts';
 import { enrollFile } from '../factory/enroll-file.ts';
 import { createProgress } from '../factory/progress.ts';
@@ -73,9 +74,12 @@ export function factoryCommand(shell: Shell): Command {
 }
 
 function readPem(path: string): string {
+  let text: string;
   try {
-    return readFileSync(path, 'utf8');
+    text = readFileSync(path, 'utf8');
   } catch (cause) {
     throw new BirthmarkError('bad-pem', `--ca ${path} cannot be read`, { cause });
   }
+  parsePemBlocks(text, ['CERTIFICATE'], `--ca ${path}`);
+  return text;
 }

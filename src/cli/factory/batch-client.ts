@@ -37,7 +37,9 @@ export function mayBeRetried(code: string): boolean {
 }
 
 export function createBatchClient({ url, token, ca, profile, connections }: BatchClientOptions): BatchClient {
-  const target = new URL(`/api/v1/factory/batch?profile=${encodeURIComponent(profile)}`, url);
+  const target = URL.parse(`/api/v1/factory/batch?profile=${encodeURIComponent(profile)}`, url);
+  if (target === null)
+    throw new BirthmarkError('bad-request', `--url ${url} is no URL (example: https://127.0.0.1:8443)`);
   if (target.protocol !== 'https:')
     throw new BirthmarkError(
       'bad-request',
