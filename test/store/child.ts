@@ -42,7 +42,7 @@ async function hammer(): Promise<void> {
 
 async function takeNumbers(): Promise<void> {
   const ledger = openLedger({ path });
-  for (let at = 0; at < 100; at += 1) say(await ledger.write((tx) => tx.takeCrlNumber('idevid', 'full')));
+  for (let at = 0; at < 50; at += 1) say(await ledger.write((tx) => tx.takeCrlNumber('idevid', 'full')));
   ledger.close();
 }
 

@@ -38,12 +38,15 @@ describe('a full disk', () => {
     const write = () =>
       ledger.write(async (tx) => {
         await tx.addDevices([device('SN-1')]);
-        await tx.reserve([large('SN-1')]);
+        await tx.reserve([large('SN-1')]).catch(() => []);
+        // By now SQLite has given up the transaction: this must not stay by itself.
+        await tx.appendAudit([audit('SN-1')]);
       });
     const beside = ledger.write((tx) => tx.addDevices([device('SN-2')]));
     const outcomes = await Promise.allSettled([beside, write()]);
     expect(outcomes[1]).toMatchObject({ status: 'rejected', reason: coded('ledger-full') });
     const [zero, one, two] = await ledger.read.findDevices([own('SN-0'), own('SN-1'), own('SN-2')]);
+    expect((await ledger.read.listAudit({ limit: 10 })).items).toEqual([]);
     expect(zero).toBeDefined();
     expect(one).toBeUndefined();
     expect(two !== undefined).toBe(outcomes[0].status === 'fulfilled');
@@ -103,8 +106,8 @@ describe('several processes', () => {
   it('may open a fresh ledger at once, and never take a number twice', async () => {
     const children = ['a', 'b', 'c'].map((name) => startChild('takeNumbers', path, name));
     const numbers = (await Promise.all(children.map((child) => child.facts()))).flat();
-    expect(numbers).toHaveLength(300);
-    expect(new Set(numbers).size).toBe(300);
+    expect(numbers).toHaveLength(150);
+    expect(new Set(numbers).size).toBe(150);
   });
 
   it('killed while they write lose nothing that they were told is written, and leave nothing half done', async () => {
@@ -112,7 +115,7 @@ describe('several processes', () => {
     const writers = ['a', 'b'].map((name) => startChild('writeForEver', path, name));
     await Promise.all(
       writers.map(async (writer) => {
-        for (let count = 0; count < 60; count += 1) told.push((await writer.nextFact()) ?? '');
+        for (let count = 0; count < 40; count += 1) told.push((await writer.nextFact()) ?? '');
         await writer.kill();
         told.push(...(await writer.facts()));
       }),
@@ -120,7 +123,7 @@ describe('several processes', () => {
     const ledger = openLedger({ path });
     const devices = await allPages((page) => ledger.read.searchDevices(page), { limit: 1000 });
     const names = devices.map(({ serialNumber }) => serialNumber);
-    expect(told.length).toBeGreaterThanOrEqual(120);
+    expect(told.length).toBeGreaterThanOrEqual(80);
     expect(names).toEqual(expect.arrayContaining(told));
     expect(await ledger.read.findByDevices(devices.map(({ id }) => id))).toHaveLength(names.length);
     expect(await ledger.read.findKeys(names.map(hashOf))).not.toContain(undefined);

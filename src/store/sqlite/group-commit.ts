@@ -187,11 +187,13 @@ export function groupCommit(db: Database, { busyTimeoutMs, onCommit }: GroupComm
     async call(act) {
       if (!running)
         throw new Error('a call of the ledger outside its work: await every call within the work');
+      // SQLite may have left the transaction by itself: what came now would stay, alone.
+      if (running.failure) throw running.failure.error;
       try {
         return act();
       } catch (error) {
         const translated = translateError(error);
-        running.failure ??= { error: translated };
+        running.failure = { error: translated };
         throw translated;
       }
     },
