@@ -80,7 +80,6 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
     for (let at = 0; at < requests.length; at += SLICE) {
       if (at > 0) await breathe();
       const slice = requests.slice(at, at + SLICE);
-      const now = clock();
       const read = stage(slice, (request): Read => {
         const csr = readCsr(request.csr, keyLimits);
         refuseOtherDevice(csr.asked, request.device.serialNumber);
@@ -90,7 +89,7 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
         proveCsr(one.csr, one.request.profile, keyLimits);
         return one;
       });
-      examined.push(...stage(proven, (one) => prepareCandidate(one, issuing, keyLimits, now)));
+      examined.push(...stage(proven, (one) => prepareCandidate(one, issuing, keyLimits, clock())));
     }
     const candidates = examined.filter((one): one is Candidate => !(one instanceof BirthmarkError));
     const outcomes = candidates.length === 0 ? [] : await issue(candidates, admission);

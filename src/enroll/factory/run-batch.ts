@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Profile } from '../../ca/profile.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { gather } from '../../core/gather.ts';
@@ -64,6 +65,9 @@ async function answerGroup(
 
 function readLine(line: SplitLine, number: number, { profile, admit }: BatchOptions): FactoryLine {
   if (line instanceof BirthmarkError) return { name: { line: number }, error: line };
+  // Decoding would put U+FFFD in the place of what is wrong (RFC 8259 §8.1).
+  if (!isUtf8(line))
+    return { name: { line: number }, error: new BirthmarkError('bad-json', 'the line is not UTF-8') };
   const read = readFactoryLine(line.toString('utf8'), number, profile);
   if ('error' in read) return read;
   try {
