@@ -12,11 +12,13 @@ import { ipAddressOctets } from '../x509/ip-address.ts';
 import { keyIdentifier } from '../x509/public-key.ts';
 import { acceptKey, type KeyLimits, proveCsr, type ReadCsr, readCsr } from './examine.ts';
 import { notGranted } from './not-granted.ts';
-import type { Ledger, Role } from './ports.ts';
+import type { Ledger, LedgerTx, Role } from './ports.ts';
 
 const DNS_NAME =
   /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
 const MAX_DNS_NAME = 253;
+/** What clients read as an IPv4 address, they never look for among the DNS names. */
+const ENDS_IN_A_NUMBER = /(?:^|\.)[0-9]+$/;
 
 /** A certificate for something of ours that is no device. */
 export interface ServiceRequest {
@@ -73,7 +75,13 @@ export function createServiceIssuer({
     const prepared = prepare(serviceHolder(request, read), now);
     const decision = await ledger.write(async (tx): Promise<Decision> => {
       const holder = `${profile.kind}:${request.name}`;
-      await claimServiceKey(tx, keyHash, holder);
+      const act = { at: now, actor, action: 'certificate.issue', subject: holder };
+      const refused = await claimServiceKey(tx, keyHash, holder, now);
+      if (refused) {
+        const facts = { profile: profile.name };
+        await tx.appendAudit([{ ...act, outcome: `refused:${refused.code}`, facts }]);
+        return { kind: 'refused', error: refused };
+      }
       const row = toReservation(
         prepared,
         { deviceId: null, keyHash, vouchedBy: actor, holder: request.name },
@@ -93,15 +101,13 @@ export function createServiceIssuer({
         serial: toHex(prepared.serial),
         ...(request.role && { role: request.role }),
       };
-      await tx.appendAudit([
-        { at: now, actor, action: 'certificate.issue', subject: holder, outcome: 'done', facts },
-      ]);
+      await tx.appendAudit([{ ...act, outcome: 'done', facts }]);
       return { kind: 'reserved', id, prepared };
     });
     const [outcome] = await signAndCommit(ledger, issuing.authorities, [decision]);
-    const issued = outcome instanceof BirthmarkError || outcome === undefined ? undefined : outcome;
-    if (!issued) throw new BirthmarkError('internal', 'a service certificate was left without an outcome');
-    return toAnswer(issued, read);
+    if (outcome === undefined || outcome instanceof BirthmarkError)
+      throw outcome ?? new BirthmarkError('internal', 'a service certificate was left without an outcome');
+    return toAnswer(outcome, read);
   };
 }
 
@@ -110,22 +116,27 @@ function toAnswer(issued: IssuedCertificate, read: ReadCsr): ServiceCertificate 
   return { serial, certificate, chain: chainBelowRoot(authority), notGranted: notGranted(read, certificate) };
 }
 
+/** Takes the key for its holder, or says why not; a key that is somebody else's is an incident, as it is with devices. */
 async function claimServiceKey(
-  tx: Parameters<Parameters<Ledger['write']>[0]>[0],
+  tx: LedgerTx,
   keyHash: Uint8Array,
   holder: string,
-): Promise<void> {
+  now: number,
+): Promise<BirthmarkError | undefined> {
   const [key] = await tx.findKeys([keyHash]);
   if (key?.blocked !== undefined)
-    throw new BirthmarkError('key-blocked', 'this key is on the block list; make a new key', {
+    return new BirthmarkError('key-blocked', 'this key is on the block list; make a new key', {
       field: 'csr',
     });
   if (key && key.holder !== holder) {
-    throw new BirthmarkError('key-in-use', 'this key belongs to another device or service; make a new key', {
+    const facts = { keyHash: toHex(keyHash), ownerDeviceId: key.deviceId ?? 0, owner: key.holder ?? '' };
+    await tx.appendIncidents([{ at: now, kind: 'key-in-use', subject: holder, facts }]);
+    return new BirthmarkError('key-in-use', 'this key belongs to another device or service; make a new key', {
       field: 'csr',
     });
   }
   if (!key) await tx.claimKeys([{ keyHash, holder }]);
+  return undefined;
 }
 
 function serviceHolder(request: ServiceRequest, { csr }: ReadCsr): Holder {
@@ -135,6 +146,15 @@ function serviceHolder(request: ServiceRequest, { csr }: ReadCsr): Holder {
       throw new BirthmarkError(
         'name-invalid',
         `${JSON.stringify(name).slice(0, 80)} is no DNS name (RFC 1123 §2.1; a wildcard is a whole first label)`,
+        {
+          field: 'dns',
+        },
+      );
+    }
+    if (ENDS_IN_A_NUMBER.test(name)) {
+      throw new BirthmarkError(
+        'name-invalid',
+        `${JSON.stringify(name)} is an address and no name; give it as ip`,
         {
           field: 'dns',
         },
