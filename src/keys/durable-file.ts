@@ -21,7 +21,12 @@ export function writeDurably(path: string, content: string | Uint8Array, mode: n
   } finally {
     closeSync(file);
   }
-  renameSync(temporary, path);
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
   const folder = openSync(dirname(path), constants.O_RDONLY);
   try {
     fsyncSync(folder);

@@ -1,8 +1,8 @@
-import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { asBuffer } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
-import { SIGNATURE_DIGESTS } from '../core/signature-algorithm.ts';
+import { SIGNATURE_DIGESTS, type SignatureAlgorithmName } from '../core/signature-algorithm.ts';
 import { writeDurably } from './durable-file.ts';
 import { type AuthorityKeyAlgorithm, generateKey, signatureAlgorithmOf } from './key-algorithm.ts';
 import { readSecretFile } from './secret-file.ts';
@@ -48,32 +48,54 @@ export function readKeyFile(path: string, passphrase: string): KeyObject {
 /**
  * A signer whose key lies in memory. Signs synchronously: for P-256 and Ed25519 the thread pool costs more than it saves.
  *
- * @throws BirthmarkError `key-algorithm-not-allowed`
+ * @throws BirthmarkError `key-algorithm-not-allowed`, `key-file-unreadable` where the key's two halves are no pair
  */
 export function createFileSigner(key: KeyObject): Signer {
   const algorithm = signatureAlgorithmOf(key);
   if (!algorithm) throw notAnAuthorityKey();
+  const publicKey = createPublicKey(key);
+  refuseNoPair(key, publicKey, algorithm);
   return {
     algorithm,
-    spki: createPublicKey(key).export({ type: 'spki', format: 'der' }),
+    spki: publicKey.export({ type: 'spki', format: 'der' }),
     sign: (tbs) => sign(SIGNATURE_DIGESTS[algorithm], tbs, key),
   };
 }
 
 /**
  * A signer for a key that is needed once in days: it is read for each signature and forgotten, so that no process holds
- * it meanwhile.
+ * it meanwhile. Signing throws `key-file-unreadable` where what was read is not that key.
  *
  * @param spki the key's SubjectPublicKeyInfo, DER
  * @param read reads the private key
  * @throws BirthmarkError `key-algorithm-not-allowed`
  */
 export function createColdSigner(spki: Uint8Array, read: () => KeyObject): Signer {
-  const algorithm = signatureAlgorithmOf(
-    createPublicKey({ key: asBuffer(spki), format: 'der', type: 'spki' }),
-  );
+  const publicKey = createPublicKey({ key: asBuffer(spki), format: 'der', type: 'spki' });
+  const algorithm = signatureAlgorithmOf(publicKey);
   if (!algorithm) throw notAnAuthorityKey();
-  return { algorithm, spki, sign: (tbs) => sign(SIGNATURE_DIGESTS[algorithm], tbs, read()) };
+  return {
+    algorithm,
+    spki,
+    sign: (tbs) => {
+      const key = read();
+      refuseNoPair(key, publicKey, algorithm);
+      return sign(SIGNATURE_DIGESTS[algorithm], tbs, key);
+    },
+  };
+}
+
+const TRIAL = Buffer.from('a trial of a key');
+
+/** The encryption of key files does not notice a changed octet, and a file may be another key's: one trial tells. */
+function refuseNoPair(key: KeyObject, publicKey: KeyObject, algorithm: SignatureAlgorithmName): void {
+  const digest = SIGNATURE_DIGESTS[algorithm];
+  if (signatureAlgorithmOf(key) === algorithm && verify(digest, TRIAL, publicKey, sign(digest, TRIAL, key)))
+    return;
+  throw new BirthmarkError(
+    'key-file-unreadable',
+    'a key file holds another key than it should, or is damaged; put back the file that init wrote',
+  );
 }
 
 function notAnAuthorityKey(): BirthmarkError {
