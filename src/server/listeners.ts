@@ -43,18 +43,27 @@ export interface ListenOptions {
 export async function listen({ api, authorities, tls, at }: ListenOptions): Promise<Listeners> {
   const publicApp = createPublicApp({ ...api, authorities, crls: api.ledger.read });
   const tlsApp = await createRemoteApi({ ...api, tls: readTlsContext(tls) });
-  const addresses = {
-    public: await open(publicApp, { host: at.publicHost, port: at.publicPort }, 'public'),
-    tls: await open(tlsApp, { host: at.tlsHost, port: at.tlsPort }, 'tls'),
+  const close = async () => {
+    await Promise.all([publicApp.close(), tlsApp.close()]);
   };
-  const reload = reloadWhenRenewed(tlsApp, tls, api.logger);
-  return {
-    addresses,
-    close: async () => {
-      clearInterval(reload);
-      await Promise.all([publicApp.close(), tlsApp.close()]);
-    },
-  };
+  try {
+    const addresses = {
+      public: await open(publicApp, { host: at.publicHost, port: at.publicPort }, 'public'),
+      tls: await open(tlsApp, { host: at.tlsHost, port: at.tlsPort }, 'tls'),
+    };
+    const reload = reloadWhenRenewed(tlsApp, tls, api.logger);
+    return {
+      addresses,
+      close: () => {
+        clearInterval(reload);
+        return close();
+      },
+    };
+  } catch (error) {
+    // One that accepts already would keep a process alive that says it failed.
+    await close();
+    throw error;
+  }
 }
 
 /** New connections get the new certificate; those that are open stay. */

@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import { BirthmarkError } from '../../core/errors.ts';
 import { writeDurably } from '../../keys/durable-file.ts';
 import { type Addresses, type Listeners, listen, listenLocally } from '../../server/listeners.ts';
 import { lockHome } from '../../store/sqlite/lock-home.ts';
@@ -7,7 +8,7 @@ import type { Home } from '../home.ts';
 import { type House, openHouse } from '../wire.ts';
 import { apiOptions, tlsCertificateOptions } from './house-options.ts';
 import { finishAbandoned, keepUp, prepareToServe } from './upkeep.ts';
-import { startWorkers } from './workers.ts';
+import { startWorkers, type WorkerFailed, type WorkerReady } from './workers.ts';
 
 export interface ServeOptions {
   readonly home: Home;
@@ -73,20 +74,47 @@ function listenHere(house: House): Promise<Listeners> {
   });
 }
 
-async function serveAsWorker({ home, loaded, environment }: ServeOptions): Promise<void> {
+async function serveAsWorker(options: ServeOptions): Promise<void> {
   // Ctrl-C reaches every process of the terminal; workers leave when the supervisor says so, or is gone.
   process.on('SIGINT', () => undefined);
   const stopped = new Promise<void>((resolve) => {
     process.on('SIGTERM', resolve);
     process.once('disconnect', resolve);
   });
-  const house = await openHouse(home, loaded, environment, String(cluster.worker?.id ?? 0));
-  const listeners = await listenHere(house);
-  process.send?.({ ready: listeners.addresses });
-  await stopped;
-  await listeners.close();
-  house.close();
+  try {
+    const { house, listeners } = await openAsWorker(options);
+    await tellSupervisor({ ready: listeners.addresses });
+    await stopped;
+    await listeners.close();
+    house.close();
+  } catch (error) {
+    if (!(error instanceof BirthmarkError)) throw error;
+    await tellSupervisor({ failed: { code: error.code, message: error.message } });
+    process.exitCode = 1;
+  }
   cluster.worker?.disconnect();
+}
+
+async function openAsWorker({
+  home,
+  loaded,
+  environment,
+}: ServeOptions): Promise<{ house: House; listeners: Listeners }> {
+  const house = await openHouse(home, loaded, environment, String(cluster.worker?.id ?? 0));
+  try {
+    return { house, listeners: await listenHere(house) };
+  } catch (error) {
+    house.close();
+    throw error;
+  }
+}
+
+function tellSupervisor(message: WorkerReady | WorkerFailed): Promise<void> {
+  return new Promise((resolve) => {
+    // Where it is gone the worker leaves by itself.
+    if (process.send) process.send(message, undefined, {}, () => resolve());
+    else resolve();
+  });
 }
 
 /** A signal that comes again (npm passes Ctrl-C on, systemd tells each process) must not cut short what the first began. */

@@ -1,5 +1,6 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from 'pino';
+import { BirthmarkError, type ErrorCode } from '../../core/errors.ts';
 import type { Addresses } from '../../server/listeners.ts';
 
 const RESTART_AFTER_MS = 500;
@@ -10,6 +11,11 @@ export interface WorkerReady {
   readonly ready: Addresses;
 }
 
+/** What a worker tells that cannot serve, before it ends. */
+export interface WorkerFailed {
+  readonly failed: { readonly code: ErrorCode; readonly message: string };
+}
+
 export interface Workers {
   readonly addresses: Addresses;
   stop(): Promise<void>;
@@ -18,38 +24,50 @@ export interface Workers {
 /**
  * Starts worker processes that share the listeners' ports, and a new one for each that dies. What a worker had answered
  * is in the ledger; what it had only reserved is finished by `onDeath`.
+ *
+ * @throws BirthmarkError what kept a worker from its start, with all of them ended
  */
 export async function startWorkers(count: number, logger: Logger, onDeath: () => void): Promise<Workers> {
-  let stopping = false;
-  const start = () => cluster.fork();
+  let state: 'starting' | 'serving' | 'stopping' = 'starting';
+  const stop = async () => {
+    state = 'stopping';
+    const workers = Object.values(cluster.workers ?? {}).filter(
+      (worker): worker is Worker => worker !== undefined,
+    );
+    await Promise.all(workers.map(stopWorker));
+  };
+  cluster.on('message', (worker, message: unknown) => {
+    if (state === 'serving' && isFailed(message))
+      logger.error({ worker: worker.id, code: message.failed.code }, message.failed.message);
+  });
   cluster.on('exit', (worker, code, signal) => {
-    if (stopping) return;
+    if (state !== 'serving') return;
     logger.error(
       { worker: worker.id, pid: worker.process.pid, code, signal },
       'a worker died; another one is started',
     );
-    setTimeout(() => stopping || start(), RESTART_AFTER_MS);
+    setTimeout(() => {
+      if (state === 'serving') cluster.fork();
+    }, RESTART_AFTER_MS);
     onDeath();
   });
-  const first = await Promise.all(Array.from({ length: count }, () => untilReady(start())));
-  const [addresses] = first;
-  if (!addresses) throw new Error('no worker was asked for');
-  return {
-    addresses,
-    stop: async () => {
-      stopping = true;
-      const workers = Object.values(cluster.workers ?? {}).filter(
-        (worker): worker is Worker => worker !== undefined,
-      );
-      await Promise.all(workers.map(stopWorker));
-    },
-  };
+  try {
+    const first = await Promise.all(Array.from({ length: count }, () => untilReady(cluster.fork())));
+    const [addresses] = first;
+    if (!addresses) throw new Error('no worker was asked for');
+    state = 'serving';
+    return { addresses, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 function untilReady(worker: Worker): Promise<Addresses> {
   return new Promise((resolve, reject) => {
     worker.on('message', (message: unknown) => {
       if (isReady(message)) resolve(message.ready);
+      if (isFailed(message)) reject(new BirthmarkError(message.failed.code, message.failed.message));
     });
     worker.once('exit', (code) => reject(new Error(`a worker ended with ${code} before it was ready`)));
   });
@@ -57,6 +75,10 @@ function untilReady(worker: Worker): Promise<Addresses> {
 
 function isReady(message: unknown): message is WorkerReady {
   return typeof message === 'object' && message !== null && 'ready' in message;
+}
+
+function isFailed(message: unknown): message is WorkerFailed {
+  return typeof message === 'object' && message !== null && 'failed' in message;
 }
 
 async function stopWorker(worker: Worker): Promise<void> {
