@@ -100,7 +100,11 @@ export async function createLocalApi(options: ApiAppOptions): Promise<FastifyIns
 
 function mountRoutes(api: FastifyInstance, options: ApiAppOptions, authenticate: Authenticate): void {
   const routes = { ...options, authenticate, bearerOf };
-  mountFactoryDoor(api, routes);
+  // In a scope of its own: no other address takes lines.
+  api.register((scope, _, done) => {
+    mountFactoryDoor(scope, routes);
+    done();
+  });
   mountEnrollmentDoor(api, routes);
   mountDevices(api, routes);
   mountCertificates(api, routes);

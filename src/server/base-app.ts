@@ -1,11 +1,17 @@
 import type { SecureContextOptions } from 'node:tls';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  LogController,
+} from 'fastify';
 import { Value } from 'typebox/value';
 import { BirthmarkError } from '../core/errors.ts';
 import { schemaParser } from '../core/schema.ts';
 import { addBodyDeadline } from './body-deadline.ts';
 import { rememberAddresses } from './known-addresses.ts';
 import { toProblem } from './problem.ts';
+import { readUrlNumbers } from './url-numbers.ts';
 
 export interface ListenerLimits {
   /** Octets of a body that is not a stream. */
@@ -40,6 +46,8 @@ export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyI
     connectionTimeout: limits.idleMs,
     exposeHeadRoutes: true,
     forceCloseConnections: true,
+    // What fails before there is a route: a path that is no URL path, or one that is too long.
+    frameworkErrors: (error: Error, _request: unknown, reply: FastifyReply) => sendProblem(reply, error),
   };
   const app: FastifyInstance = tls
     ? Fastify({
@@ -53,6 +61,8 @@ export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyI
         },
       })
     : Fastify({ ...common, http: { headersTimeout: HEADERS_MS } });
+  // The framework reads it unless told otherwise, and none of our addresses takes it.
+  app.removeContentTypeParser('text/plain');
   addBodyDeadline(app, limits.bodyMs);
   app.setValidatorCompiler(({ schema, httpPart }) => {
     const parse = schemaParser(schema, 'bad-request');
@@ -60,7 +70,7 @@ export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyI
     const isText = httpPart === 'querystring' || httpPart === 'params';
     return (value: unknown) => {
       try {
-        return { value: parse(isText ? Value.Convert(schema, Value.Default(schema, value)) : value, '') };
+        return { value: parse(isText ? Value.Default(schema, readUrlNumbers(schema, value)) : value, '') };
       } catch (error) {
         return { error: error instanceof Error ? error : new Error(String(error)) };
       }
@@ -73,20 +83,25 @@ export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyI
         { err: error, method: request.method, route: request.routeOptions.url },
         'a request failed',
       );
-    if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="birthmark"');
-    if (problem.status === 503 || problem.status === 429) reply.header('retry-after', '1');
-    return reply.code(problem.status).type('application/problem+json').send(problem);
+    return sendProblem(reply, error);
   });
   const addresses = rememberAddresses(app);
   app.setNotFoundHandler((request, reply) => {
     const methods = addresses.methodsOf(request.url);
     if (methods.length > 0) reply.header('allow', methods.join(', '));
-    const problem = toProblem(
+    return sendProblem(
+      reply,
       methods.length > 0
         ? new BirthmarkError('method-not-allowed', `this address takes ${methods.join(', ')}`)
         : new BirthmarkError('not-found', 'there is nothing at this address'),
     );
-    return reply.code(problem.status).type('application/problem+json').send(problem);
   });
   return app;
+}
+
+function sendProblem(reply: FastifyReply, error: unknown): FastifyReply {
+  const problem = toProblem(error);
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="birthmark"');
+  if (problem.status === 503 || problem.status === 429) reply.header('retry-after', '1');
+  return reply.code(problem.status).type('application/problem+json').send(problem);
 }

@@ -111,6 +111,8 @@ function toBirthmarkError(error: unknown): BirthmarkError {
       return new BirthmarkError('bad-json', 'the body is no JSON (RFC 8259)');
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return new BirthmarkError('bad-request', 'the body is not as long as Content-Length says');
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return new BirthmarkError('not-found', 'there is nothing at this address');
     case 'FST_ERR_BAD_URL':
       return new BirthmarkError('bad-request', 'the path is not a valid URL path');
     default:

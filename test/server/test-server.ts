@@ -1,0 +1,145 @@
+// The listeners' applications over a house in memory, asked by `inject`.
+import pino from 'pino';
+import type { Role, TokenRecord } from '../../src/enroll/ports.ts';
+import { newSecret } from '../../src/enroll/secret.ts';
+import { type ApiAppOptions, createLocalApi, createRemoteApi } from '../../src/server/api-app.ts';
+import type { ListenerLimits } from '../../src/server/base-app.ts';
+import { createMetrics } from '../../src/server/metrics.ts';
+import { createPublicApp } from '../../src/server/public-app.ts';
+import { openTestHouse, type TestHouse, type TestHouseOptions } from '../house.ts';
+
+export type App = Awaited<ReturnType<typeof createRemoteApi>>;
+
+export interface Asked {
+  readonly token?: string;
+  readonly body?: object | string | Buffer;
+  readonly type?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Answered {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly text: string;
+  readonly raw: Buffer;
+  /** The body as JSON; undefined where it is none. */
+  // biome-ignore lint/suspicious/noExplicitAny: what a stranger reads has no type
+  readonly json: any;
+}
+
+export interface TestServer extends AsyncDisposable {
+  readonly house: TestHouse;
+  readonly options: ApiAppOptions;
+  readonly remote: App;
+  readonly local: App;
+  readonly publicApp: App;
+  /** Every line that was logged. */
+  readonly log: readonly string[];
+  /** A token of that role; its text is the secret. */
+  token(role: Role, limits?: Partial<TokenRecord>): Promise<string>;
+  /** Asks the remote API, by paths below /api/v1. */
+  ask(method: string, path: string, asked?: Asked): Promise<Answered>;
+}
+
+export const LIMITS: ListenerLimits = { bodyOctets: 64 * 1024, bodyMs: 200, idleMs: 5000 };
+
+export async function startTestServer(options: TestHouseOptions = {}): Promise<TestServer> {
+  const house = await openTestHouse(options);
+  const log: string[] = [];
+  const logger = pino({ level: 'trace' }, { write: (line: string) => void log.push(line) });
+  const metrics = createMetrics('test');
+  const api: ApiAppOptions = {
+    logger,
+    limits: LIMITS,
+    ledger: house.ledger,
+    issuing: house.issuing,
+    enroll: metrics.counting(house.enroll),
+    issueService: house.issueService,
+    clock: house.clock.now,
+    random: house.random,
+    metrics,
+    version: '0.0.0',
+  };
+  const remote = await createRemoteApi({ ...api, tls: {} });
+  const local = await createLocalApi(api);
+  const publicApp = createPublicApp({
+    logger,
+    limits: LIMITS,
+    authorities: house.authorities,
+    crls: house.ledger.read,
+    clock: house.clock.now,
+  });
+  let tokens = 0;
+  return {
+    house,
+    options: api,
+    remote,
+    local,
+    publicApp,
+    log,
+    token: async (role, limits = {}) => {
+      tokens += 1;
+      const { id, text, secretHash } = newSecret('bmk', house.random);
+      const now = house.clock.now();
+      const record: TokenRecord = {
+        id,
+        secretHash,
+        name: `${role}-${tokens}`,
+        role,
+        createdAt: now,
+        createdBy: 'test',
+        expiresAt: now + 3_600_000,
+        used: 0,
+        ...limits,
+      };
+      await house.ledger.write((tx) => tx.addToken(record));
+      return text;
+    },
+    ask: (method, path, asked) => inject(remote, method, `/api/v1${path}`, asked),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([remote.close(), local.close(), publicApp.close()]);
+      house[Symbol.dispose]();
+    },
+  };
+}
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+
+export async function inject(app: App, method: string, url: string, asked: Asked = {}): Promise<Answered> {
+  const { token, body, type, headers = {} } = asked;
+  const known = METHODS.find((one) => one === method);
+  if (!known) throw new Error(`there is no method ${method}`);
+  const sent = {
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(type === undefined ? {} : { 'content-type': type }),
+    ...headers,
+  };
+  const {
+    statusCode,
+    headers: got,
+    body: text,
+    rawPayload,
+  } = await app.inject({
+    method: known,
+    url,
+    headers: sent,
+    ...(body === undefined ? {} : { payload: body }),
+  });
+  return { status: statusCode, headers: got, text, raw: rawPayload, json: parseJson(text) };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `CODE STATUS` of a problem document, which must be one; with `:FIELD` where it names one. */
+export function problemOf({ status, headers, json, text }: Answered): string {
+  const isProblem =
+    String(headers['content-type']).startsWith('application/problem+json') && json?.status === status;
+  if (!isProblem) throw new Error(`${status} is no problem document: ${text.slice(0, 200)}`);
+  return `${json.code} ${status}${json.field === undefined ? '' : `:${json.field}`}`;
+}
