@@ -40,7 +40,7 @@ export function assembleAuthorities(
     if (!equalBytes(signer.spki, certificate.tbs.spki)) {
       throw new BirthmarkError(
         'key-file-unreadable',
-        `the key of authority ${record.name} is not the key in its certificate`,
+        `the key of authority ${record.name} is not the key in its certificate; put back the key file that init wrote`,
       );
     }
     const above: Uint8Array[] = [];

@@ -4,6 +4,7 @@ import { type AuthorityPlan, createHierarchy } from '../ca/hierarchy.ts';
 import type { AuthorityRecord } from '../ca/ports.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
 import { systemClock } from '../core/clock.ts';
+import { BirthmarkError } from '../core/errors.ts';
 import { writeDurably } from '../keys/durable-file.ts';
 import { createFileSigner, createKeyFile, readKeyFile } from '../keys/file-signer.ts';
 import type { AuthorityKeyAlgorithm } from '../keys/key-algorithm.ts';
@@ -31,7 +32,7 @@ export interface InitResult {
  * Makes a home, or finishes one whose making was interrupted: every step leaves what the ones before it made. The
  * hierarchy exists when its transaction is committed; keys made before that are taken up again.
  *
- * @throws BirthmarkError `home-in-use`, `config-invalid`, `passphrase-…`, `key-file-…`
+ * @throws BirthmarkError `home-in-use`, `config-invalid`, `ledger-failed` (the ledger of a made home was lost), `passphrase-…`, `key-file-…`
  */
 export async function initHome(
   home: Home,
@@ -51,6 +52,14 @@ export async function initHome(
       if (before.length > 0) {
         writePublicFiles(home, before);
         return { created: false, loaded, authorities: before };
+      }
+      // These files are written after the hierarchy is in the ledger: this ledger is not the one that had it.
+      if (existsSync(home.pem('root'))) {
+        throw new BirthmarkError(
+          'ledger-failed',
+          `${home.pem('root')} is there, but its authority is not in ${home.ledger}: the ledger was lost, and with it every ` +
+            'record of what was issued; put back a copy of it, or choose another folder for a new home',
+        );
       }
       const { passphrase, file } = obtainPassphrase(home, loaded, environment);
       const authorities = await createHierarchy(planHierarchy(home, loaded, passphrase), {

@@ -25,23 +25,23 @@ export interface TlsCertificateOptions {
 
 /**
  * Gives the TLS listener a certificate of the service authority: makes a new one where there is none, where a third of
- * its life is left, or where the configured names are not in it.
+ * its life is left, where it is not the key's, or where the configured names are not in it.
  *
  * @returns whether there is a new one
  */
 export async function renewTlsCertificate(options: TlsCertificateOptions): Promise<boolean> {
   const { keyPath, certificatePath, passphrase, names, issuing, issueService, clock } = options;
-  if (existsSync(certificatePath) && existsSync(keyPath)) {
-    const current = new X509Certificate(readFileSync(certificatePath));
+  const present = existsSync(keyPath) ? readKeyFile(keyPath, passphrase) : undefined;
+  const current = readCertificateFile(certificatePath);
+  // Somebody may have put another pair's half there; a certificate without its key is worth nothing.
+  if (present && current?.checkPrivateKey(present)) {
     const [from, to] = [current.validFromDate.getTime(), current.validToDate.getTime()];
     const covers = names.every(
       (name) => (isIP(name) === 0 ? current.checkHost(name) : current.checkIP(name)) !== undefined,
     );
     if (covers && clock() < to - (to - from) / 3) return false;
   }
-  const key = existsSync(keyPath)
-    ? readKeyFile(keyPath, passphrase)
-    : createKeyFile(keyPath, 'ec-p256', passphrase);
+  const key = present ?? createKeyFile(keyPath, 'ec-p256', passphrase);
   const issued = await issueService(
     {
       profile: issuing.profile('server'),
@@ -55,6 +55,15 @@ export async function renewTlsCertificate(options: TlsCertificateOptions): Promi
   const chain = [issued.certificate, ...issued.chain].map((der) => toPem('CERTIFICATE', der)).join('');
   writeDurably(certificatePath, chain, 0o644);
   return true;
+}
+
+/** The first certificate of a file; undefined where there is none that can be read. */
+function readCertificateFile(path: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(readFileSync(path));
+  } catch {
+    return undefined;
+  }
 }
 
 /** The listener's key and short chain: the leaf and what is between it and the root. */

@@ -28,7 +28,7 @@ export function serveCommand(shell: Shell): Command {
     .option('--ready-file <file>', 'write the addresses there once every listener accepts')
     .action(async (options: ServeCommandOptions) => {
       const home = homeOf(options);
-      if (options.init && cluster.isPrimary && !existsSync(home.pem('root'))) {
+      if (options.init && cluster.isPrimary && !existsSync(home.pem('bundle'))) {
         reportInit(shell, { home: options.home }, home, await makeHome(home, options, shell.environment));
       }
       await serve({
