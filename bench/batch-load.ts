@@ -1,6 +1,6 @@
+import { once } from 'node:events';
 import { createReadStream, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
-import { once } from 'node:events';
 
 /**
  * `node batch-load.ts URL TOKEN CA FILE…`: sends each file through the batch door over a connection of its own, all at
@@ -29,7 +29,8 @@ async function send(file: string): Promise<Counts> {
   const [response] = await answered;
   if (response.statusCode !== 200) throw new Error(`the batch door answered ${response.statusCode}`);
   response.on('data', (piece: Buffer) => {
-    for (let at = piece.indexOf(LINE_FEED); at !== -1; at = piece.indexOf(LINE_FEED, at + 1)) counts.answers += 1;
+    for (let at = piece.indexOf(LINE_FEED); at !== -1; at = piece.indexOf(LINE_FEED, at + 1))
+      counts.answers += 1;
     if (piece.indexOf('"error":{') !== -1 && piece.indexOf(GRANTED) === -1) counts.refused += 1;
   });
   await once(response, 'end');

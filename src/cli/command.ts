@@ -26,14 +26,19 @@ export function homeOf({ home }: CommonOptions): Home {
   return homeAt(home);
 }
 
-const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+const DAY_SECONDS = 86_400;
+const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: DAY_SECONDS };
 
-/** Seconds from `90d`, `1h`, `30m`, `45s`. */
-export function parseDuration(text: string): number {
-  const [, amount, unit] = /^([1-9][0-9]{0,8})([smhd])$/.exec(text) ?? [];
-  if (amount === undefined || unit === undefined)
-    throw new InvalidArgumentError('a number and s, m, h or d, as in 90d.');
-  return Number(amount) * (UNITS[unit] ?? 1);
+/** Reads seconds from `90d`, `1h`, `30m`, `45s`. */
+export function durationUpTo(mostDays: number): (text: string) => number {
+  return (text) => {
+    const [, amount, unit] = /^([1-9][0-9]{0,8})([smhd])$/.exec(text) ?? [];
+    if (amount === undefined || unit === undefined)
+      throw new InvalidArgumentError('It is a number and s, m, h or d, as in 90d.');
+    const seconds = Number(amount) * (UNITS[unit] ?? 1);
+    if (seconds <= mostDays * DAY_SECONDS) return seconds;
+    throw new InvalidArgumentError(`It is at most ${mostDays}d.`);
+  };
 }
 
 /** A whole number of at least `least`. */
@@ -41,7 +46,7 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   return (text) => {
     const value = Number(text);
     if (/^[0-9]+$/.test(text) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`a whole number from ${least} to ${most}.`);
+    throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`);
   };
 }
 

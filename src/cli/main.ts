@@ -59,10 +59,14 @@ try {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : WRONG_USAGE;
   else {
     process.exitCode = REFUSED;
-    if (error instanceof BirthmarkError) shell.note(`birthmark: ${error.message} [${error.code}]`);
-    else
-      shell.note(
-        `birthmark: a fault of ours: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-      );
+    shell.note(`birthmark: ${explain(error)}`);
   }
+}
+
+function explain(error: unknown): string {
+  if (error instanceof BirthmarkError) return `${error.message} [${error.code}]`;
+  if (!(error instanceof Error)) return `a fault of ours: ${String(error)}`;
+  // A path that was given and does not suit (no such folder, no permission) is no fault of ours.
+  if ('syscall' in error && 'path' in error) return `the system refused: ${error.message}`;
+  return `a fault of ours: ${error.stack ?? error.message}`;
 }

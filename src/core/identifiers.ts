@@ -6,6 +6,11 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 const OID = /^(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.(?:0|[1-9][0-9]{0,9}))(?:\.(?:0|[1-9][0-9]{0,9})){0,30}$/;
 const HEX_SERIAL = /^(?:[0-9a-f]{2}){1,20}$/;
 
+const DNS_NAME =
+  /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
+const MAX_DNS_NAME = 253;
+const ENDS_IN_NUMBER = /(?:^|\.)[0-9]+$/;
+
 /** ub-serial-number of RFC 5280 Appendix A.1. */
 const MAX_SERIAL_NUMBER_LENGTH = 64;
 
@@ -44,6 +49,16 @@ export function isPrintable(text: string): boolean {
 /** Whether the text is a label: lower-case letters, digits and inner hyphens, 1 to 64 characters. */
 export function isLabel(text: string): boolean {
   return LABEL.test(text);
+}
+
+/** Whether the text is a DNS name, with a whole first label for a wildcard (RFC 1123 §2.1). */
+export function isDnsName(text: string): boolean {
+  return DNS_NAME.test(text) && text.length <= MAX_DNS_NAME && !endsInNumber(text);
+}
+
+/** Whether clients read the text as an IPv4 address, and never look for it among the DNS names. */
+export function endsInNumber(text: string): boolean {
+  return ENDS_IN_NUMBER.test(text);
 }
 
 /** Whether the text is an object identifier in dotted form, at most 32 arcs of at most ten digits. */

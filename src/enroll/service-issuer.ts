@@ -7,18 +7,13 @@ import type { Actor } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import { endsInNumber, isDnsName } from '../core/identifiers.ts';
 import type { AltName } from '../x509/extensions.ts';
 import { ipAddressOctets } from '../x509/ip-address.ts';
 import { keyIdentifier } from '../x509/public-key.ts';
 import { acceptKey, type KeyLimits, proveCsr, type ReadCsr, readCsr } from './examine.ts';
 import { notGranted } from './not-granted.ts';
 import type { Ledger, LedgerTx, Role } from './ports.ts';
-
-const DNS_NAME =
-  /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
-const MAX_DNS_NAME = 253;
-/** What clients read as an IPv4 address, they never look for among the DNS names. */
-const ENDS_IN_A_NUMBER = /(?:^|\.)[0-9]+$/;
 
 /** A certificate for something of ours that is no device. */
 export interface ServiceRequest {
@@ -142,22 +137,18 @@ async function claimServiceKey(
 function serviceHolder(request: ServiceRequest, { csr }: ReadCsr): Holder {
   const altNames: AltName[] = [];
   for (const name of request.dns) {
-    if (!DNS_NAME.test(name) || name.length > MAX_DNS_NAME) {
+    if (endsInNumber(name)) {
+      throw new BirthmarkError(
+        'name-invalid',
+        `${JSON.stringify(name).slice(0, 80)} is an address and no name; give it as ip`,
+        { field: 'dns' },
+      );
+    }
+    if (!isDnsName(name)) {
       throw new BirthmarkError(
         'name-invalid',
         `${JSON.stringify(name).slice(0, 80)} is no DNS name (RFC 1123 §2.1; a wildcard is a whole first label)`,
-        {
-          field: 'dns',
-        },
-      );
-    }
-    if (ENDS_IN_A_NUMBER.test(name)) {
-      throw new BirthmarkError(
-        'name-invalid',
-        `${JSON.stringify(name)} is an address and no name; give it as ip`,
-        {
-          field: 'dns',
-        },
+        { field: 'dns' },
       );
     }
     altNames.push({ kind: 'dns', name: name.toLowerCase() });

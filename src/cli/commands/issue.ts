@@ -68,13 +68,26 @@ export function issueCommand(shell: Shell): Command {
       const issued = parseIssued(answer, '');
       for (const missing of issued.notGranted) shell.note(`not granted: ${missing}`);
       const pem = options.chain ? [issued.certificate, ...issued.chain].join('') : issued.certificate;
-      if (options.out !== undefined) writeDurably(options.out, pem, 0o644);
+      if (options.out !== undefined) writeOut(options.out, pem, issued.serial);
       if (options.json) shell.out(JSON.stringify(answer));
       else
         shell.out(
           options.out === undefined ? pem.trimEnd() : `wrote certificate ${issued.serial} to ${options.out}`,
         );
     });
+}
+
+/** The ledger has the certificate whatever becomes of the file: who cannot write it must hear where it is. */
+function writeOut(path: string, pem: string, serial: string): void {
+  try {
+    writeDurably(path, pem, 0o644);
+  } catch (cause) {
+    throw new BirthmarkError(
+      'bad-request',
+      `certificate ${serial} was issued, but --out ${path} cannot be written; birthmark certificate show ${serial} prints it`,
+      { cause },
+    );
+  }
 }
 
 /** PEM as it is, DER as base64: both are what the API takes. */

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import Type from 'typebox';
 import { schemaParser } from '../../core/schema.ts';
 import { withApi } from '../api-client.ts';
-import { type CommonOptions, homeOf, newCommand, parseDuration, type Shell } from '../command.ts';
+import { type CommonOptions, durationUpTo, homeOf, newCommand, type Shell } from '../command.ts';
 
 interface CreateOptions extends CommonOptions {
   readonly serialNumber: string;
@@ -28,7 +28,7 @@ export function ticketCommand(shell: Shell): Command {
   )
     .requiredOption('--serial-number <sn>', "the device's serial number")
     .option('--profile <profile>', 'what it may enroll as', 'ldevid')
-    .option('--expires <duration>', 'until it expires (default: 1h)', parseDuration)
+    .option('--expires <duration>', 'until it expires (default: 1h)', durationUpTo(366))
     .action(async (options: CreateOptions) => {
       const { serialNumber, profile, expires } = options;
       const answer = await withApi(homeOf(options), shell.environment, (call) =>

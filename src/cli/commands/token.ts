@@ -5,9 +5,9 @@ import { ROLES } from '../../enroll/ports.ts';
 import { withApi } from '../api-client.ts';
 import {
   type CommonOptions,
+  durationUpTo,
   homeOf,
   newCommand,
-  parseDuration,
   repeated,
   type Shell,
   wholeNumber,
@@ -56,7 +56,7 @@ function createToken(shell: Shell): Command {
   )
     .addOption(new Option('--role <role>', 'what it may do').choices([...ROLES]).makeOptionMandatory())
     .requiredOption('--name <name>', 'what people call it')
-    .option('--expires <duration>', 'until it expires (default: 90d)', parseDuration)
+    .option('--expires <duration>', 'until it expires (default: 90d)', durationUpTo(3660))
     .option('--profile <profile>', 'factory: the profiles that it may ask for (repeat for more)', repeated)
     .option(
       '--serial-pattern <glob>',

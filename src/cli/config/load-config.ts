@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { parse, TomlError } from 'smol-toml';
 import { parseProfile } from '../../ca/parse-profile.ts';
 import type { Profile } from '../../ca/profile.ts';
 import { BirthmarkError } from '../../core/errors.ts';
+import { isDnsName } from '../../core/identifiers.ts';
 import { schemaParser } from '../../core/schema.ts';
 import { type Config, ConfigSchema } from './schema.ts';
 
@@ -30,7 +32,15 @@ export function loadConfig(path: string): LoadedConfig {
       { cause },
     );
   }
-  return parseConfig(text);
+  try {
+    return parseConfig(text);
+  } catch (error) {
+    if (!(error instanceof BirthmarkError)) throw error;
+    throw new BirthmarkError(error.code, `${path}: ${error.message}`, {
+      cause: error,
+      ...(error.field === undefined ? {} : { field: error.field }),
+    });
+  }
 }
 
 /** @throws BirthmarkError `config-invalid` */
@@ -45,6 +55,14 @@ export function parseConfig(text: string): LoadedConfig {
       'config-invalid',
       'keyPolicy.minRsaBits must not be above keyPolicy.maxRsaBits',
       { field: 'keyPolicy.minRsaBits' },
+    );
+  }
+  for (const name of config.listen.tlsNames) {
+    if (isIP(name) !== 0 || isDnsName(name)) continue;
+    throw new BirthmarkError(
+      'config-invalid',
+      `listen.tlsNames: ${JSON.stringify(name)} is neither a DNS name nor an IP address`,
+      { field: 'listen.tlsNames' },
     );
   }
   return { config, profiles };

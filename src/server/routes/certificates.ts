@@ -4,7 +4,7 @@ import { chainBelowRoot } from '../../ca/authority.ts';
 import { certificateOf } from '../../ca/issue.ts';
 import type { IssuingRoom } from '../../ca/issuing-room.ts';
 import type { CertificateRecord } from '../../ca/ports.ts';
-import { isDeviceKind } from '../../ca/profile.ts';
+import { isDeviceKind, type Profile } from '../../ca/profile.ts';
 import { toHex } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { OWN_NAMESPACE, parseCertificateSerial, parseSerialNumber } from '../../core/identifiers.ts';
@@ -153,9 +153,15 @@ async function issueByHand(
   { issuing, enroll, issueService }: CertificateRoutes,
 ): Promise<Static<typeof Issued>> {
   const profile = issuing.profile(body.profile);
+  refuseIdleMembers(body, profile);
   const csr = parseCsrText(body.csr);
   if (isDeviceKind(profile.kind)) {
-    const serialNumber = parseSerialNumber(body.serialNumber ?? '');
+    if (body.serialNumber === undefined) {
+      throw new BirthmarkError('bad-request', 'serialNumber is missing: which device is it?', {
+        field: 'serialNumber',
+      });
+    }
+    const serialNumber = parseSerialNumber(body.serialNumber);
     const hardware = parseHardware(body.hwType, body.hwSerialNum, profile);
     const [outcome] = await enroll(
       [{ device: { namespace: OWN_NAMESPACE, serialNumber }, profile, csr, ...(hardware && { hardware }) }],
@@ -188,6 +194,19 @@ async function issueByHand(
       : new BirthmarkError('bad-request', 'name is missing: who holds the certificate?', { field: 'name' });
   }
   return toIssued(await issueService({ profile, csr, name, dns, ip, ...(role && { role }) }, caller.actor));
+}
+
+/** What a profile makes nothing of is refused: who gave it would think that the certificate has it. */
+function refuseIdleMembers(body: Static<typeof IssueBody>, { name, kind }: Profile): void {
+  const device = ['serialNumber', 'hwType', 'hwSerialNum'] as const;
+  const service = ['name', 'dns', 'ip'] as const;
+  const idle = isDeviceKind(kind) ? [...service, 'role' as const] : device;
+  for (const field of kind === 'operator' ? idle : [...idle, 'role' as const]) {
+    if (body[field] === undefined) continue;
+    throw new BirthmarkError('bad-request', `${field} means nothing for profile ${name}; leave it out`, {
+      field,
+    });
+  }
 }
 
 function toIssued(answer: {

@@ -1,0 +1,23 @@
+import { benchIssue } from './issue.ts';
+
+/** `npm run bench -- NAME [--json]`; no name: all of them. */
+const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<object>>> = {
+  issue: benchIssue,
+};
+
+const args = process.argv.slice(2);
+const json = args.includes('--json');
+const names = args.filter((arg) => !arg.startsWith('-'));
+const unknown = names.find((name) => !(name in BENCHES));
+if (unknown !== undefined || args.some((arg) => arg.startsWith('-') && arg !== '--json')) {
+  console.error(`usage: npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--json]`);
+  process.exit(2);
+}
+for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
+  const bench = BENCHES[name];
+  if (!bench) continue;
+  const result = await bench((text) => console.error(`${name}: ${text}`));
+  if (json) console.log(JSON.stringify(names.length === 1 ? result : { [name]: result }));
+  else
+    console.table(Object.fromEntries(Object.entries(result).map(([key, value]) => [key, { [name]: value }])));
+}
