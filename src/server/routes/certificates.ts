@@ -199,14 +199,15 @@ async function issueByHand(
 /** What a profile makes nothing of is refused: who gave it would think that the certificate has it. */
 function refuseIdleMembers(body: Static<typeof IssueBody>, { name, kind }: Profile): void {
   const device = ['serialNumber', 'hwType', 'hwSerialNum'] as const;
-  const service = ['name', 'dns', 'ip'] as const;
-  const idle = isDeviceKind(kind) ? [...service, 'role' as const] : device;
-  for (const field of kind === 'operator' ? idle : [...idle, 'role' as const]) {
+  const service = ['name', 'dns', 'ip', 'role'] as const;
+  for (const field of isDeviceKind(kind) ? service : device) {
     if (body[field] === undefined) continue;
     throw new BirthmarkError('bad-request', `${field} means nothing for profile ${name}; leave it out`, {
       field,
     });
   }
+  if (kind !== 'operator' && body.role !== undefined)
+    throw new BirthmarkError('bad-request', 'role is for operators only; leave it out', { field: 'role' });
 }
 
 function toIssued(answer: {
