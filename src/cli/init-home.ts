@@ -14,7 +14,7 @@ import { lockHome } from '../store/sqlite/lock-home.ts';
 import { openLedger } from '../store/sqlite/open-ledger.ts';
 import { toPem } from '../x509/pem.ts';
 import { type DefaultConfigOptions, defaultConfig } from './config/default-config.ts';
-import { type LoadedConfig, loadConfig } from './config/load-config.ts';
+import { type LoadedConfig, loadConfig, parseConfig } from './config/load-config.ts';
 import { renderConfig } from './config/render-config.ts';
 import type { Home } from './home.ts';
 import { passphraseSource, random } from './wire.ts';
@@ -42,7 +42,12 @@ export async function initHome(
   mkdirSync(home.path, { recursive: true });
   const lock = lockHome(home.path);
   try {
-    if (!existsSync(home.config)) writeDurably(home.config, renderConfig(defaultConfig(options)), 0o644);
+    if (!existsSync(home.config)) {
+      const text = renderConfig(defaultConfig(options));
+      // A file that the options make invalid would stay, and every later init would stumble over it.
+      parseConfig(text);
+      writeDurably(home.config, text, 0o644);
+    }
     const loaded = loadConfig(home.config);
     mkdirSync(home.keys, { recursive: true, mode: 0o700 });
     mkdirSync(home.pki, { recursive: true });

@@ -26,11 +26,18 @@ export function loadConfig(path: string): LoadedConfig {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new BirthmarkError(
-      'home-missing',
-      `there is no home at this place (${path} cannot be read); birthmark init makes one`,
-      { cause },
-    );
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    throw code === 'ENOENT'
+      ? new BirthmarkError(
+          'home-missing',
+          `there is no home at this place (${path} is not there); birthmark init makes one`,
+          { cause },
+        )
+      : new BirthmarkError(
+          'config-invalid',
+          `${path} cannot be read (${code}); is it a file, and may this user read it?`,
+          { cause },
+        );
   }
   try {
     return parseConfig(text);

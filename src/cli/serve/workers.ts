@@ -33,6 +33,7 @@ export interface Workers {
  * @throws BirthmarkError what kept a worker from its start, with all of them ended
  */
 export async function startWorkers(count: number, logger: Logger, onDeath: () => void): Promise<Workers> {
+  cluster.setupPrimary({ execArgv: [...process.execArgv, ...HEAP_FLAGS] });
   let state: 'starting' | 'serving' | 'stopping' = 'starting';
   const stop = async () => {
     state = 'stopping';

@@ -28,7 +28,11 @@ const TokenBody = Type.Object(
     ),
     batch: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
     count: Type.Optional(
-      Type.Integer({ minimum: 1, description: 'Certificates that it may have issued in all.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: 'Certificates that it may have issued in all.',
+      }),
     ),
   },
   { additionalProperties: false },
