@@ -1,8 +1,8 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { BirthmarkError, ERROR_CODES } from '../../src/core/errors.ts';
 import { toProblem } from '../../src/server/problem.ts';
 import { newCsr } from '../house.ts';
-import { inject, LIMITS, problemOf, startTestServer } from './test-server.ts';
+import { inject, LIMITS, problemOf, shareTestServer, startTestServer } from './test-server.ts';
 
 describe('a problem document', () => {
   test.each(ERROR_CODES)('of %s has a status, and tells of faults on our side nothing', (code) => {
@@ -47,9 +47,8 @@ test('a fault of ours is a bare 500 for the client and a full line in the log', 
   expect(closing.log.join('')).toContain('a request failed');
 });
 
-const server = await startTestServer();
+const server = await shareTestServer();
 const token = await server.token('auditor');
-afterAll(() => server[Symbol.asyncDispose]());
 
 describe('an address', () => {
   test.each([

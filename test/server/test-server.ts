@@ -1,5 +1,6 @@
 // The listeners' applications over a house in memory, asked by `inject`.
 import pino from 'pino';
+import { afterAll } from 'vitest';
 import type { Role, TokenRecord } from '../../src/enroll/ports.ts';
 import { newSecret } from '../../src/enroll/secret.ts';
 import { type ApiAppOptions, createLocalApi, createRemoteApi } from '../../src/server/api-app.ts';
@@ -101,6 +102,13 @@ export async function startTestServer(options: TestHouseOptions = {}): Promise<T
       house[Symbol.dispose]();
     },
   };
+}
+
+/** A server for a whole file, where nothing that a test does hinders another one. */
+export async function shareTestServer(options: TestHouseOptions = {}): Promise<TestServer> {
+  const server = await startTestServer(options);
+  afterAll(() => server[Symbol.asyncDispose]());
+  return server;
 }
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
