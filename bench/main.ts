@@ -1,8 +1,10 @@
+import { benchDoors } from './doors.ts';
 import { benchIssue } from './issue.ts';
 
 /** `npm run bench -- NAME [--json]`; no name: all of them. */
 const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<object>>> = {
   issue: benchIssue,
+  doors: benchDoors,
 };
 
 const args = process.argv.slice(2);

@@ -1,4 +1,5 @@
 import type { Actor } from '../core/audit.ts';
+import { breathe } from '../core/breathe.ts';
 import { toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
@@ -16,6 +17,9 @@ export interface IssuedCertificate {
   /** It was issued before, and the same answer is given again. */
   readonly repeated: boolean;
 }
+
+/** Signatures between two breaths of the event loop. */
+const SLICE = 64;
 
 /** What a unit of work decided for one request. */
 export type Decision =
@@ -48,8 +52,10 @@ export async function signAndCommit<Tx extends CertificateWrites>(
 ): Promise<Outcome[]> {
   const unsigned = decisions.flatMap((decision, index) => unsignedPart(decision, index, authorities));
   const signed: { id: number; signature: Uint8Array }[] = [];
-  for (const { id, tbs, authority } of unsigned)
+  for (const [at, { id, tbs, authority }] of unsigned.entries()) {
+    if (at % SLICE === SLICE - 1) await breathe();
     signed.push({ id, signature: await authority.signer.sign(tbs) });
+  }
   const signatures = signed.length === 0 ? [] : await ledger.write((tx) => record(tx, signed, alongside));
   const byIndex = new Map(unsigned.map(({ index }, at) => [index, signatures[at]]));
   return decisions.map((decision, index) => toOutcome(decision, byIndex.get(index), authorities));

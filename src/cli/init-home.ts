@@ -5,7 +5,7 @@ import type { AuthorityRecord } from '../ca/ports.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
 import { systemClock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
-import { writeDurably } from '../keys/durable-file.ts';
+import { removeUnfinished, writeDurably } from '../keys/durable-file.ts';
 import { createFileSigner, createKeyFile, readKeyFile } from '../keys/file-signer.ts';
 import type { AuthorityKeyAlgorithm } from '../keys/key-algorithm.ts';
 import { generatePassphraseFile, readPassphrase } from '../keys/passphrase.ts';
@@ -42,6 +42,7 @@ export async function initHome(
   mkdirSync(home.path, { recursive: true });
   const lock = lockHome(home.path);
   try {
+    for (const part of [home.path, home.keys, home.pki]) removeUnfinished(part);
     if (!existsSync(home.config)) {
       const text = renderConfig(defaultConfig(options));
       // A file that the options make invalid would stay, and every later init would stumble over it.

@@ -2,6 +2,7 @@ import { chainBelowRoot } from '../ca/authority.ts';
 import { type Decision, type Outcome, signAndCommit } from '../ca/issue.ts';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
 import type { Profile } from '../ca/profile.ts';
+import { breathe } from '../core/breathe.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { DeviceKey, HardwareModule } from '../fleet/ports.ts';
@@ -184,8 +185,4 @@ function stage<T, R>(items: readonly (T | BirthmarkError)[], work: (item: T) => 
 
 function unanswered(): BirthmarkError {
   return new BirthmarkError('internal', 'a request was left without an outcome');
-}
-
-function breathe(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,33 +1,68 @@
-import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { BirthmarkError } from '../core/errors.ts';
+
+const UNFINISHED = /\.\d+\.new$/;
 
 /**
  * Writes a whole file or nothing: into a new file beside it, synced, then renamed over the old one, and the folder
  * synced, so that the name survives a power cut too.
  *
  * @param mode permission bits, 0o600 for what is secret
+ * @throws BirthmarkError `home-unreadable` (disk full, no permission)
  */
 export function writeDurably(path: string, content: string | Uint8Array, mode: number): void {
   const temporary = `${path}.${process.pid}.new`;
-  rmSync(temporary, { force: true });
-  const file = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
+  try {
+    writeSynced(temporary, content, mode);
+    renameSync(temporary, path);
+    syncFolder(dirname(path));
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BirthmarkError(
+      'home-unreadable',
+      `${path} cannot be written (${reason}); make room or check who may write there, then try again`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * Removes from a folder what processes left that were killed while they wrote. Call it only where nobody else may be
+ * writing there.
+ */
+export function removeUnfinished(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) {
+    if (UNFINISHED.test(name)) rmSync(join(folder, name), { force: true });
+  }
+}
+
+function writeSynced(path: string, content: string | Uint8Array, mode: number): void {
+  rmSync(path, { force: true });
+  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
   try {
     const octets = typeof content === 'string' ? Buffer.from(content) : content;
     for (let written = 0; written < octets.length; ) written += writeSync(file, octets, written);
     fsyncSync(file);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
   } finally {
     closeSync(file);
   }
-  try {
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
-  const folder = openSync(dirname(path), constants.O_RDONLY);
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, constants.O_RDONLY);
   try {
     fsyncSync(folder);
   } finally {
