@@ -17,8 +17,15 @@ export function addBodyDeadline(app: FastifyInstance, deadlineMs: number): void 
     if (request.routeOptions.config.streams) return payload;
     const timer = setTimeout(() => {
       if (request.raw.complete) return;
+      // Nobody waits for this body: it was refused before it came, and only holds the connection.
+      if (reply.sent || payload.listenerCount('error') === 0) {
+        payload.destroy();
+        return;
+      }
       reply.header('connection', 'close');
-      payload.destroy(
+      // Told to its reader and not destroyed: that would take the connection, and the answer with it.
+      payload.emit(
+        'error',
         new BirthmarkError('body-too-slow', `the body was not there within ${deadlineMs / 1000} seconds`),
       );
     }, deadlineMs);

@@ -1,5 +1,4 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify';
-import Type from 'typebox';
 import type { Authorities } from '../ca/authority.ts';
 import type { CrlReads, CrlRecord } from '../ca/ports.ts';
 import { FULL } from '../ca/publish-crls.ts';
@@ -41,35 +40,22 @@ export function createPublicApp({
     if (crl) return crl;
     throw new BirthmarkError('not-found', `authority ${name} publishes no such list`);
   };
-  const Name = Type.Object({ name: Type.String({ maxLength: 64 }) });
-  const Shard = Type.Object({
-    name: Type.String({ maxLength: 64 }),
-    shard: Type.String({ pattern: '^(0|[1-9][0-9]{0,5})$' }),
-  });
-
-  app.get<{ Params: { name: string } }>('/ca/:name.cer', { schema: { params: Name } }, (request, reply) =>
+  app.get<{ Params: { name: string } }>('/ca/:name.cer', (request, reply) =>
     reply.type('application/pkix-cert').send(authority(request.params.name).certificate.raw),
   );
-  app.get<{ Params: { name: string } }>('/ca/:name.pem', { schema: { params: Name } }, (request, reply) =>
+  app.get<{ Params: { name: string } }>('/ca/:name.pem', (request, reply) =>
     reply
       .type('application/x-pem-file')
       .send(toPem('CERTIFICATE', authority(request.params.name).certificate.raw)),
   );
-  app.get<{ Params: { name: string } }>(
-    '/crl/:name.crl',
-    { schema: { params: Name } },
-    async (request, reply) => sendCrl(reply, await published(request.params.name, FULL), 'der', clock()),
+  app.get<{ Params: { name: string } }>('/crl/:name.crl', async (request, reply) =>
+    sendCrl(reply, await published(request.params.name, FULL), 'der', clock()),
   );
-  app.get<{ Params: { name: string } }>(
-    '/crl/:name.pem',
-    { schema: { params: Name } },
-    async (request, reply) => sendCrl(reply, await published(request.params.name, FULL), 'pem', clock()),
+  app.get<{ Params: { name: string } }>('/crl/:name.pem', async (request, reply) =>
+    sendCrl(reply, await published(request.params.name, FULL), 'pem', clock()),
   );
-  app.get<{ Params: { name: string; shard: string } }>(
-    '/crl/:name/:shard.crl',
-    { schema: { params: Shard } },
-    async (request, reply) =>
-      sendCrl(reply, await published(request.params.name, request.params.shard), 'der', clock()),
+  app.get<{ Params: { name: string; shard: string } }>('/crl/:name/:shard.crl', async (request, reply) =>
+    sendCrl(reply, await published(request.params.name, shardOf(request.params.shard)), 'der', clock()),
   );
 
   // Certificates that live for ever name the responder from the first one on. Until it answers it says so in its own
@@ -90,6 +76,18 @@ export function createPublicApp({
   return app;
 }
 
+/** @throws BirthmarkError `not-found` where it is no shard's number */
+function shardOf(text: string): string {
+  if (/^(?:0|[1-9][0-9]{0,5})$/.test(text)) return text;
+  throw new BirthmarkError('not-found', 'there is no such list');
+}
+
+/** If-None-Match of RFC 9110 §13.1.2: any of several tags, and one that a cache on the way made a weak one. */
+function isKnown(etag: string, ifNoneMatch: string | undefined): boolean {
+  const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return tags.includes(etag) || tags.includes('*');
+}
+
 function sendCrl(reply: FastifyReply, crl: CrlRecord, form: 'der' | 'pem', now: number): FastifyReply {
   const etag = `"${crl.authority}-${crl.scope}-${crl.number}-${form}"`;
   const maxAge = Math.max(0, Math.min(MAX_AGE_SECONDS, Math.floor((crl.nextUpdate - now) / 1000)));
@@ -97,7 +95,7 @@ function sendCrl(reply: FastifyReply, crl: CrlRecord, form: 'der' | 'pem', now: 
     .header('etag', etag)
     .header('last-modified', new Date(crl.thisUpdate).toUTCString())
     .header('cache-control', `public, max-age=${maxAge}`);
-  if (reply.request.headers['if-none-match'] === etag) return reply.code(304).send();
+  if (isKnown(etag, reply.request.headers['if-none-match'])) return reply.code(304).send();
   return form === 'der'
     ? reply.type('application/pkix-crl').send(crl.crl)
     : reply.type('application/x-pem-file').send(toPem('X509 CRL', crl.crl));

@@ -42,6 +42,8 @@ export function mountFactoryDoor(app: FastifyInstance, door: FactoryDoor): void 
         tags: ['factory'],
         consumes: NDJSON,
         produces: ['application/x-ndjson'],
+        body: Type.Any({ description: 'One line for each device.' }),
+        response: { 200: Type.String({ description: 'One line for each line, in order.' }) },
         querystring: Type.Object(
           {
             profile: Type.String({
