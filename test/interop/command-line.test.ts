@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { birthmark } from './house.ts';
 import { type Done, mustRun, runProgram } from './run-program.ts';
+import { useHouse } from './use-house.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(path.join(tmpdir(), 'birthmark-'));
@@ -88,10 +89,7 @@ describe('what is wrong is said in one line that helps', () => {
       ['token', 'list', '--home', 'none'],
       /there is no home at this place .*birthmark init makes one \[home-missing\]/,
     ],
-    'a home that is a file': [
-      ['init', '--home', 'home/birthmark.toml'],
-      /the system refused: EEXIST: .*birthmark\.toml/,
-    ],
+    'a home that is a file': [['init', '--home', 'one.csr'], /the system refused: EEXIST: .*one\.csr/],
     'a public URL of another kind': [
       ['init', '--home', 'new', '--public-url', 'ftp://x'],
       /--public-url ftp:\/\/x is no http/,
@@ -145,8 +143,8 @@ describe('what is wrong is said in one line that helps', () => {
       /was issued, but --out nowhere\/x\.pem cannot be written; birthmark certificate show [0-9a-f]+ prints it/,
     ],
   };
+  const house = useHouse();
   beforeAll(async () => {
-    expect((await birthmark(['init', '--home', 'home'], {}, folder)).status).toBe(0);
     const csr = [
       'req',
       '-new',
@@ -162,11 +160,7 @@ describe('what is wrong is said in one line that helps', () => {
   });
 
   test.each(Object.entries(refusals))('%s', async (_, [words, says]) => {
-    const { status, out, err }: Done = await birthmark(
-      words,
-      { BIRTHMARK_HOME: path.join(folder, 'home') },
-      folder,
-    );
+    const { status, out, err }: Done = await birthmark(words, { BIRTHMARK_HOME: house().home }, folder);
     expect([status, out]).toEqual([1, '']);
     expect(err.replace(/^not granted: .*\n/, '')).toMatch(/^birthmark: .*\n$/);
     expect(err).toMatch(says);
