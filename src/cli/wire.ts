@@ -26,7 +26,9 @@ export interface House {
   readonly home: Home;
   readonly loaded: LoadedConfig;
   readonly logger: Logger;
+  /** Guarded: refuses to go back. */
   readonly clock: Clock;
+  readonly wallClock: Clock;
   readonly random: RandomBytes;
   readonly ledger: SqliteLedger;
   readonly authorities: Authorities;
@@ -99,6 +101,7 @@ export async function openHouse(
       loaded,
       logger: createLogger(config.log.level),
       clock,
+      wallClock: systemClock,
       random,
       ledger,
       authorities,

@@ -28,7 +28,10 @@ export interface ApiAppOptions {
   readonly issuing: IssuingRoom;
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
+  /** Guarded: for what is issued, made and written down. */
   readonly clock: Clock;
+  /** Not guarded: people must get in, and lists out, when a clock that went back stops issuance. */
+  readonly wallClock: Clock;
   readonly random: RandomBytes;
   readonly metrics: Metrics;
   readonly version: string;
@@ -58,7 +61,7 @@ export async function createRemoteApi(
     },
   });
   const countFailure = app.createRateLimit({ max: FAILED_SIGN_INS_A_MINUTE, timeWindow: '1 minute' });
-  const identify = authenticateRemote(options);
+  const identify = authenticateRemote({ ledger: options.ledger, clock: options.wallClock });
   const authenticate: Authenticate = async (request) => {
     try {
       return await identify(request);

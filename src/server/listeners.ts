@@ -41,7 +41,7 @@ export interface ListenOptions {
  * @throws BirthmarkError `listen-failed`
  */
 export async function listen({ api, authorities, tls, at }: ListenOptions): Promise<Listeners> {
-  const publicApp = createPublicApp({ ...api, authorities, crls: api.ledger.read });
+  const publicApp = createPublicApp({ ...api, authorities, crls: api.ledger.read, clock: api.wallClock });
   const tlsApp = await createRemoteApi({ ...api, tls: readTlsContext(tls) });
   const close = async () => {
     await Promise.all([publicApp.close(), tlsApp.close()]);

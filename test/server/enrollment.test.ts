@@ -255,3 +255,18 @@ describe('secrets', () => {
       expect(told).not.toContain(secret);
   });
 });
+
+test('a clock that went back stops what is made, and keeps nobody from looking', async () => {
+  await using server = await startTestServer();
+  const token = await server.token('admin');
+  await server.house.grant('SN-1');
+  server.house.clock.pass(-120_000);
+  for (const path of ['/devices', '/certificates', '/audit'])
+    expect((await server.ask('GET', path, { token })).status).toBe(200);
+  for (const [path, body] of [
+    ['/tickets', { serialNumber: 'SN-2' }],
+    ['/tokens', { role: 'auditor', name: 'a' }],
+    ['/certificates', { profile: 'server', csr: newCsr().toString('base64'), dns: ['a.example'] }],
+  ] as const)
+    expect(problemOf(await server.ask('POST', path, { token, body }))).toBe('clock-went-back 503');
+});
