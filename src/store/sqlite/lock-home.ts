@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { BirthmarkError } from '../../core/errors.ts';
 import { createFile } from './connection.ts';
-import { isBusy } from './translate-error.ts';
+import { isBusy, translateError } from './translate-error.ts';
 
 export interface HomeLock {
   release(): void;
@@ -17,7 +17,7 @@ const LOCK_FILE = 'serve.lock';
  * The file must never be opened by other means in this process: closing it would drop the lock (POSIX record locks).
  *
  * @param home the folder
- * @throws BirthmarkError `home-in-use`, `home-missing`, `home-unreadable`
+ * @throws BirthmarkError `home-in-use`, `home-missing`, `home-unreadable`, `ledger-full` (the lock needs a block of its disk)
  */
 export function lockHome(home: string): HomeLock {
   const file = join(home, LOCK_FILE);
@@ -40,6 +40,8 @@ function refusal(home: string, cause: unknown): unknown {
       cause,
     });
   }
+  const translated = translateError(cause);
+  if (translated instanceof BirthmarkError && translated.code === 'ledger-full') return translated;
   if (!(cause instanceof Error && 'code' in cause)) return cause;
   if (cause.code === 'ENOENT') {
     return new BirthmarkError('home-missing', `there is no home at ${home}`, { cause });
