@@ -1,5 +1,5 @@
 import type { CaReads, CaTx } from '../ca/ports.ts';
-import type { Page, PageRequest, UnitOfWork } from '../core/unit-of-work.ts';
+import type { Page, PageRequest } from '../core/unit-of-work.ts';
 
 /** `manufactured`: it has an IDevID of ours. `enrolled`: it has an LDevID. */
 export type DeviceState = 'manufactured' | 'enrolled';
@@ -55,4 +55,3 @@ export interface DeviceWrites extends DeviceReads {
 
 export type FleetReads = CaReads & DeviceReads;
 export type FleetTx = CaTx & DeviceWrites;
-export type FleetLedger = UnitOfWork<FleetTx, FleetReads>;

@@ -22,8 +22,6 @@ export interface ListenerLimits {
   readonly idleMs: number;
 }
 
-export const DEFAULT_LIMITS: ListenerLimits = { bodyOctets: 128 * 1024, bodyMs: 15_000, idleMs: 120_000 };
-
 /** Until a request's head must be there, in milliseconds. */
 const HEADERS_MS = 15_000;
 

@@ -14,7 +14,7 @@ const MAX_HW_SERIAL_OCTETS = 64;
 const MAX_ECHO = 256;
 
 /** A line of a batch: one device. */
-export const FactoryLineSchema = Type.Object(
+const FactoryLineSchema = Type.Object(
   {
     serialNumber: Type.String({
       description: "The device's serial number: 1 to 64 characters of a PrintableString.",

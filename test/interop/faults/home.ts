@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Home, homeAt } from '../../../src/cli/home.ts';
 import { lastLine } from '../house.ts';
-import { must } from './command.ts';
+import { type CommandOptions, must } from './command.ts';
 import { serve } from './serving.ts';
 
 /** A folder for the homes of a test file. */
@@ -43,14 +43,20 @@ export function copyHome(home: Home, folder: Folder): Home {
   return homeAt(copy);
 }
 
-export async function makeToken(home: Home, ...words: readonly string[]): Promise<string> {
-  return lastLine(await must(home, ['token', 'create', '--role', 'factory', '--name', 'line', ...words]));
+/** A factory token named `line`. */
+export async function makeToken(
+  home: Home,
+  options?: CommandOptions & { readonly count?: number },
+): Promise<string> {
+  const limits = options?.count === undefined ? [] : ['--count', String(options.count)];
+  const words = ['token', 'create', '--role', 'factory', '--name', 'line', ...limits];
+  return lastLine(await must(home, words, options));
 }
 
 export async function makeTicket(
   home: Home,
   serialNumber: string,
-  ...words: readonly string[]
+  options?: CommandOptions,
 ): Promise<string> {
-  return lastLine(await must(home, ['ticket', 'create', '--serial-number', serialNumber, ...words]));
+  return lastLine(await must(home, ['ticket', 'create', '--serial-number', serialNumber], options));
 }

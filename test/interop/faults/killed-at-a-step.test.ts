@@ -18,7 +18,7 @@ let ticket = '';
 
 beforeAll(async () => {
   template = await makeServedHome(folder);
-  token = await makeToken(template, '--count', String(BATCH));
+  token = await makeToken(template, { count: BATCH });
   ticket = await makeTicket(template, ticketDevice.serialNumber);
 });
 afterAll(() => folder.remove());
