@@ -10,6 +10,8 @@ import { type Done, mustRun, runProgram } from './run-program.ts';
 export interface HouseOptions {
   /** What follows `birthmark init`; its `--public-url` is ours. */
   readonly init?: readonly string[];
+  /** Rewrites birthmark.toml before the first `serve`. */
+  readonly configure?: (toml: string) => string;
   /** What follows `birthmark serve`. */
   readonly serve?: readonly string[];
   /** Where its folder is made; the system's temporary folder by default. */
@@ -86,6 +88,7 @@ export function lastLine(text: string): string {
 /** Makes a home and serves it. */
 export async function startHouse({
   init = [],
+  configure,
   serve = [],
   under = tmpdir(),
 }: HouseOptions = {}): Promise<House> {
@@ -94,6 +97,8 @@ export async function startHouse({
   const env = { BIRTHMARK_HOME: home };
   const told = await birthmark(['init', '--public-url', PUBLIC_URL, ...init], env, folder);
   if (told.status !== 0) throw new Error(`birthmark init ended with ${told.status}: ${told.err}`);
+  const config = path.join(home, 'birthmark.toml');
+  if (configure) writeFileSync(config, configure(readFileSync(config, 'utf8')));
   let log = '';
   const start = (ports: readonly string[]) =>
     startServing(folder, [...ports, ...serve], { ...cleanEnvironment(), ...env }, (text) => {
