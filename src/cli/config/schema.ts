@@ -30,7 +30,9 @@ const AuthorityConfigSchema = Type.Object(
 export const ConfigSchema = Type.Object(
   {
     publicUrl: Type.String({
-      pattern: '^https?://[^/?#]+(/[^?#]*[^/?#])?$',
+      // Only what an IA5String holds (RFC 5280 §4.2.1.6), and no name and password.
+      pattern:
+        "^https?://(?:\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)*$",
       description:
         'What certificates name: where their issuer, CRL and OCSP responder are found. It is written into every certificate, also those ' +
         'that live for ever, so it must stay reachable. Plain http is right here (RFC 5280 §8). No slash at its end.',

@@ -127,7 +127,7 @@ function untilStopped(): Promise<void> {
 /** Warns where certificates would name an address that only this machine knows. */
 export function loopbackWarning(publicUrl: string): string | undefined {
   const { hostname } = new URL(publicUrl);
-  const loopback = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+  const loopback = hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d+){3}$/.test(hostname);
   return loopback
     ? `certificates will name ${publicUrl}: nobody on another machine can fetch their issuer or check whether they were revoked; ` +
         'for real devices make the home with --public-url http://your.host'
