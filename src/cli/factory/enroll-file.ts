@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BirthmarkError } from '../../core/errors.ts';
+import { BirthmarkError, type ErrorCode } from '../../core/errors.ts';
 import { mapInOrder } from '../../core/map-in-order.ts';
 import { type SplitLine, splitLines } from '../../enroll/factory/split-lines.ts';
 import {
@@ -49,12 +49,15 @@ const MAX_TRIES_UNHEARD = 4;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
 const LINE_FEED = 0x0a;
+/** What is wrong with the token and not with the line. */
+const TOKEN_ENDED: ReadonlySet<string> = new Set<ErrorCode>(['unauthenticated', 'token-exhausted']);
 
 /**
  * Enrolls the devices of a file. What the output has already is not asked for again; every line of it is whole, in the
  * input's order, and final: what may succeed later is asked for again with growing pauses before anything is written.
  *
- * @throws BirthmarkError where the server refuses the batch as a whole, or stays away too long (start again later)
+ * @throws BirthmarkError where the server refuses the batch as a whole, stays away too long (start again later), or
+ *   takes the token no more (start again with another one)
  */
 export async function enrollFile(options: EnrollFileOptions): Promise<EnrollSummary> {
   const total = await countLines(options.input);
@@ -68,12 +71,14 @@ export async function enrollFile(options: EnrollFileOptions): Promise<EnrollSumm
   let refused = 0;
   try {
     ftruncateSync(file, octets);
-    for await (const answers of mapInOrder(chunks(options.input, before), options.connections, (chunk) =>
-      enrollChunk(line, chunk),
+    for await (const { answers, ended } of mapInOrder(
+      chunks(options.input, before),
+      options.connections,
+      (chunk) => enrollChunk(line, chunk),
     )) {
       const text = Buffer.from(answers.map((answer) => `${answer}\n`).join(''));
       position += writeSync(file, text, 0, text.length, position);
-      const failed = answers.filter((answer) => errorCode(answer) !== undefined).length;
+      const failed = answers.filter((answer) => errorOf(answer) !== undefined).length;
       refused += failed;
       granted += answers.length - failed;
       options.onProgress({
@@ -83,6 +88,7 @@ export async function enrollFile(options: EnrollFileOptions): Promise<EnrollSumm
         before,
         elapsedMs: performance.now() - startedAt,
       });
+      if (ended) throw ended;
     }
     fsyncSync(file);
   } finally {
@@ -100,8 +106,14 @@ interface Line {
   heard: boolean;
 }
 
+/** The answers of a chunk; where the token came to its end in the middle, those of the lines before. */
+interface Answered {
+  readonly answers: readonly string[];
+  readonly ended?: BirthmarkError;
+}
+
 /** Gets a final answer for each line. */
-async function enrollChunk(line: Line, chunk: readonly NumberedLine[]): Promise<string[]> {
+async function enrollChunk(line: Line, chunk: readonly NumberedLine[]): Promise<Answered> {
   const final = new Map<number, string>();
   let reason = '';
   let tries = 0;
@@ -117,8 +129,9 @@ async function enrollChunk(line: Line, chunk: readonly NumberedLine[]): Promise<
       line.heard ||= answers.length > 0;
       reason = broken?.message ?? reason;
       for (const [at, answer] of answers.entries()) {
-        const code = errorCode(answer);
+        const { code, detail } = errorOf(answer) ?? {};
         const number = open[at]?.number;
+        if (code !== undefined && TOKEN_ENDED.has(code)) return endOfToken(chunk, final, detail ?? code);
         if (code !== undefined && mayBeRetried(code)) reason = code;
         else if (number !== undefined)
           final.set(number, code === undefined ? answer : withFileLine(answer, number));
@@ -128,7 +141,7 @@ async function enrollChunk(line: Line, chunk: readonly NumberedLine[]): Promise<
       line.heard = true;
       reason = error.message;
     }
-    if (final.size === chunk.length) return chunk.map(({ number }) => final.get(number) ?? '');
+    if (final.size === chunk.length) return { answers: chunk.map(({ number }) => final.get(number) ?? '') };
   }
   throw new BirthmarkError(
     'unavailable',
@@ -136,11 +149,33 @@ async function enrollChunk(line: Line, chunk: readonly NumberedLine[]): Promise<
   );
 }
 
-function errorCode(answer: string): string | undefined {
+/** With another token these lines may get their certificates, so that they are not answered yet. */
+function endOfToken(
+  chunk: readonly NumberedLine[],
+  final: ReadonlyMap<number, string>,
+  detail: string,
+): Answered {
+  const answers: string[] = [];
+  for (const { number } of chunk) {
+    const answer = final.get(number);
+    if (answer === undefined) break;
+    answers.push(answer);
+  }
+  return {
+    answers,
+    ended: new BirthmarkError(
+      'unauthenticated',
+      `${detail}; what is in the output is kept, start again with another token for the rest`,
+    ),
+  };
+}
+
+function errorOf(answer: string): { readonly code: string; readonly detail: string } | undefined {
   if (!answer.includes('"error":{')) return undefined;
   const value: unknown = JSON.parse(answer);
   const error = typeof value === 'object' && value !== null && 'error' in value ? value.error : undefined;
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined;
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return { code: String(error.code), detail: 'detail' in error ? String(error.detail) : '' };
 }
 
 /** The server counts lines of one request; people look for a line in their file. */

@@ -16,7 +16,10 @@ const LOG_EVERY_MS = 10_000;
 const NOTE_EVERY_MS = 1_000;
 
 /** Shows progress: one line that changes on a terminal, a new line now and then elsewhere; and why it waits. */
-export function createProgress(stream: NodeJS.WriteStream): {
+export function createProgress(stream: {
+  readonly isTTY?: boolean;
+  readonly write: (text: string) => unknown;
+}): {
   show: (progress: Progress) => void;
   retry: (reason: string, waitMs: number) => void;
   end: () => void;
