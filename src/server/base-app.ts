@@ -3,6 +3,7 @@ import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyReply,
+  type FastifyRequest,
   LogController,
 } from 'fastify';
 import { Value } from 'typebox/value';
@@ -22,8 +23,10 @@ export interface ListenerLimits {
   readonly idleMs: number;
 }
 
-/** Until a request's head must be there, in milliseconds. */
+/** Until a TLS handshake is done, and a request's head is there, in milliseconds. */
 const HEADERS_MS = 15_000;
+/** How often connections are looked at for that. */
+const CHECK_MS = 5000;
 
 export interface BaseAppOptions {
   readonly logger: FastifyBaseLogger;
@@ -55,12 +58,15 @@ export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyI
           requestCert: true,
           rejectUnauthorized: false,
           minVersion: 'TLSv1.2',
+          handshakeTimeout: HEADERS_MS,
           headersTimeout: HEADERS_MS,
+          connectionsCheckingInterval: CHECK_MS,
         },
       })
-    : Fastify({ ...common, http: { headersTimeout: HEADERS_MS } });
+    : Fastify({ ...common, http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS } });
   // The framework reads it unless told otherwise, and none of our addresses takes it.
   app.removeContentTypeParser('text/plain');
+  app.addHook('onRequest', async (request, reply) => refuseEncodedBody(request, reply));
   addBodyDeadline(app, limits.bodyMs);
   app.setValidatorCompiler(({ schema, httpPart }) => {
     const parse = schemaParser(schema, 'bad-request');
@@ -95,6 +101,17 @@ export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyI
     );
   });
   return app;
+}
+
+/** A compressed body would be read as what it is not; that it is not taken must be said (RFC 9110 §15.5.16). */
+function refuseEncodedBody(request: FastifyRequest, reply: FastifyReply): void {
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  if (encoding.toLowerCase() === 'identity') return;
+  reply.header('accept-encoding', 'identity');
+  throw new BirthmarkError(
+    'unsupported-media-type',
+    'a body with a Content-Encoding is not taken here; send it as it is',
+  );
 }
 
 function sendProblem(reply: FastifyReply, error: unknown): FastifyReply {
