@@ -84,3 +84,6 @@ export function parseCertificateSerial(text: string, field = 'serial'): string {
     },
   );
 }
+
+/** Text without control characters, as a JSON schema's pattern: what is shown on a terminal must not steer it. */
+export const PLAIN_TEXT = '^[^\\u0000-\\u001F\\u007F-\\u009F]*$';

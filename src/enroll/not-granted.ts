@@ -1,7 +1,7 @@
 import { equalBytes } from '../core/bytes.ts';
 import { readCertificate } from '../x509/certificate.ts';
 import { EXTENSION } from '../x509/extensions.ts';
-import { ATTRIBUTE_OIDS, parseName } from '../x509/name.ts';
+import { ATTRIBUTE_OIDS, escapeValue, parseName } from '../x509/name.ts';
 import { readSubject } from '../x509/read-subject.ts';
 import type { ReadCsr } from './examine.ts';
 
@@ -23,7 +23,7 @@ export function notGranted({ csr, asked }: ReadCsr, certificate: Uint8Array): re
   for (const { oid, value } of asked) {
     if (has.some((rdn) => rdn.some((attribute) => attribute.oid === oid && attribute.value === value)))
       continue;
-    missing.push(`subject ${names.get(oid) ?? oid}=${value}`);
+    missing.push(`subject ${names.get(oid) ?? oid}=${escapeValue(value)}`);
   }
   if (csr.requestedExtensions.length > 0) {
     const issued = readCertificate(certificate).tbs.extensions;

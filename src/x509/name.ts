@@ -173,7 +173,8 @@ export function nameToText(der: Uint8Array): string {
     .join(', ');
 }
 
-function escapeValue(value: string): string {
+/** An attribute's value for people: special and unseen characters are escaped as in RFC 4514 §2.4. */
+export function escapeValue(value: string): string {
   return value
     .replace(/["+,;<=>\\]|^[ #]| $/g, '\\$&')
     .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) =>

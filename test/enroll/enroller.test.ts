@@ -2,12 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { operatorAdmission } from '../../src/enroll/admission.ts';
 import type { Ledger } from '../../src/enroll/ports.ts';
 import { findExtension, parseCertificate } from '../../src/x509/certificate.ts';
-import { encode } from '../../src/x509/der/encode.ts';
-import { utf8String } from '../../src/x509/der/values.ts';
+import { encode, sequence, setOf } from '../../src/x509/der/encode.ts';
+import { oid, utf8String } from '../../src/x509/der/values.ts';
 import * as extensions from '../../src/x509/extensions.ts';
 import { EXTENSION } from '../../src/x509/extensions.ts';
 import { nameToText } from '../../src/x509/name.ts';
 import { attribute, type CsrAsks, newCsr, newKey, only, openTestHouse, outcomeCode } from '../house.ts';
+import { sampleCsr } from '../x509/samples.ts';
 import { weakCsrs } from './weak-csrs.ts';
 
 describe('what a CSR asks for and does not get is told, exactly', () => {
@@ -77,6 +78,13 @@ describe('what a CSR asks for and does not get is told, exactly', () => {
     expect(nameToText(tbs.subject)).toBe('O=Lab, serialNumber=SN-1');
     expect(findExtension(tbs, EXTENSION.basicConstraints)).toBeUndefined();
     expect(Buffer.from(tbs.raw).includes('a.example')).toBe(false);
+  });
+
+  test('with nothing in it that steers a terminal', async () => {
+    using house = await openTestHouse();
+    const subject = encode(sequence(setOf(sequence(oid('2.5.4.3'), utf8String('a\u001b[2J, b')))));
+    const { notGranted } = await house.grant('SN-1', { csr: sampleCsr(newKey(), { subject }) });
+    expect(notGranted).toEqual(['subject CN=a\\1b[2J\\, b']);
   });
 
   test('also where the certificate is the one that was issued before', async () => {

@@ -329,6 +329,13 @@ describe('POST /certificates', async () => {
     });
   });
 
+  test('a name that steers terminals is none', async () => {
+    const body = { profile: 'server', csr: csr(), name: '\u001b[2J', dns: ['a.example'] };
+    expect(problemOf(await shared.ask('POST', '/certificates', { token: admin, body }))).toBe(
+      'bad-request 400:name',
+    );
+  });
+
   test('an operator needs a name', async () => {
     await using server = await startTestServer();
     const answer = await inject(server.local, 'POST', '/api/v1/certificates', {

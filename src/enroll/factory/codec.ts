@@ -2,7 +2,7 @@ import Type from 'typebox';
 import type { Profile } from '../../ca/profile.ts';
 import { parseBase64, toHex } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import { isOid, OWN_NAMESPACE, parseSerialNumber } from '../../core/identifiers.ts';
+import { isOid, OWN_NAMESPACE, PLAIN_TEXT, parseSerialNumber } from '../../core/identifiers.ts';
 import { schemaParser } from '../../core/schema.ts';
 import type { HardwareModule } from '../../fleet/ports.ts';
 import { toPem } from '../../x509/pem.ts';
@@ -26,8 +26,8 @@ const FactoryLineSchema = Type.Object(
     hwSerialNum: Type.Optional(
       Type.String({ description: 'hwSerialNum of RFC 4108 §5, base64 of 1 to 64 octets.' }),
     ),
-    model: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-    batch: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+    model: Type.Optional(Type.String({ minLength: 1, maxLength: 64, pattern: PLAIN_TEXT })),
+    batch: Type.Optional(Type.String({ minLength: 1, maxLength: 64, pattern: PLAIN_TEXT })),
   },
   { additionalProperties: false },
 );

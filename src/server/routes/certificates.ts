@@ -7,7 +7,12 @@ import type { CertificateRecord } from '../../ca/ports.ts';
 import { isDeviceKind, type Profile } from '../../ca/profile.ts';
 import { toHex } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import { OWN_NAMESPACE, parseCertificateSerial, parseSerialNumber } from '../../core/identifiers.ts';
+import {
+  OWN_NAMESPACE,
+  PLAIN_TEXT,
+  parseCertificateSerial,
+  parseSerialNumber,
+} from '../../core/identifiers.ts';
 import { operatorAdmission } from '../../enroll/admission.ts';
 import { parseCsrText } from '../../enroll/csr-text.ts';
 import type { Enroller } from '../../enroll/enroller.ts';
@@ -51,7 +56,12 @@ const IssueBody = Type.Object(
     hwType: Type.Optional(Type.String()),
     hwSerialNum: Type.Optional(Type.String({ description: 'base64' })),
     name: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, description: 'Of the server or operator.' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        pattern: PLAIN_TEXT,
+        description: 'Of the server or operator.',
+      }),
     ),
     dns: Type.Optional(Type.Array(Type.String(), { maxItems: 100 })),
     ip: Type.Optional(Type.Array(Type.String(), { maxItems: 100 })),

@@ -4,6 +4,7 @@ import type { IssuingRoom } from '../../ca/issuing-room.ts';
 import { isDeviceKind } from '../../ca/profile.ts';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
+import { PLAIN_TEXT } from '../../core/identifiers.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { type Ledger, ROLES, type TokenRecord } from '../../enroll/ports.ts';
 import { newSecret } from '../../enroll/secret.ts';
@@ -26,7 +27,7 @@ const TokenBody = Type.Object(
     serialPattern: Type.Optional(
       Type.String({ minLength: 1, maxLength: 128, description: '* any run of characters, ? one.' }),
     ),
-    batch: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+    batch: Type.Optional(Type.String({ minLength: 1, maxLength: 64, pattern: PLAIN_TEXT })),
     count: Type.Optional(
       Type.Integer({
         minimum: 1,

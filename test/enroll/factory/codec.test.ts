@@ -94,6 +94,8 @@ describe('a line that is refused is named by its serial number, or by its own nu
     ['an own __proto__', `{"serialNumber":"SN-1","csr":"","__proto__":{}}`, `bad-request ${byName}`],
     ['an empty model', { ...good, model: '' }, `bad-request ${byName}`],
     ['a model of 65 characters', { ...good, model: 'x'.repeat(65) }, `bad-request ${byName}`],
+    ['a model that steers terminals', { ...good, model: '\u001b[2J' }, `bad-request ${byName}`],
+    ['a batch on two lines', { ...good, batch: 'a\nb' }, `bad-request ${byName}`],
     ['an empty batch', { ...good, batch: '' }, `bad-request ${byName}`],
     ['a hwType without a hwSerialNum', { ...good, hwType: '1.2.3' }, `hardware-name-invalid ${byName}`],
     ['a hwSerialNum without a hwType', { ...good, hwSerialNum: 'eA==' }, `hardware-name-invalid ${byName}`],
