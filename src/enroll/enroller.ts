@@ -2,6 +2,7 @@ import { chainBelowRoot } from '../ca/authority.ts';
 import { type Decision, type Outcome, signAndCommit } from '../ca/issue.ts';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
 import type { Profile } from '../ca/profile.ts';
+import type { Actor, AuditRecord } from '../core/audit.ts';
 import { breathe } from '../core/breathe.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
@@ -18,7 +19,7 @@ import {
   refuseOtherDevice,
 } from './examine.ts';
 import { notGranted } from './not-granted.ts';
-import type { Ledger } from './ports.ts';
+import type { Ledger, LedgerTx } from './ports.ts';
 
 /** What every door makes of its own message. */
 export interface EnrollmentRequest {
@@ -108,12 +109,13 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
   async function issue(candidates: readonly Candidate[], admission: Admission): Promise<readonly Outcome[]> {
     try {
       const decisions = await ledger.write(async (tx): Promise<Decision[]> => {
-        const quota = await admission.redeem(
-          tx,
-          candidates.map(({ keyHash }) => keyHash),
-        );
         const { actor, vouchedBy } = admission;
         const now = clock();
+        const quota = await redeem(tx, admission, candidates);
+        if (quota instanceof BirthmarkError) {
+          await tx.appendAudit([refusedAct(candidates, actor, quota, now)]);
+          return candidates.map(() => ({ kind: 'refused', error: quota }));
+        }
         const decided = await registerIdentities(tx, candidates, {
           actor,
           vouchedBy,
@@ -136,6 +138,41 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
       throw error;
     }
   }
+}
+
+/** How many certificates the admission may have, or why none. */
+async function redeem(
+  tx: LedgerTx,
+  admission: Admission,
+  candidates: readonly Candidate[],
+): Promise<number | BirthmarkError> {
+  try {
+    return await admission.redeem(
+      tx,
+      candidates.map(({ keyHash }) => keyHash),
+    );
+  } catch (error) {
+    if (error instanceof BirthmarkError) return error;
+    throw error;
+  }
+}
+
+/** One record, however many requests: a token that was revoked must not fill the ledger. */
+function refusedAct(
+  candidates: readonly Candidate[],
+  actor: Actor,
+  { code }: BirthmarkError,
+  at: number,
+): AuditRecord {
+  const [first] = candidates;
+  return {
+    at,
+    actor,
+    action: 'certificate.issue',
+    subject: `device:${first?.device.namespace}/${first?.device.serialNumber}`,
+    outcome: `refused:${code}`,
+    facts: { profile: first?.read.request.profile.name ?? '', requests: candidates.length },
+  };
 }
 
 function prepareCandidate(read: Read, issuing: IssuingRoom, keyLimits: KeyLimits, now: number): Candidate {

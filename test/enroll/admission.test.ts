@@ -110,6 +110,19 @@ describe('a factory token', () => {
     expect((await house.ledger.read.searchCertificates({ limit: 100 })).items).toHaveLength(17);
   });
 
+  test('that was revoked is told of in one act, however many lines come', async () => {
+    using house = await openTestHouse();
+    const token = await newToken(house);
+    await house.ledger.write((tx) => tx.revokeToken(token.name, house.clock.now()));
+    await run(house, token, ['SN-1', 'SN-2', 'SN-3']);
+    expect(only((await house.ledger.read.listAudit({ limit: 10 })).items)).toMatchObject({
+      actor: 'token:line-7',
+      subject: 'device:own/SN-1',
+      outcome: 'refused:unauthenticated',
+      facts: { requests: 3 },
+    });
+  });
+
   test('does not pay for a repeated answer, nor for a refusal', async () => {
     using house = await openTestHouse();
     const token = await newToken(house, { count: 2 });
@@ -256,6 +269,12 @@ describe('a ticket', () => {
     const ticket = await newTicket(house);
     expect(outcomeCode(await use(house, ticket))).toBe('granted');
     expect(outcomeCode(await use(house, ticket))).toBe('ticket-bound');
+    // Whoever came second had the ticket too: people want to know.
+    expect((await house.ledger.read.listAudit({ limit: 10 })).items.at(-1)).toMatchObject({
+      actor: `ticket:${ticket.id}`,
+      subject: 'device:own/SN-1',
+      outcome: 'refused:ticket-bound',
+    });
   });
 
   test('used by two keys at once serves exactly one of them', async () => {

@@ -187,3 +187,15 @@ test('no answer tells which program it comes from, and none may be framed or sni
   expect(headers['x-content-type-options']).toBe('nosniff');
   expect(headers['strict-transport-security']).toBeDefined();
 });
+
+test.each([
+  ['deeply nested lists', `${'['.repeat(30_000)}${']'.repeat(30_000)}`],
+  [
+    'deeply nested objects around a poisoned one',
+    `${'{"a":'.repeat(5000)}{"__proto__":1}${'}'.repeat(5000)}`,
+  ],
+  ['a number beyond all numbers', '{"csr":1e999}'],
+])('%s are refused and harm nobody', async (_title, body) => {
+  const answer = await server.ask('POST', '/enroll', { body, type: 'application/json' });
+  expect(answer.status).toBe(400);
+});
