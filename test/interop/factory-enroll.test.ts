@@ -196,6 +196,8 @@ describe('factory enroll says in one line what is wrong, and ends with 1', () =>
       ['--token-file', 'open.token'],
       /open\.token has mode 0644.*chmod 600/,
     ],
+    'an empty token file': [['--token-file', 'empty.token'], /empty\.token is empty/],
+    'its own input as output': [['--out', 'few.in'], /line 1 of few\.in is no answer/],
     'no token file': [['--token-file', 'nowhere'], /nowhere cannot be read/],
     'a server that is not there': [['--url', 'https://127.0.0.1:9'], /ECONNREFUSED.*start again/],
     'a URL in the clear': [['--url', 'http://127.0.0.1:9'], /--url must begin with https:\/\//],
@@ -208,6 +210,7 @@ describe('factory enroll says in one line what is wrong, and ends with 1', () =>
   beforeAll(() => {
     house().write('few.in', makeDevices(2, 'few-'));
     house().write('idevid.pem', house().read(house().pem('idevid')));
+    chmodSync(house().write('empty.token', '\n'), 0o600);
     for (const [name, mode] of [
       ['wrong', 0o600],
       ['open', 0o644],

@@ -46,7 +46,7 @@ export function factoryCommand(shell: Shell): Command {
       const progress = createProgress(process.stderr);
       const summary = await enrollFile({
         url: options.url,
-        token: readSecretFile(options.tokenFile).trim().split('\n').at(-1) ?? '',
+        token: readToken(options.tokenFile),
         ca: readPem(options.ca),
         input: options.in,
         output: options.out,
@@ -54,8 +54,7 @@ export function factoryCommand(shell: Shell): Command {
         connections: options.connections,
         onProgress: progress.show,
         onRetry: progress.retry,
-      });
-      progress.end();
+      }).finally(progress.end);
       const { granted, refused, before, seconds } = summary;
       const rate = seconds > 0 ? Math.round((granted + refused) / seconds) : 0;
       if (options.json) shell.out(JSON.stringify({ ...summary, rate }));
@@ -71,6 +70,16 @@ export function factoryCommand(shell: Shell): Command {
         );
     });
   return new Command('factory').description("the factory line's side").addCommand(enroll);
+}
+
+/** What `token create` printed, whole or its last line only. */
+function readToken(path: string): string {
+  const token = readSecretFile(path).trimEnd().split('\n').at(-1)?.trim() ?? '';
+  if (token !== '') return token;
+  throw new BirthmarkError(
+    'unauthenticated',
+    `${path} is empty; birthmark token create --role factory prints a token`,
+  );
 }
 
 function readPem(path: string): string {

@@ -18,6 +18,7 @@ import {
   createBatchClient,
   mayBeRetried,
 } from './batch-client.ts';
+import { checkOutput } from './check-output.ts';
 import type { Progress } from './progress.ts';
 
 export interface EnrollFileOptions extends BatchClientOptions {
@@ -48,7 +49,6 @@ const MAX_TRIES = 12;
 const MAX_TRIES_UNHEARD = 4;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
-const LINE_FEED = 0x0a;
 /** What is wrong with the token and not with the line. */
 const TOKEN_ENDED: ReadonlySet<string> = new Set<ErrorCode>(['unauthenticated', 'token-exhausted']);
 
@@ -61,7 +61,7 @@ const TOKEN_ENDED: ReadonlySet<string> = new Set<ErrorCode>(['unauthenticated', 
  */
 export async function enrollFile(options: EnrollFileOptions): Promise<EnrollSummary> {
   const total = await countLines(options.input);
-  const { lines: before, octets } = await checkOutput(options.input, options.output);
+  const { lines: before, octets } = await checkOutput(readLines(options.input), options);
   const client = createBatchClient(options);
   const line: Line = { client, onRetry: options.onRetry, heard: false };
   const file = openSync(options.output, existsSync(options.output) ? 'r+' : 'w', 0o644);
@@ -212,57 +212,4 @@ async function countLines(path: string): Promise<number> {
   let lines = 0;
   for await (const _ of readLines(path)) lines += 1;
   return lines;
-}
-
-/**
- * How much of the output stands: whole lines only, each about the device that the input names there.
- *
- * @throws BirthmarkError `bad-request` where the output belongs to another input
- */
-async function checkOutput(input: string, output: string): Promise<{ lines: number; octets: number }> {
-  if (!existsSync(output)) return { lines: 0, octets: 0 };
-  const wanted = readLines(input);
-  let lines = 0;
-  let octets = 0;
-  for await (const line of wholeLines(output)) {
-    const { value, done } = await wanted.next();
-    const asked = done || value instanceof BirthmarkError ? undefined : serialNumberIn(value);
-    const answered = serialNumberIn(line);
-    if (done || (answered !== undefined && answered !== asked)) {
-      throw new BirthmarkError(
-        'bad-request',
-        `line ${lines + 1} of ${output} is not about the device in that line of ${input}; give another --out`,
-      );
-    }
-    lines += 1;
-    octets += line.length + 1;
-  }
-  await wanted.return(undefined);
-  return { lines, octets };
-}
-
-/** Lines that end with a line feed; half a line is what a kill left. */
-async function* wholeLines(path: string): AsyncGenerator<Buffer> {
-  let rest: Buffer = Buffer.alloc(0);
-  const source: AsyncIterable<Buffer> = createReadStream(path);
-  for await (const piece of source) {
-    rest = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
-    let start = 0;
-    for (let end = rest.indexOf(LINE_FEED); end !== -1; end = rest.indexOf(LINE_FEED, start)) {
-      yield rest.subarray(start, end);
-      start = end + 1;
-    }
-    rest = rest.subarray(start);
-  }
-}
-
-function serialNumberIn(line: Buffer): string | undefined {
-  try {
-    const value: unknown = JSON.parse(line.toString('utf8'));
-    return typeof value === 'object' && value !== null && 'serialNumber' in value
-      ? String(value.serialNumber)
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }
