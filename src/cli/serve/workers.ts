@@ -7,7 +7,7 @@ import type { Addresses } from '../../server/listeners.ts';
  * A worker turns over much memory and keeps little. Left alone, V8 lets the heap grow to several times what is kept
  * before it tidies, and three processes would take 500 MB where 375 do.
  */
-const HEAP_FLAGS = ['--max-semi-space-size=16', '--min-semi-space-size=16', '--heap-growing-percent=20'];
+const HEAP_FLAGS = ['--max-semi-space-size=16', '--min-semi-space-size=16', '--heap-growing-percent=40'];
 const RESTART_AFTER_MS = 500;
 const STOP_WITHIN_MS = 10_000;
 

@@ -12,6 +12,8 @@ export interface Reply {
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
   readonly broken: boolean;
+  /** What broke it. */
+  readonly fault?: Error;
 }
 
 export interface SendOptions {
@@ -66,7 +68,8 @@ export function createClient(
         let text = '';
         let status = 0;
         let got: IncomingHttpHeaders = {};
-        const finish = (broken: boolean) => resolve({ status, headers: got, body: text, broken });
+        const finish = (fault?: Error) =>
+          resolve({ status, headers: got, body: text, broken: fault !== undefined, ...(fault && { fault }) });
         const options = { method, headers: all, ...(secure ? { agent } : {}) };
         const sent = (secure ? httpsRequest : httpRequest)(url, options, (response) => {
           status = response.statusCode ?? 0;
@@ -76,10 +79,10 @@ export function createClient(
             text += part;
             onPart?.(part);
           });
-          response.on('error', () => finish(true));
-          response.on('end', () => finish(false));
+          response.on('error', finish);
+          response.on('end', () => finish());
         });
-        sent.on('error', () => finish(true));
+        sent.on('error', finish);
         sent.end(body);
       }),
     batch: (bearer, devices, { profile = 'idevid', ...options } = {}) =>

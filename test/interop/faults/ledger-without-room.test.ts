@@ -1,4 +1,5 @@
 import { cpSync } from 'node:fs';
+import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Home, homeAt } from '../../../src/cli/home.ts';
 import { type AnswerLine, createClient, readLines } from './client.ts';
@@ -118,4 +119,32 @@ describe('a full disk', () => {
     disk.empty();
     expect(await must(home, ['token', 'list'], { under })).toContain('line');
   });
+});
+
+test('a ledger that another process holds: `ledger-busy` in each place, lists all the while, and good again after it', async () => {
+  const home = await makeServedHome(folder);
+  const token = await makeToken(home);
+  const serving = await serve(home);
+  const client = createClient(home, serving);
+  const devices = makeDevices('L', 3);
+  const other = new Database(home.ledger);
+  other.exec('BEGIN IMMEDIATE');
+  const [reply, command] = await Promise.all([
+    client.batch(token, devices),
+    birthmark(home, ['ticket', 'create', '--serial-number', 'S-1']),
+    client.send(`${serving.publicUrl}/crl/idevid.crl`).then(({ status }) => expect(status).toBe(200)),
+    client.send(`${serving.publicUrl}/readyz`).then(({ status }) => expect(status).toBe(200)),
+  ]);
+  expect(readLines(reply).map(({ error }) => error?.code)).toEqual(devices.map(() => 'ledger-busy'));
+  expect([command.status, command.err]).toEqual([
+    1,
+    expect.stringMatching(/^birthmark: .*\[ledger-busy\]\n$/),
+  ]);
+  other.exec('ROLLBACK');
+  other.close();
+  expect(readLines(await client.batch(token, devices)).map(({ error }) => error)).toEqual(
+    devices.map(() => undefined),
+  );
+  client.close();
+  expect((await serving.end('SIGTERM')).code).toBe(0);
 });
