@@ -37,7 +37,6 @@ export const ERROR_CODES = [
   'forbidden',
   'profile-unknown',
   'profile-not-allowed',
-  'policy-not-attested',
   'name-invalid',
   'serial-number-invalid',
   'serial-number-mismatch',
@@ -49,7 +48,6 @@ export const ERROR_CODES = [
   'ticket-bound',
   'device-already-born',
   'device-unknown',
-  'device-not-active',
   'already-exists',
   // The house itself.
   'lint-failed',

@@ -93,6 +93,7 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
       });
       examined.push(...stage(proven, (one) => prepareCandidate(one, issuing, keyLimits, clock())));
     }
+    await auditRefusals(requests, examined, admission);
     const candidates = examined.filter((one): one is Candidate => !(one instanceof BirthmarkError));
     const outcomes = candidates.length === 0 ? [] : await issue(candidates, admission);
     let next = 0;
@@ -105,6 +106,24 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
         : toResult(one, outcome);
     });
   };
+
+  /** What was refused before the ledger was asked is an act too: somebody who may enroll tried a weak key, or another's CSR. */
+  async function auditRefusals(
+    requests: readonly EnrollmentRequest[],
+    examined: readonly (Candidate | BirthmarkError)[],
+    { actor }: Admission,
+  ): Promise<void> {
+    try {
+      const records = examined.flatMap((one, at) => {
+        const request = requests[at];
+        return one instanceof BirthmarkError && request ? [refusedRequest(request, actor, one, clock())] : [];
+      });
+      if (records.length > 0) await ledger.write((tx) => tx.appendAudit(records));
+    } catch (error) {
+      // A refusal stands even where it cannot be recorded: the clock went back, the disk is full.
+      if (!(error instanceof BirthmarkError)) throw error;
+    }
+  }
 
   async function issue(candidates: readonly Candidate[], admission: Admission): Promise<readonly Outcome[]> {
     try {
@@ -222,4 +241,20 @@ function stage<T, R>(items: readonly (T | BirthmarkError)[], work: (item: T) => 
 
 function unanswered(): BirthmarkError {
   return new BirthmarkError('internal', 'a request was left without an outcome');
+}
+
+function refusedRequest(
+  { device, profile }: EnrollmentRequest,
+  actor: Actor,
+  { code }: BirthmarkError,
+  at: number,
+): AuditRecord {
+  return {
+    at,
+    actor,
+    action: 'certificate.issue',
+    subject: `device:${device.namespace}/${device.serialNumber}`,
+    outcome: `refused:${code}`,
+    facts: { profile: profile.name },
+  };
 }

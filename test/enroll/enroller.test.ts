@@ -7,7 +7,16 @@ import { oid, utf8String } from '../../src/x509/der/values.ts';
 import * as extensions from '../../src/x509/extensions.ts';
 import { EXTENSION } from '../../src/x509/extensions.ts';
 import { nameToText } from '../../src/x509/name.ts';
-import { attribute, type CsrAsks, newCsr, newKey, only, openTestHouse, outcomeCode } from '../house.ts';
+import {
+  attribute,
+  type CsrAsks,
+  DAY_MS,
+  newCsr,
+  newKey,
+  only,
+  openTestHouse,
+  outcomeCode,
+} from '../house.ts';
 import { sampleCsr } from '../x509/samples.ts';
 import { weakCsrs } from './weak-csrs.ts';
 
@@ -149,6 +158,28 @@ describe('a CSR with', () => {
   });
 });
 
+describe('the audit', () => {
+  test('has one act for what was granted, and one for what was refused before the ledger was asked', async () => {
+    using house = await openTestHouse();
+    await house.grant('SN-1');
+    const csr = newCsr(newKey(), { subject: [{ type: 'serialNumber', value: 'SN-9' }] });
+    await house.ask('SN-2', { csr });
+    const { items } = await house.ledger.read.listAudit({ limit: 1000 });
+    const acts = items.filter(({ action }) => action === 'certificate.issue');
+    expect(acts.map(({ subject, outcome }) => `${subject} ${outcome}`)).toEqual([
+      'device:own/SN-1 done',
+      'device:own/SN-2 refused:serial-number-mismatch',
+    ]);
+  });
+
+  test('a refusal stands where it cannot be recorded', async () => {
+    using house = await openTestHouse();
+    const csr = newCsr(newKey(), { subject: [{ type: 'serialNumber', value: 'SN-9' }] });
+    house.clock.pass(-10 * DAY_MS);
+    expect(outcomeCode(await house.ask('SN-2', { csr }))).toBe('serial-number-mismatch');
+  });
+});
+
 describe('hardware', () => {
   const module = (hwSerialNum: string) =>
     encode(
@@ -199,7 +230,7 @@ test('outcomes stand in the order of the requests', async () => {
   ).toEqual(requests.map(({ device }, at) => (at % 5 === 3 ? 'bad-der' : device.serialNumber)));
 });
 
-test('no request at all asks the ledger nothing', async () => {
+test('no request at all asks the ledger nothing; one that is refused at once leaves its audit record only', async () => {
   let writes = 0;
   const faulty = (ledger: Ledger): Ledger => ({
     read: ledger.read,
@@ -210,12 +241,13 @@ test('no request at all asks the ledger nothing', async () => {
   });
   using house = await openTestHouse({ faulty });
   expect(await house.enroll([], operatorAdmission('x'))).toEqual([]);
+  expect(writes).toBe(0);
   expect(
     (await house.enroll([house.request('SN-1', { csr: Buffer.of(1) })], operatorAdmission('x'))).map(
       outcomeCode,
     ),
   ).toEqual(['bad-der']);
-  expect(writes).toBe(0);
+  expect(writes).toBe(1);
 });
 
 test('a clock that went back refuses each request and reserves nothing', async () => {
