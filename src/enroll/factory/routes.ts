@@ -71,7 +71,10 @@ export function mountFactoryDoor(app: FastifyInstance, door: FactoryDoor): void 
         admission: token ? tokenAdmission(token, door.clock) : operatorAdmission(actor),
         admit: (line) => admitLine(line, token),
       });
+      // A kept connection's next request may come before all of this answer has drained. Node then pauses its parser, which
+      // over TLS fails on the octets that were decrypted already (HPE_PAUSED), and resets the connection.
       return reply
+        .header('connection', 'close')
         .type(NDJSON[0] ?? '')
         .send(Readable.from(answers, { objectMode: false, highWaterMark: UNREAD_OCTETS }));
     },
