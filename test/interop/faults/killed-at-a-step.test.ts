@@ -55,7 +55,7 @@ async function untilDeath(
   return reply;
 }
 
-describe.each([
+describe.concurrent.each([
   // The step, at which of its times in a batch, and whether it leaves reservations without a signature.
   ['prepare', 2, false],
   ['reserve', 2, true],

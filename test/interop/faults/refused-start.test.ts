@@ -140,7 +140,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
 const told = (err: string) => err.split('\n').filter((line) => line !== '' && !line.startsWith('{'));
 
 describe('a start that cannot be ends with 1 and one line that says what to do', () => {
-  test.for(Object.entries(FAULTS))('%s', async ([, { code, names, make }]) => {
+  test.concurrent.for(Object.entries(FAULTS))('%s', async ([, { code, names, make }]) => {
     const home = copyHome(template, folder);
     const env = make(home);
     const { status, out, err } = await birthmark(home, ['serve', '--public-port', '0', '--tls-port', '0'], {
@@ -151,7 +151,7 @@ describe('a start that cannot be ends with 1 and one line that says what to do',
     expect([status, out]).toEqual([1, '']);
   });
 
-  test.each(['1', '2'])('a port in use, with %s workers: no process is left', async (workers) => {
+  test.concurrent.each(['1', '2'])('a port in use, with %s workers: no process is left', async (workers) => {
     const home = copyHome(template, folder);
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
@@ -183,7 +183,7 @@ describe('a start that cannot be ends with 1 and one line that says what to do',
 });
 
 describe('what was damaged and can be made again is made again', () => {
-  test.each([
+  test.concurrent.each([
     ['a TLS certificate that is garbage', (home: Home) => writeFileSync(home.pem('tls-listener'), 'garbage')],
     ['no TLS key', (home: Home) => rmSync(home.key('tls-listener'))],
     ['certificates that are gone', (home: Home) => rmSync(home.pki, { recursive: true })],
