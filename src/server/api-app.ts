@@ -38,6 +38,11 @@ export interface ApiAppOptions {
 }
 
 const PREFIX = '/api/v1';
+/** The page is about this API: no bar to load others. */
+const DOCS_THEME = {
+  title: 'Birthmark API',
+  css: [{ filename: 'birthmark.css', content: '.swagger-ui .topbar { display: none }' }],
+};
 /** Wrong credentials from one address before it is told to wait. Right ones are never slowed. */
 const FAILED_SIGN_INS_A_MINUTE = 60;
 
@@ -78,7 +83,7 @@ export async function createRemoteApi(
   };
   await app.register(
     async (api) => {
-      await api.register(swaggerUi, { routePrefix: '/docs' });
+      await api.register(swaggerUi, { routePrefix: '/docs', theme: DOCS_THEME });
       api.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
       mountRoutes(api, options, authenticate);
     },

@@ -239,7 +239,7 @@ describe('what no certificate may be', () => {
     );
   });
 
-  test('a lint error names the rule and its source, and nothing was reserved, claimed or told', async () => {
+  test('a lint error names the rule and its source; nothing is reserved or claimed, the refusal is audited', async () => {
     using house = await openTestHouse({ profiles: { ldevid: { hardwareModuleName: true } } });
     const refused = await house.ask('SN-1', {
       profile: 'ldevid',
@@ -249,7 +249,8 @@ describe('what no certificate may be', () => {
     expect(refused).toMatchObject({ code: 'lint-failed', message: expect.stringMatching(/RFC|802\.1AR/) });
     expect(await house.ledger.read.findReserved(10)).toEqual([]);
     expect((await house.ledger.read.searchDevices({ limit: 10 })).items).toEqual([]);
-    expect((await house.ledger.read.listAudit({ limit: 10 })).items).toEqual([]);
+    const acts = (await house.ledger.read.listAudit({ limit: 10 })).items;
+    expect(acts.map(({ outcome }) => outcome)).toEqual(['refused:lint-failed']);
   });
 });
 

