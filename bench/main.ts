@@ -1,10 +1,12 @@
 import { benchDoors } from './doors.ts';
 import { benchIssue } from './issue.ts';
+import { benchScale } from './scale.ts';
 
 /** `npm run bench -- NAME [--json]`; no name: all of them. */
 const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<object>>> = {
   issue: benchIssue,
   doors: benchDoors,
+  scale: benchScale,
 };
 
 const args = process.argv.slice(2);
