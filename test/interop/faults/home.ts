@@ -5,13 +5,14 @@ import path from 'node:path';
 import { type Home, homeAt } from '../../../src/cli/home.ts';
 import { lastLine } from '../house.ts';
 import { type CommandOptions, must } from './command.ts';
-import { serve } from './serving.ts';
+import { endAll, serve } from './serving.ts';
 
 /** A folder for the homes of a test file. */
 export interface Folder {
   readonly path: string;
   /** A name in it that nothing has yet. */
   fresh(name?: string): string;
+  /** Removes it, and ends who still serves a home in it. */
   remove(): void;
 }
 
@@ -24,7 +25,10 @@ export function makeFolder(): Folder {
       made += 1;
       return path.join(folder, `${name}-${made}`);
     },
-    remove: () => rmSync(folder, { recursive: true, force: true }),
+    remove: () => {
+      endAll();
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
 

@@ -30,6 +30,14 @@ export interface ServeOptions extends CommandOptions {
   readonly group?: boolean;
 }
 
+/** Those that live: a test that fails leaves its own. */
+const living = new Set<ChildProcess>();
+
+/** Ends what tests that failed have left. */
+export function endAll(): void {
+  for (const child of living) child.kill('SIGKILL');
+}
+
 const READY_WITHIN_MS = 90_000;
 const TRY_EVERY_MS = 10;
 
@@ -57,7 +65,8 @@ export async function serve(home: Home, options: ServeOptions = {}): Promise<Ser
       log += part;
     });
   }
-  const ended = untilEnd(child);
+  living.add(child);
+  const ended = untilEnd(child).finally(() => living.delete(child));
   const ready = await Promise.race([untilReady(readyFile), ended]);
   if (typeof ready !== 'string') throw new Error(`serve ended with ${JSON.stringify(ready)}:\n${log}`);
   const addresses: unknown = JSON.parse(ready);
