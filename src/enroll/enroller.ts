@@ -70,7 +70,7 @@ interface Candidate extends IdentityRequest {
  * Requests that go through each stage together before the event loop breathes: enough that a stage's code stays in the
  * processor's caches (one by one takes a third longer), few enough that others wait some milliseconds only.
  */
-const SLICE = 32;
+const SLICE = 16;
 
 /**
  * The way from a request to a certificate, the same for every door: read, prove, prepare and lint; decide and reserve in

@@ -17,7 +17,11 @@ export interface BatchClient {
   close(): void;
 }
 
-const IDLE_MS = 120_000;
+/**
+ * A server that is busy answers some lines at least every few seconds. One whose worker was killed while it was handed this
+ * connection answers nothing and does not close it either; then another connection must be tried.
+ */
+const IDLE_MS = 20_000;
 const LINE_FEED = Buffer.from('\n');
 
 /** What may be different the next time. */
@@ -74,7 +78,7 @@ export function createBatchClient({ url, token, ca, profile, connections }: Batc
             });
           },
         );
-        sent.on('timeout', () => sent.destroy(new Error('nothing came for two minutes')));
+        sent.on('timeout', () => sent.destroy(new Error('nothing came for 20 seconds')));
         sent.on('error', (error) => (isWrongServer(error) ? reject(wrongServer(error)) : finish(error)));
         sent.end(body);
       }),
