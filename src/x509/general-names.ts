@@ -52,7 +52,7 @@ export function parseGeneralNames(der: Uint8Array): readonly GeneralName[] {
  *
  * @throws BirthmarkError `bad-der`
  */
-export function readGeneralName(names: DerReader): GeneralName {
+function readGeneralName(names: DerReader): GeneralName {
   const der = names.raw('GeneralName');
   const tag = der[0] ?? 0;
   const reader = new DerReader(der);

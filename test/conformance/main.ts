@@ -6,6 +6,7 @@ import path from 'node:path';
 import { mapInOrder } from '../../src/core/map-in-order.ts';
 import { type House, PUBLIC_URL, startHouse } from '../interop/house.ts';
 import { type Checker, type Finding, openChecker } from './checker.ts';
+import { judgeCsrAttributes } from './csrattrs.ts';
 import { DEPARTURES, type Departure, departureFor, type Subject } from './departures.ts';
 import { makeCsrs, makeFleet, type Specimen } from './make-fleet.ts';
 
@@ -39,6 +40,7 @@ try {
     devId: await openChecker(folder, 'check_idevid.py'),
     crl: await openChecker(folder, 'check_crl.py'),
   };
+  countCsrAttributes(path.join(folder, 'vectors', 'est-csrattrs.json'));
   const csrs = await makeCsrs(work);
   for (const [algorithm, shards] of HIERARCHIES) await judgeHierarchy(algorithm, shards, csrs, checkers);
   for (const departure of DEPARTURES.filter((one) => !used.has(one)))
@@ -215,6 +217,16 @@ async function judge(cases: readonly Case[]): Promise<void> {
   }
 }
 
+function countCsrAttributes(file: string): void {
+  if (!existsSync(file)) return console.log('not run  vectors/est-csrattrs.json: it is not there');
+  const group = 'CSR attributes of EST (est-csrattrs.json)';
+  const outcomes = judgeCsrAttributes(file);
+  const agreed = outcomes.filter(({ disagreement }) => disagreement === undefined).length;
+  passed += agreed;
+  for (const { name, disagreement } of outcomes) if (disagreement) fail(group, name, [disagreement]);
+  console.log(`${agreed} of ${outcomes.length}  ${group}`);
+}
+
 function fail(group: string, what: string, why: readonly string[]): void {
   failed += 1;
   console.log(`FAILED  ${group}: ${what}: ${why.join('; ')}`);
@@ -227,12 +239,11 @@ function tellWhatIsNotRun(dir: string): void {
     'vectors/limbo.jsonl': 'there is no birthmark verify yet',
     'vectors/pkits.jsonl': 'there is no birthmark verify yet',
     'vectors/boringssl-chains.jsonl': 'there is no birthmark verify yet',
-    'vectors/est-csrattrs.json': 'there is no EST yet',
   };
   for (const [file, why] of Object.entries(later)) {
     if (existsSync(path.join(dir, file))) console.log(`not run  ${file}: ${why}`);
   }
-  const known = new Set(Object.keys(later));
+  const known = new Set([...Object.keys(later), 'vectors/est-csrattrs.json']);
   const vectors = existsSync(path.join(dir, 'vectors')) ? readdirSync(path.join(dir, 'vectors')) : [];
   for (const file of vectors.filter((name) => /\.jsonl?$/.test(name) && !known.has(`vectors/${name}`)))
     console.log(`not run  vectors/${file}: nothing here knows what it is`);
