@@ -218,7 +218,10 @@ async function judge(cases: readonly Case[]): Promise<void> {
 }
 
 function countCsrAttributes(file: string): void {
-  if (!existsSync(file)) return console.log('not run  vectors/est-csrattrs.json: it is not there');
+  if (!existsSync(file)) {
+    console.log('not run  vectors/est-csrattrs.json: it is not there');
+    return;
+  }
   const group = 'CSR attributes of EST (est-csrattrs.json)';
   const outcomes = judgeCsrAttributes(file);
   const agreed = outcomes.filter(({ disagreement }) => disagreement === undefined).length;

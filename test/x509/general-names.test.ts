@@ -1,3 +1,5 @@
+import * as asn1js from 'asn1js';
+import * as pkijs from 'pkijs';
 import { describe, expect, test } from 'vitest';
 import { encode, explicit, sequence } from '../../src/x509/der/encode.ts';
 import { utf8String } from '../../src/x509/der/values.ts';
@@ -39,6 +41,9 @@ describe('reads', () => {
       'registeredID',
     ]);
     expect(read.map(({ der }) => Buffer.from(der))).toEqual(names);
+    const { result } = asn1js.fromBER(list(...names));
+    const others = new pkijs.GeneralNames({ schema: result }).names;
+    expect(read.map(({ tag }) => tag & 0x1f)).toEqual(others.map(({ type }) => type));
     expect(read[0]).toMatchObject({ typeId: '1.2.3.4' });
     expect(read[2]).toMatchObject({ text: 'd.example' });
     expect(read[9]).toMatchObject({ oid: '1.2.3.4' });
