@@ -8,8 +8,8 @@ import { median } from './statistics.ts';
 const CORES = 2;
 const CONNECTIONS = 4;
 const LINES = 24_000;
-/** Sent first and not counted: code that has run a few thousand times is compiled, and a factory runs for hours. */
-const WARM_UP_LINES = 6000;
+/** Sent first and not counted: a factory runs for hours, and V8 goes on compiling for this many lines. */
+const WARM_UP_LINES = 48_000;
 const ROUNDS = 5;
 const LIMIT_SECONDS = 2;
 
@@ -36,24 +36,23 @@ export interface IssueResult {
 export async function benchIssue(say: (text: string) => void): Promise<IssueResult> {
   const cores = Math.min(CORES, cpus().length);
   const folder = makeHome();
+  const home = makeHome();
+  let house: BenchHouse | undefined;
   const rounds: { rate: number; machine: number; der: number; pem: number; load: number; memory: number }[] =
     [];
   try {
-    const warmUp = await makeLines(folder, LINES, WARM_UP_LINES, CONNECTIONS);
-    const files = await makeLines(folder, 0, LINES, CONNECTIONS);
+    const warmUp = await makeLines(folder, 0, WARM_UP_LINES, CONNECTIONS);
+    await command(home, 'init');
+    house = await startHouse(home, cores);
+    const told = await house.command('token', 'create', '--role', 'factory', '--name', 'bench');
+    const token = told.split('\n').at(-1) ?? '';
+    await sendBatches(house, token, warmUp);
     for (let round = 0; round < ROUNDS; round += 1) {
+      const files = await makeLines(folder, WARM_UP_LINES + round * LINES, LINES, CONNECTIONS);
       const machine = await measureMachine(cores, 1);
       const before = await measureRuntime(cores, LIMIT_SECONDS);
-      const home = makeHome();
-      const house = await startFresh(home, cores);
-      const token =
-        (await house.command('token', 'create', '--role', 'factory', '--name', 'bench')).split('\n').at(-1) ??
-        '';
-      await sendBatches(house, token, warmUp);
       const { answers, seconds, cpuSeconds } = await sendBatches(house, token, files);
       const memory = house.memoryMiB();
-      await house.stop();
-      removeHome(home);
       const after = await measureRuntime(cores, LIMIT_SECONDS);
       const rate = answers / seconds;
       const der = (before.runtime + after.runtime) / 2;
@@ -64,6 +63,8 @@ export async function benchIssue(say: (text: string) => void): Promise<IssueResu
       );
     }
   } finally {
+    await house?.stop();
+    removeHome(home);
     removeHome(folder);
   }
   const of = (pick: (round: (typeof rounds)[number]) => number) => median(rounds.map(pick));
@@ -78,11 +79,6 @@ export async function benchIssue(say: (text: string) => void): Promise<IssueResu
     loadCpuShare: round3(of(({ load }) => load)),
     memoryMiB: Math.round(Math.max(...rounds.map(({ memory }) => memory))),
   };
-}
-
-async function startFresh(home: string, workers: number): Promise<BenchHouse> {
-  await command(home, 'init');
-  return startHouse(home, workers);
 }
 
 function round3(value: number): number {

@@ -1,8 +1,4 @@
 import type { SecureContextOptions } from 'node:tls';
-import helmet from '@fastify/helmet';
-import rateLimit from '@fastify/rate-limit';
-import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
 import type { Clock } from '../core/clock.ts';
@@ -51,9 +47,10 @@ export async function createRemoteApi(
   options: ApiAppOptions & { readonly tls: SecureContextOptions },
 ): Promise<FastifyInstance> {
   const app = createBaseApp(options);
-  await app.register(helmet, { contentSecurityPolicy: false });
-  await app.register(rateLimit, { global: false });
-  await app.register(swagger, {
+  // Brought in here, because a supervisor has no remote API and need not hold them in memory.
+  await app.register(import('@fastify/helmet'), { contentSecurityPolicy: false });
+  await app.register(import('@fastify/rate-limit'), { global: false });
+  await app.register(import('@fastify/swagger'), {
     openapi: {
       openapi: '3.1.0',
       info: {
@@ -83,7 +80,7 @@ export async function createRemoteApi(
   };
   await app.register(
     async (api) => {
-      await api.register(swaggerUi, { routePrefix: '/docs', theme: DOCS_THEME });
+      await api.register(import('@fastify/swagger-ui'), { routePrefix: '/docs', theme: DOCS_THEME });
       api.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
       mountRoutes(api, options, authenticate);
     },

@@ -1,10 +1,10 @@
 import { BirthmarkError } from '../core/errors.ts';
-import { findSignatureAlgorithm, type SignatureAlgorithm, verifySignature } from './algorithms.ts';
+import { findSignatureAlgorithm, type SignatureAlgorithm } from './algorithms.ts';
 import { type ReadExtension, readExtensions, readSigned } from './certificate.ts';
 import { DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
 import { assertName } from './name.ts';
-import { importPublicKey, type PublicKeyInfo, parsePublicKey } from './public-key.ts';
+import { type PublicKeyInfo, parsePublicKey, verifyOnce } from './public-key.ts';
 
 /** Attribute types of a CSR that we read (RFC 2985 §5.4). */
 const EXTENSION_REQUEST = '1.2.840.113549.1.9.14';
@@ -101,7 +101,7 @@ function readAttributes(
 export function verifyPossession(csr: CertificateRequest): void {
   const { signatureAlgorithm: algorithm, publicKey, spki, info, signature } = csr;
   if (algorithm.keyKind === publicKey.kind) {
-    if (verifySignature(algorithm, importPublicKey(spki), info, signature)) return;
+    if (verifyOnce(algorithm, spki, info, signature)) return;
   }
   throw new BirthmarkError(
     'proof-of-possession-failed',

@@ -1,10 +1,9 @@
 import cluster from 'node:cluster';
 import { existsSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import { type CommonOptions, homeOf, newCommand, type Shell, wholeNumber } from '../command.ts';
 import { type LoadedConfig, loadConfig } from '../config/load-config.ts';
-import { serve } from '../serve/serve.ts';
-import { makeHome, reportInit } from './init.ts';
 
 interface ServeCommandOptions extends CommonOptions {
   readonly init?: boolean;
@@ -29,11 +28,16 @@ export function serveCommand(shell: Shell): Command {
     .action(async (options: ServeCommandOptions) => {
       const home = homeOf(options);
       if (options.init && cluster.isPrimary && !existsSync(home.pem('bundle'))) {
+        const { makeHome, reportInit } = await import('./init.ts');
         reportInit(shell, { home: options.home }, home, await makeHome(home, options, shell.environment));
       }
+      const loaded = withOverrides(loadConfig(home.config), options);
+      // A supervisor has little to do and should leave the memory to its workers: its young generation stays small.
+      if (cluster.isPrimary && loaded.config.workers > 1) setFlagsFromString('--semi-space-growth-factor=1');
+      const { serve } = await import('../serve/serve.ts');
       await serve({
         home,
-        loaded: withOverrides(loadConfig(home.config), options),
+        loaded,
         environment: shell.environment,
         ...(options.readyFile === undefined ? {} : { readyFile: options.readyFile }),
         onReady: (addresses) => {

@@ -68,6 +68,10 @@ for (const dotted of Object.values(OID)) {
   known.set(hashOctets(content, 0, content.length), { content, dotted });
 }
 
+/** Others that came by: a maker's own arcs come with each of its devices. */
+const met = new Map<number, { readonly content: Uint8Array; readonly dotted: string }>();
+const MOST_MET = 256;
+
 function hashOctets(bytes: Uint8Array, start: number, end: number): number {
   let hash = end - start;
   for (let at = start; at < end; at += 1) hash = (Math.imul(hash, 31) + (bytes[at] ?? 0)) | 0;
@@ -81,10 +85,18 @@ function hashOctets(bytes: Uint8Array, start: number, end: number): number {
 export function dottedOf(value: Tlv | undefined, tag: number = TAG.oid): string {
   if (value === undefined || value.tag !== tag) return 'none';
   const { bytes, content: start, end } = value;
-  const found = known.get(hashOctets(bytes, start, end));
+  const hash = hashOctets(bytes, start, end);
+  const found = known.get(hash) ?? met.get(hash);
   if (found !== undefined && matches(found.content, bytes, start, end)) return found.dotted;
+  const dotted = decode(value);
+  if (met.size === MOST_MET) met.clear();
+  met.set(hash, { content: bytes.slice(start, end), dotted });
+  return dotted;
+}
+
+function decode(value: Tlv): string {
   try {
-    return decodeOidContent(bytes.subarray(start, end));
+    return decodeOidContent(value.bytes.subarray(value.content, value.end));
   } catch {
     return `0x${hexOf(value)}`;
   }
