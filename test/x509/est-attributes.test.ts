@@ -1,3 +1,7 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseCsr } from '../../src/x509/csr.ts';
 import { type Der, encode, sequence, setOf } from '../../src/x509/der/encode.ts';
@@ -53,6 +57,21 @@ describe('challengePassword', () => {
   ])('is refused with %s', (_what, values) => {
     expect(code(attribute(CHALLENGE, ...values))).toBe('bad-csr');
   });
+});
+
+test('the challengePassword that OpenSSL writes is read', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'birthmark-openssl-'));
+  try {
+    const config =
+      '[req]\nprompt = no\ndistinguished_name = name\nattributes = attributes\n[name]\nCN = d\n' +
+      `[attributes]\nchallengePassword = ${binding}+/==\n`;
+    writeFileSync(path.join(folder, 'req.cnf'), config);
+    const words = 'req -new -config req.cnf -outform DER -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes';
+    const { stdout } = spawnSync('openssl', [...words.split(' '), '-keyout', 'key.pem'], { cwd: folder });
+    expect(readEstAttributes(parseCsr(stdout))).toEqual({ challengePassword: `${binding}+/==` });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe('changeSubjectName', () => {
