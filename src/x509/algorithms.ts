@@ -1,8 +1,8 @@
-import { type KeyObject, verify } from 'node:crypto';
-import { equalBytes } from '../core/bytes.ts';
+import { constants, type KeyObject, verify } from 'node:crypto';
+import { asBuffer, equalBytes } from '../core/bytes.ts';
 import { SIGNATURE_DIGESTS, type SignatureAlgorithmName } from '../core/signature-algorithm.ts';
-import { encode, sequence } from './der/encode.ts';
-import { nullValue, oid } from './der/values.ts';
+import { type Der, encode, explicit, sequence } from './der/encode.ts';
+import { integer, nullValue, oid } from './der/values.ts';
 
 export interface SignatureAlgorithm {
   readonly name: SignatureAlgorithmName;
@@ -60,4 +60,86 @@ export function verifySignature(
   signature: Uint8Array,
 ): boolean {
   return verify(SIGNATURE_DIGESTS[algorithm.name], signed, key, signature);
+}
+
+/** What nobody should sign with any more, by the name under which it can be allowed for old paths. */
+export type WeakAlgorithmName = 'md5' | 'sha1' | 'dsa';
+
+/** An algorithm that certificates and CRLs of others are signed with: wider than what our own authorities use. */
+export interface VerifyingAlgorithm {
+  /** As `PublicKeyInfo.kind`, or a kind that only others use. */
+  readonly keyKind: 'ec' | 'rsa' | 'ed25519' | 'dsa' | 'ml-dsa-44' | 'ml-dsa-65' | 'ml-dsa-87';
+  /** As node:crypto calls it; null: the algorithm hashes by itself. */
+  readonly digest: string | null;
+  /** RSASSA-PSS with MGF1 over the same digest and a salt of so many octets. */
+  readonly pssSalt?: number;
+  readonly weak: readonly WeakAlgorithmName[];
+}
+
+/** RSASSA-PSS in the three forms that RFC 4055 §3.1 leads to, with the digest thrice the same (RFC 8446 §4.2.3 too). */
+function pss(hash: string, saltLength: number, hashParameters: readonly Der[]): Uint8Array {
+  const digest = sequence(oid(hash), ...hashParameters);
+  const mask = sequence(oid('1.2.840.113549.1.1.8'), digest);
+  return encode(
+    sequence(
+      oid('1.2.840.113549.1.1.10'),
+      sequence(explicit(0, digest), explicit(1, mask), explicit(2, integer(saltLength))),
+    ),
+  );
+}
+
+const PSS_DIGESTS = [
+  ['sha256', '2.16.840.1.101.3.4.2.1', 32],
+  ['sha384', '2.16.840.1.101.3.4.2.2', 48],
+  ['sha512', '2.16.840.1.101.3.4.2.3', 64],
+] as const;
+
+const VERIFYING = new Map<string, VerifyingAlgorithm>(
+  [
+    ...ACCEPTED.map(
+      ({ der, algorithm: { name, keyKind } }) =>
+        [der, { keyKind, digest: SIGNATURE_DIGESTS[name], weak: [] }] as const,
+    ),
+    ...PSS_DIGESTS.flatMap(([digest, hash, pssSalt]) =>
+      [[nullValue()], []].map(
+        (parameters) =>
+          [pss(hash, pssSalt, parameters), { keyKind: 'rsa', digest, pssSalt, weak: [] }] as const,
+      ),
+    ),
+    // RFC 9881 §2: pure ML-DSA, no parameters.
+    ...([44, 65, 87] as const).map(
+      (size, at) =>
+        [
+          bare(`2.16.840.1.101.3.4.3.${17 + at}`),
+          { keyKind: `ml-dsa-${size}`, digest: null, weak: [] },
+        ] as const,
+    ),
+    ...[withNull, bare].flatMap(
+      (form) =>
+        [
+          [form('1.2.840.113549.1.1.5'), { keyKind: 'rsa', digest: 'sha1', weak: ['sha1'] }],
+          [form('1.2.840.113549.1.1.4'), { keyKind: 'rsa', digest: 'md5', weak: ['md5'] }],
+        ] as const,
+    ),
+    [bare('1.2.840.10045.4.1'), { keyKind: 'ec', digest: 'sha1', weak: ['sha1'] }] as const,
+    [bare('1.2.840.10040.4.3'), { keyKind: 'dsa', digest: 'sha1', weak: ['dsa', 'sha1'] }] as const,
+    [bare('2.16.840.1.101.3.4.3.2'), { keyKind: 'dsa', digest: 'sha256', weak: ['dsa'] }] as const,
+  ].map(([der, algorithm]) => [asBuffer(der).toString('latin1'), algorithm]),
+);
+
+/** The algorithm of a DER AlgorithmIdentifier among all that we can verify, the weak ones too; undefined for others. */
+export function findVerifyingAlgorithm(algorithmIdentifier: Uint8Array): VerifyingAlgorithm | undefined {
+  return VERIFYING.get(asBuffer(algorithmIdentifier).toString('latin1'));
+}
+
+/** Whether the signature over the octets was made by the owner of the key, which must be of the algorithm's kind. */
+export function verifyWith(
+  { digest, pssSalt }: VerifyingAlgorithm,
+  key: KeyObject,
+  signed: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  if (pssSalt === undefined) return verify(digest, signed, key, signature);
+  const padding = constants.RSA_PKCS1_PSS_PADDING;
+  return verify(digest, signed, { key, padding, saltLength: pssSalt }, signature);
 }

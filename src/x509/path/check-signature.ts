@@ -1,0 +1,58 @@
+import { BirthmarkError } from '../../core/errors.ts';
+import { type VerifyingAlgorithm, verifyWith } from '../algorithms.ts';
+import { keyWeakness, type WeakAllowance } from './key-strength.ts';
+import type { Budget } from './limits.ts';
+import type { PathCertificate } from './path-certificate.ts';
+import type { Fault } from './verdict.ts';
+
+/** Anything in the form of SIGNED{…} whose signature is to be checked. */
+export interface SignedPart {
+  readonly algorithm: VerifyingAlgorithm | undefined;
+  /** The octets that are signed. */
+  readonly tbs: Uint8Array;
+  readonly signature: Uint8Array;
+  /** Results that are known already, and where a new one goes. */
+  readonly verifiedBy: WeakMap<object, boolean>;
+  /** For people. */
+  readonly title: string;
+}
+
+/**
+ * What speaks against a signature under the key of an issuer, if anything (RFC 5280 §6.1.3 (a) (1)). Weak algorithms and
+ * keys are refused before they are tried. A result is remembered for as long as both certificates live.
+ */
+export function signatureFault(
+  { algorithm, tbs, signature, verifiedBy, title }: SignedPart,
+  issuer: PathCertificate,
+  allowed: WeakAllowance,
+  budget: Budget,
+): Fault | undefined {
+  if (!algorithm)
+    return {
+      reason: 'weak',
+      detail: `${title} is signed with an algorithm that is not taken (SHA-1, MD5, odd parameters)`,
+    };
+  const weak = algorithm.weak.find((name) => !allowed.algorithms.has(name));
+  if (weak !== undefined) return { reason: 'weak', detail: `${title} is signed with ${weak}` };
+  const { strength } = issuer;
+  const weakness = keyWeakness(strength, allowed);
+  if (weakness !== undefined) return { reason: 'weak', detail: `${issuer.title}: ${weakness}` };
+  let good = verifiedBy.get(issuer);
+  if (good === undefined) {
+    if (strength.kind !== algorithm.keyKind) good = false;
+    else {
+      if (!budget.signatureCheck(strength.cost)) return exhaustedFault(budget);
+      const { key } = issuer;
+      if (key instanceof BirthmarkError) return { reason: 'weak', detail: `${issuer.title}: ${key.message}` };
+      good = verifyWith(algorithm, key, tbs, signature);
+    }
+    verifiedBy.set(issuer, good);
+  }
+  if (good) return undefined;
+  return { reason: 'badSignature', detail: `${title} was not signed with the key of ${issuer.title}` };
+}
+
+/** What is said where the work that is allowed is done. */
+export function exhaustedFault({ exhausted = 'work' }: Budget): Fault {
+  return { reason: 'untrusted', detail: `no path was found within the limit of ${exhausted}` };
+}
