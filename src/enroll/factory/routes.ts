@@ -23,7 +23,7 @@ export interface FactoryDoor {
 
 const NDJSON = ['application/x-ndjson', 'application/ndjson', 'application/jsonl'];
 /** What is kept for a client that sends much before it reads. */
-const UNREAD_OCTETS = 2 * 1024 * 1024;
+const UNREAD_OCTETS = 512 * 1024;
 
 /** `POST /factory/batch`: lines in, lines out. */
 export function mountFactoryDoor(app: FastifyInstance, door: FactoryDoor): void {

@@ -18,7 +18,7 @@ export interface BatchOptions {
 
 const MAX_LINE_OCTETS = 64 * 1024;
 /** Lines that share a transaction: enough to share the cost of a sync to disk, few enough for the others to wait little. */
-const GROUP_SIZE = 256;
+const GROUP_SIZE = 128;
 /** Groups under way at once: while one waits for the disk, the next one is examined. */
 const GROUPS_UNDER_WAY = 2;
 

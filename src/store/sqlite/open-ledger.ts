@@ -36,8 +36,8 @@ export interface SqliteLedger extends Ledger {
 }
 
 const DEFAULT_BUSY_TIMEOUT_MS = 5000;
-const WRITER_CACHE_KIB = 8 * 1024;
-const READER_CACHE_KIB = 2 * 1024;
+const WRITER_CACHE_KIB = 4 * 1024;
+const READER_CACHE_KIB = 1024;
 
 /**
  * Opens the ledger, makes it where there is none, and brings it to the newest shape. Several processes may have it open;
