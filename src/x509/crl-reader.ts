@@ -27,13 +27,14 @@ export interface CrlEntry {
 /** A CRL as read: strict DER, every entry looked at. */
 export interface Crl {
   readonly raw: Uint8Array;
-  /** The signed octets. */
-  readonly tbs: Uint8Array;
+  readonly signedOctets: Uint8Array;
   /** Undefined for one that we cannot verify. */
   readonly algorithm: VerifyingAlgorithm | undefined;
   readonly signature: Uint8Array;
   /** Under which certificates' keys the signature was tried, and what came out. */
   readonly verifiedBy: WeakMap<object, boolean>;
+  /** For people. */
+  readonly title: string;
   /** Name, DER. */
   readonly issuer: Uint8Array;
   /** See `nameKey`. */
@@ -101,7 +102,8 @@ export function readCrl(der: Uint8Array): Crl {
     defects.push('it is indirect and does not say so');
   return {
     raw: der,
-    tbs,
+    signedOctets: tbs,
+    title: 'the CRL',
     algorithm: findVerifyingAlgorithm(signatureAlgorithm),
     signature,
     verifiedBy: new WeakMap(),

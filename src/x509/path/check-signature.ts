@@ -8,11 +8,10 @@ import type { Fault } from './verdict.ts';
 /** Anything in the form of SIGNED{…} whose signature is to be checked. */
 export interface SignedPart {
   readonly algorithm: VerifyingAlgorithm | undefined;
-  /** The octets that are signed. */
-  readonly tbs: Uint8Array;
+  readonly signedOctets: Uint8Array;
   readonly signature: Uint8Array;
-  /** Results that are known already, and where a new one goes. */
-  readonly verifiedBy: WeakMap<object, boolean>;
+  /** Results that are known already, and where a new one goes; absent for what is verified once. */
+  readonly verifiedBy: WeakMap<object, boolean> | undefined;
   /** For people. */
   readonly title: string;
 }
@@ -22,34 +21,35 @@ export interface SignedPart {
  * keys are refused before they are tried. A result is remembered for as long as both certificates live.
  */
 export function signatureFault(
-  { algorithm, tbs, signature, verifiedBy, title }: SignedPart,
+  part: SignedPart,
   issuer: PathCertificate,
   allowed: WeakAllowance,
   budget: Budget,
 ): Fault | undefined {
+  const { algorithm } = part;
   if (!algorithm)
     return {
       reason: 'weak',
-      detail: `${title} is signed with an algorithm that is not taken (SHA-1, MD5, odd parameters)`,
+      detail: `${part.title} is signed with an algorithm that is not taken (SHA-1, MD5, odd parameters)`,
     };
   const weak = algorithm.weak.find((name) => !allowed.algorithms.has(name));
-  if (weak !== undefined) return { reason: 'weak', detail: `${title} is signed with ${weak}` };
+  if (weak !== undefined) return { reason: 'weak', detail: `${part.title} is signed with ${weak}` };
   const { strength } = issuer;
   const weakness = keyWeakness(strength, allowed);
   if (weakness !== undefined) return { reason: 'weak', detail: `${issuer.title}: ${weakness}` };
-  let good = verifiedBy.get(issuer);
+  let good = part.verifiedBy?.get(issuer);
   if (good === undefined) {
     if (strength.kind !== algorithm.keyKind) good = false;
     else {
       if (!budget.signatureCheck(strength.cost)) return exhaustedFault(budget);
       const { key } = issuer;
       if (key instanceof BirthmarkError) return { reason: 'weak', detail: `${issuer.title}: ${key.message}` };
-      good = verifyWith(algorithm, key, tbs, signature);
+      good = verifyWith(algorithm, key, part.signedOctets, part.signature);
     }
-    verifiedBy.set(issuer, good);
+    part.verifiedBy?.set(issuer, good);
   }
   if (good) return undefined;
-  return { reason: 'badSignature', detail: `${title} was not signed with the key of ${issuer.title}` };
+  return { reason: 'badSignature', detail: `${part.title} was not signed with the key of ${issuer.title}` };
 }
 
 /** What is said where the work that is allowed is done. */

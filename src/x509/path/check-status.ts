@@ -50,7 +50,7 @@ function certificateStatus(path: readonly PathCertificate[], at: number, ground:
   // RFC 9608 §4: the issuer says that it will never take it back.
   if (at === 0 && rules.noRevAvail) return { until: Number.POSITIVE_INFINITY };
   const { issuer, serial } = certificate.tbs;
-  const { issuerKey, title } = certificate;
+  const { issuerKey } = certificate;
   const target = { ca: rules.ca, issuer, issuerKey };
   let missing = ALL_REASONS;
   let until = Number.POSITIVE_INFINITY;
@@ -67,7 +67,7 @@ function certificateStatus(path: readonly PathCertificate[], at: number, ground:
         continue;
       }
       const entry = use.find(issuerKey, serial);
-      if (entry) return revokedFault(title, entry);
+      if (entry) return revokedFault(certificate.title, entry);
       missing &= ~reasons;
       until = Math.min(until, use.until);
     }
@@ -75,7 +75,7 @@ function certificateStatus(path: readonly PathCertificate[], at: number, ground:
   }
   const what =
     missing === ALL_REASONS ? 'its status is not known' : 'no CRL covers all reasons for revocation';
-  return unknownStatus(gap, `${title}: ${what} (${why})`);
+  return unknownStatus(gap, `${certificate.title}: ${what} (${why})`);
 }
 
 type Use =
@@ -152,7 +152,7 @@ function signerOf(
 function isSignedBy(crl: Crl, signer: PathCertificate, { allowed, budget }: Ground): boolean {
   const { rules } = signer;
   if (rules instanceof BirthmarkError || !rules.keyUsage?.includes(KEY_USAGE.cRLSign)) return false;
-  return signatureFault({ ...crl, title: 'the CRL' }, signer, allowed, budget) === undefined;
+  return signatureFault(crl, signer, allowed, budget) === undefined;
 }
 
 function revokedFault(title: string, { reason, revokedAt }: CrlEntry): Fault {

@@ -42,9 +42,7 @@ export function findPath(
 ): Found {
   const { budget, limits } = ground;
   let rank: number = RANK.nowhere;
-  let worst: Found & { readonly fault: Fault } = {
-    fault: { reason: 'untrusted', detail: `no CA that is known issued ${leaf.title}` },
-  };
+  let worst: (Found & { readonly fault: Fault }) | undefined;
   const note = (newRank: number, fault: Fault, path?: readonly PathCertificate[]) => {
     if (newRank <= rank) return;
     rank = newRank;
@@ -61,7 +59,7 @@ export function findPath(
         note(RANK.issuer, turning);
         continue;
       }
-      const fault = signatureFault(signedPart(child), issuer, ground.allowed, budget);
+      const fault = signatureFault(child, issuer, ground.allowed, budget);
       if (fault) {
         note(fault.reason === 'weak' ? RANK.issuer : RANK.signature, fault);
         continue;
@@ -84,7 +82,7 @@ export function findPath(
   const found = climb([leaf], 0);
   if (found) return found;
   if (budget.exhausted !== undefined && rank < RANK.path) return { fault: exhaustedFault(budget) };
-  return worst;
+  return worst ?? { fault: { reason: 'untrusted', detail: `no CA that is known issued ${leaf.title}` } };
 }
 
 /** What rules a certificate out as an issuer before its signature is paid for. */
@@ -101,21 +99,10 @@ function turningFault(
   return rules instanceof BirthmarkError ? malformed(issuer, rules) : issuerFault(issuer, rules);
 }
 
-function signedPart(certificate: PathCertificate) {
-  const { algorithm, verifiedBy, title } = certificate;
-  return {
-    algorithm,
-    tbs: certificate.tbs.raw,
-    signature: certificate.certificate.signature,
-    verifiedBy,
-    title,
-  };
-}
-
 /** RFC 4158 §2.4.2: a name with its key occurs once in a path. */
 function isLoop(path: readonly PathCertificate[], issuer: PathCertificate): boolean {
   return path.some(
-    (one) => one.subjectKey === issuer.subjectKey && equalBytes(one.tbs.spki, issuer.tbs.spki),
+    (one) => equalBytes(one.tbs.spki, issuer.tbs.spki) && one.subjectKey === issuer.subjectKey,
   );
 }
 

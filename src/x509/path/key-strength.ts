@@ -38,10 +38,17 @@ const ML_DSA = [
   { kind: 'ml-dsa-87', algorithm: encode(sequence(oid('2.16.840.1.101.3.4.3.19'))), octets: 2592 },
 ] as const;
 
+/** A P-256 key up to the 04 of its uncompressed point (RFC 5480 §2). */
+const P256_HEADER = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
+const P256: KeyStrength = { kind: 'ec', rsaBits: 0, cost: EC_COST['P-256'], defect: undefined };
+
 /** What a SubjectPublicKeyInfo is worth. Whether a point lies on its curve is seen where the key is imported. */
 export function readKeyStrength(spki: Uint8Array): KeyStrength {
   const unusable = (defect: string): KeyStrength => ({ kind: undefined, rsaBits: 0, cost: 0, defect });
   try {
+    // What nearly every key is, seen by its header.
+    if (spki.length === P256_HEADER.length + 64 && P256_HEADER.every((octet, at) => octet === spki[at]))
+      return P256;
     const { algorithm, key } = splitPublicKey(spki);
     const mlDsa = ML_DSA.find((one) => Buffer.compare(one.algorithm, algorithm) === 0);
     if (mlDsa) {

@@ -7,6 +7,7 @@ import { nameKey } from '../compare-names.ts';
 import { nameToText } from '../name.ts';
 import { importPublicKey } from '../public-key.ts';
 import { type CertificateRules, readCertificateRules } from './certificate-rules.ts';
+import type { SignedPart } from './check-signature.ts';
 import { type KeyStrength, readKeyStrength } from './key-strength.ts';
 import { type ConstrainedNames, readConstrainedNames } from './name-constraints.ts';
 
@@ -14,22 +15,30 @@ import { type ConstrainedNames, readConstrainedNames } from './name-constraints.
  * A certificate as path validation sees it. What costs something (extensions, names, key) is read when it is first
  * asked for and kept, so that the certificates of known CAs cost once.
  */
-export class PathCertificate {
+export class PathCertificate implements SignedPart {
   readonly certificate: Certificate;
   /** Undefined for an algorithm that we cannot verify at all. */
   readonly algorithm: VerifyingAlgorithm | undefined;
-  /** Whether the signature verifies under the key of another certificate, once that is known. */
-  readonly verifiedBy = new WeakMap<object, boolean>();
+  /** Whether the signature verifies under the key of another certificate; a leaf is verified once and forgotten. */
+  readonly verifiedBy: WeakMap<object, boolean> | undefined;
   #rules: CertificateRules | BirthmarkError | undefined;
   #names: ConstrainedNames | undefined;
   #strength: KeyStrength | undefined;
   #key: KeyObject | BirthmarkError | undefined;
+  #selfIssued: boolean | undefined;
+  #title: string | undefined;
   #subjectKey: string | undefined;
   #issuerKey: string | undefined;
 
-  /** @throws BirthmarkError `bad-der`, `bad-certificate` for what `parseCertificate` refuses */
-  constructor(der: Uint8Array) {
-    this.certificate = parseCertificate(der);
+  /**
+   * @param leaf for the certificate that is judged: `knowsName` as for `parseCertificate`
+   * @throws BirthmarkError `bad-der`, `bad-certificate` for what `parseCertificate` refuses
+   */
+  constructor(der: Uint8Array, leaf?: { readonly knowsName: (octets: Uint8Array) => boolean }) {
+    // Views into a Buffer cost three times as much as views into a Uint8Array.
+    const octets = new Uint8Array(der.buffer, der.byteOffset, der.length);
+    this.certificate = parseCertificate(octets, leaf?.knowsName);
+    this.verifiedBy = leaf ? undefined : new WeakMap();
     this.algorithm = findVerifyingAlgorithm(this.certificate.signatureAlgorithm);
   }
 
@@ -39,6 +48,14 @@ export class PathCertificate {
 
   get tbs(): TbsCertificate {
     return this.certificate.tbs;
+  }
+
+  get signedOctets(): Uint8Array {
+    return this.certificate.tbs.raw;
+  }
+
+  get signature(): Uint8Array {
+    return this.certificate.signature;
   }
 
   /** What the extensions say, or what is wrong with them. */
@@ -87,12 +104,14 @@ export class PathCertificate {
 
   /** RFC 5280 §6.1: issuer and subject are the same name, whoever signed it. */
   get selfIssued(): boolean {
-    return this.subjectKey === this.issuerKey;
+    this.#selfIssued ??= this.subjectKey === this.issuerKey;
+    return this.#selfIssued;
   }
 
   /** For people. */
   get title(): string {
-    return `"${nameToText(this.tbs.subject)}"`;
+    this.#title ??= `"${nameToText(this.tbs.subject)}"`;
+    return this.#title;
   }
 }
 

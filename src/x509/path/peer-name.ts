@@ -13,16 +13,14 @@ export interface PeerName {
 }
 
 /** What RFC 9525 §6 holds against a leaf that is to have a name. */
-export function peerNameFault(
-  { rules, title }: PathCertificate,
-  peer: PeerName | undefined,
-): Fault | undefined {
+export function peerNameFault(leaf: PathCertificate, peer: PeerName | undefined): Fault | undefined {
   if (!peer) return undefined;
+  const { rules } = leaf;
   const names = rules instanceof BirthmarkError ? [] : (rules.subjectAltName ?? []);
   if (names.some((name) => isPeer(name, peer))) return undefined;
   return {
     reason: 'wrongUsage',
-    detail: `${title} does not name ${peer.kind} ${JSON.stringify(peer.value)}`,
+    detail: `${leaf.title} does not name ${peer.kind} ${JSON.stringify(peer.value)}`,
   };
 }
 

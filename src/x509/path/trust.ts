@@ -21,6 +21,8 @@ export interface Trust {
   readonly issuersOf: (certificate: PathCertificate) => readonly Candidate[];
   /** Those whose subject has this `nameKey`. */
   readonly named: (subjectKey: string) => readonly Candidate[];
+  /** Whether the octets are the subject of a known certificate, and so a Name that was read before. */
+  readonly knowsName: (octets: Uint8Array) => boolean;
   /** The known certificate with these octets: one that a peer sends along is not read again. */
   readonly known: (der: Uint8Array) => PathCertificate | undefined;
   /** What was given and cannot be read, which is trusted for nothing; the caller tells people. */
@@ -59,6 +61,7 @@ export function openTrust({ anchors, intermediates = [] }: TrustInput): Trust {
   return {
     issuersOf: (certificate) => named(bySubjectOctets.get(certificate.issuerOctets) ?? certificate.issuerKey),
     named,
+    knowsName: (octets) => bySubjectOctets.has(latin1(octets)),
     known: (der) => byOctets.get(latin1(der)),
     unreadable,
   };

@@ -61,7 +61,7 @@ export function validatePath(leafDer: Uint8Array, input: PathInput): Verdict {
 function judge(leafDer: Uint8Array, input: PathInput, limits: PathLimits, budget: Budget): Verdict {
   const { trust, at, purpose, status = 'none', validity = 'all', strictPurpose = false } = input;
   const allowed = input.allowWeak ?? NO_WEAKNESS;
-  const leaf = readLeaf(leafDer, allowed, input.possessionProven === true);
+  const leaf = readLeaf(leafDer, trust, allowed, input.possessionProven === true);
   if (!(leaf instanceof PathCertificate)) return leaf;
   const untrusted = gather(input.untrusted ?? [], trust, limits);
   if (!untrusted)
@@ -83,7 +83,7 @@ function judge(leafDer: Uint8Array, input: PathInput, limits: PathLimits, budget
   const anchor = found.path.at(-1) ?? leaf;
   return {
     reason: 'ok',
-    detail: `${leaf.title} is valid under ${anchor.title}`,
+    detail: `valid under ${anchor.title}`,
     path: path ?? [],
     lookAgainAt: found.until,
   };
@@ -91,12 +91,13 @@ function judge(leafDer: Uint8Array, input: PathInput, limits: PathLimits, budget
 
 function readLeaf(
   der: Uint8Array,
+  trust: Trust,
   allowed: WeakAllowance,
   possessionProven: boolean,
 ): PathCertificate | Refused {
   let leaf: PathCertificate;
   try {
-    leaf = new PathCertificate(der);
+    leaf = new PathCertificate(der, trust);
   } catch (error) {
     if (error instanceof BirthmarkError) return { reason: 'malformed', detail: error.message };
     throw error;
@@ -123,9 +124,10 @@ function gather(
     if (trust.known(der)) continue;
     try {
       const certificate = new PathCertificate(der);
-      const before = bySubject.get(certificate.subjectKey);
+      const { subjectKey } = certificate;
+      const before = bySubject.get(subjectKey);
       if (before) before.push({ certificate, anchor: false });
-      else bySubject.set(certificate.subjectKey, [{ certificate, anchor: false }]);
+      else bySubject.set(subjectKey, [{ certificate, anchor: false }]);
     } catch (error) {
       // What nobody can read leads nowhere, and must not keep a path from being found without it.
       if (!(error instanceof BirthmarkError)) throw error;
