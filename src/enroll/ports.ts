@@ -49,6 +49,76 @@ export interface OperatorRecord {
   readonly revokedAt?: number;
 }
 
+/** Which certificates of a chain must be within their validity: all of them, only the device's own, or none. */
+export type ChainValidity = 'all' | 'leaf' | 'none';
+
+/** A manufacturer's CA whose IDevIDs may enroll here, in a namespace of their own. */
+export interface TrustedCa {
+  readonly namespace: string;
+  /** DER. */
+  readonly certificate: Uint8Array;
+  /** SHA-256 of the certificate: how people name it. */
+  readonly fingerprint: Uint8Array;
+  /** Serial numbers that it may vouch for: `*` any run of characters, `?` one. Absent: any. */
+  readonly serialPattern?: string;
+  readonly validity: ChainValidity;
+  readonly addedAt: number;
+  readonly addedBy: string;
+}
+
+export interface TrustReads {
+  /** Oldest first. */
+  listTrustedCas(): Promise<readonly TrustedCa[]>;
+  /** Grows with every change of that list, so that who keeps a copy knows when it is old. */
+  trustVersion(): Promise<number>;
+}
+
+export interface TrustWrites extends TrustReads {
+  /** Fails with `already-exists` when one with that fingerprint is there. */
+  addTrustedCa(ca: TrustedCa): Promise<void>;
+  /** Returns false when there is none. */
+  removeTrustedCa(fingerprint: Uint8Array): Promise<boolean>;
+}
+
+/** What is approved: one key of one device for one profile. */
+export interface ApprovalKey {
+  readonly namespace: string;
+  readonly serialNumber: string;
+  readonly keyHash: Uint8Array;
+  readonly profile: string;
+}
+
+/** An enrollment that waits for an operator's word, or has it. */
+export interface ApprovalRecord extends ApprovalKey {
+  readonly id: number;
+  /** As a certificate's record would keep it. */
+  readonly vouchedBy: string;
+  readonly state: 'waiting' | 'approved' | 'denied';
+  readonly requestedAt: number;
+  readonly decidedAt?: number;
+  readonly decidedBy?: string;
+}
+
+export interface ApprovalReads {
+  findApproval(key: ApprovalKey): Promise<ApprovalRecord | undefined>;
+  /** Newest first. */
+  listApprovals(
+    search: PageRequest & { readonly state?: ApprovalRecord['state'] },
+  ): Promise<Page<ApprovalRecord>>;
+}
+
+export interface ApprovalWrites extends ApprovalReads {
+  /** Adds one that waits. One for the same key, device and profile fails the whole work. */
+  addApproval(key: ApprovalKey, vouchedBy: string, at: number): Promise<void>;
+  /** Returns the record as it is now; undefined where there is none. A word once given may be changed. */
+  decideApproval(
+    id: number,
+    state: 'approved' | 'denied',
+    by: string,
+    at: number,
+  ): Promise<ApprovalRecord | undefined>;
+}
+
 export interface CredentialReads {
   findToken(id: string): Promise<TokenRecord | undefined>;
   listTokens(page: PageRequest): Promise<Page<TokenRecord>>;
@@ -68,7 +138,7 @@ export interface CredentialWrites extends CredentialReads {
   registerOperator(operator: OperatorRecord): Promise<void>;
 }
 
-export type LedgerReads = FleetReads & CredentialReads & AuditReads;
-export type LedgerTx = FleetTx & CredentialWrites;
+export type LedgerReads = FleetReads & CredentialReads & TrustReads & ApprovalReads & AuditReads;
+export type LedgerTx = FleetTx & CredentialWrites & TrustWrites & ApprovalWrites;
 /** All that the ledger offers; rooms further in see only their part of it. */
 export type Ledger = UnitOfWork<LedgerTx, LedgerReads>;

@@ -42,6 +42,8 @@ export interface DeviceSearch extends PageRequest {
 export interface DeviceReads {
   /** In order; undefined where there is none. */
   findDevices(keys: readonly DeviceKey[]): Promise<readonly (DeviceRecord | undefined)[]>;
+  /** In order; undefined where there is none. */
+  findDevicesById(ids: readonly number[]): Promise<readonly (DeviceRecord | undefined)[]>;
   /** By serial number within a namespace. */
   searchDevices(search: DeviceSearch): Promise<Page<DeviceRecord>>;
 }
