@@ -31,6 +31,14 @@ export async function measureMachine(cores: number, seconds: number): Promise<nu
   return 1 / (1 / Number(sign) + 1 / Number(verify));
 }
 
+/** P-256 verifications a second on one core. */
+export async function measureVerification(seconds: number): Promise<number> {
+  const { stdout } = await run('openssl', ['speed', '-seconds', String(seconds), 'ecdsap256']);
+  const [, verify] = /nistp256\)\s+[\d.]+s\s+[\d.]+s\s+[\d.]+\s+([\d.]+)/.exec(stdout) ?? [];
+  if (verify === undefined) throw new Error('openssl speed printed no figures for ecdsap256');
+  return Number(verify);
+}
+
 export async function measureRuntime(cores: number, seconds: number): Promise<Omit<Limits, 'machine'>> {
   const loops = await Promise.all(Array.from({ length: cores }, () => bareLoop(seconds)));
   return {

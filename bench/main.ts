@@ -1,12 +1,14 @@
 import { benchDoors } from './doors.ts';
 import { benchIssue } from './issue.ts';
 import { benchScale } from './scale.ts';
+import { benchVerify } from './verify.ts';
 
 /** `npm run bench -- NAME [--json]`; no name: all of them. */
 const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<object>>> = {
   issue: benchIssue,
   doors: benchDoors,
   scale: benchScale,
+  verify: benchVerify,
 };
 
 const args = process.argv.slice(2);

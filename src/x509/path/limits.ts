@@ -21,7 +21,7 @@ export const DEFAULT_LIMITS: PathLimits = {
   maxDepth: 8,
   maxPathLength: 12,
   maxSignatureChecks: 100,
-  maxSignatureCost: 200,
+  maxSignatureCost: 160,
   maxNameComparisons: 2 ** 20,
   maxSteps: 1000,
   maxPaths: 32,
