@@ -22,10 +22,22 @@ export interface Holder {
   /** CN, where the profile wants one. */
   readonly commonName?: string;
   readonly altNames: readonly extensions.AltName[];
+  /** Whose serial numbers these are, where they are not our own: an OU beside the profile's. */
+  readonly namespace?: string;
+  /** The names of the certificate that is renewed, which stay to the octet; no other names count then. */
+  readonly names?: CertifiedNames;
   /** SubjectPublicKeyInfo, DER. */
   readonly spki: Uint8Array;
   /** Key identifier of that key, where the profile carries one. */
   readonly keyId?: Uint8Array;
+}
+
+/** Names as a certificate has them. */
+export interface CertifiedNames {
+  /** Name, DER. */
+  readonly subject: Uint8Array;
+  /** What subjectAltName holds, DER. */
+  readonly subjectAltName?: Uint8Array;
 }
 
 /** Linted bytes that wait for their reservation and then for the signer. Made by a `Preparer` only. */
@@ -83,12 +95,13 @@ export function createPreparer({ profile, authority, urls, shards, random }: Pre
       issuer: issuer.subject,
       notBefore,
       notAfter,
-      subject: encode(sequence(...organization, ...holderAttributes(profile, holder))),
+      subject:
+        holder.names?.subject ?? encode(sequence(...organization, ...holderAttributes(profile, holder))),
       spki: holder.spki,
       extensions: [
         ...fixed,
         ...(holder.keyId === undefined ? [] : [extensions.subjectKeyIdentifier(holder.keyId)]),
-        ...(holder.altNames.length === 0 ? [] : [extensions.subjectAltName(holder.altNames)]),
+        ...altNames(holder),
         ...(point === undefined ? [] : [point]),
       ],
     });
@@ -120,6 +133,14 @@ function fixedExtensions(profile: Profile, authority: Authority, urls: Published
   return list.map(encode);
 }
 
+function altNames({ names, altNames: known }: Holder): Der[] {
+  if (names !== undefined) {
+    const { subjectAltName: value } = names;
+    return value === undefined ? [] : [extensions.extension(extensions.EXTENSION.subjectAltName, false, value)];
+  }
+  return known.length === 0 ? [] : [extensions.subjectAltName(known)];
+}
+
 function organizationAttributes(profile: Profile): Uint8Array[] {
   const attributes: Attribute[] = [{ type: 'O', value: profile.organization }];
   if (profile.organizationalUnit !== undefined)
@@ -129,6 +150,8 @@ function organizationAttributes(profile: Profile): Uint8Array[] {
 
 function holderAttributes(profile: Profile, holder: Holder): Der[] {
   const attributes: Der[] = [];
+  if (holder.namespace !== undefined)
+    attributes.push(encodeAttribute({ type: 'OU', value: holder.namespace }));
   if (profile.commonName !== 'none' && holder.commonName !== undefined) {
     attributes.push(encodeAttribute({ type: 'CN', value: holder.commonName }));
   }

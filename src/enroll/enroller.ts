@@ -1,6 +1,7 @@
 import { chainBelowRoot } from '../ca/authority.ts';
 import { type Decision, type Outcome, signAndCommit } from '../ca/issue.ts';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
+import type { CertifiedNames } from '../ca/prepare.ts';
 import type { Profile } from '../ca/profile.ts';
 import type { Actor, AuditRecord } from '../core/audit.ts';
 import { breathe } from '../core/breathe.ts';
@@ -30,6 +31,14 @@ export interface EnrollmentRequest {
   readonly profile: Profile;
   /** PKCS#10, DER. */
   readonly csr: Uint8Array;
+  /** The certificate that this one follows: its names stay. */
+  readonly renewed?: RenewedCertificate;
+  /** What the audit record tells beside the certificate. */
+  readonly facts?: Readonly<Record<string, string>>;
+}
+
+export interface RenewedCertificate extends CertifiedNames {
+  readonly serial: Uint8Array;
 }
 
 /** What every door makes its own answer of. */
@@ -132,7 +141,9 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
         const now = clock();
         const quota = await redeem(tx, admission, candidates);
         if (quota instanceof BirthmarkError) {
-          await tx.appendAudit([refusedAct(candidates, actor, quota, now)]);
+          // What waits asks again and again; that it waits was written down when it began to.
+          if (quota.code !== 'approval-waiting')
+            await tx.appendAudit([refusedAct(candidates, actor, quota, now)]);
           return candidates.map(() => ({ kind: 'refused', error: quota }));
         }
         const decided = await registerIdentities(tx, candidates, {
@@ -190,7 +201,11 @@ function refusedAct(
     action: 'certificate.issue',
     subject: `device:${first?.device.namespace}/${first?.device.serialNumber}`,
     outcome: `refused:${code}`,
-    facts: { profile: first?.read.request.profile.name ?? '', requests: candidates.length },
+    facts: {
+      ...first?.facts,
+      profile: first?.read.request.profile.name ?? '',
+      requests: candidates.length,
+    },
   };
 }
 
@@ -205,8 +220,18 @@ function prepareCandidate(read: Read, issuing: IssuingRoom, keyLimits: KeyLimits
     ...(batch === undefined ? {} : { batch }),
     ...(hardware === undefined ? {} : { hardware }),
   };
-  const holder = deviceHolder(profile, csr, { serialNumber: device.serialNumber, ...known });
-  return { device, ...known, keyHash, prepared: prepare(holder, now), read };
+  const holder = deviceHolder(profile, csr, { ...device, ...known });
+  const { renewed, facts } = request;
+  const prepared = prepare(renewed ? { ...holder, names: renewed } : holder, now);
+  return {
+    device,
+    ...known,
+    ...(renewed && { renewed: renewed.serial }),
+    ...(facts && { facts }),
+    keyHash,
+    prepared,
+    read,
+  };
 }
 
 /** A maker whose devices are all of one type need not say so on every line. */
@@ -244,7 +269,7 @@ function unanswered(): BirthmarkError {
 }
 
 function refusedRequest(
-  { device, profile }: EnrollmentRequest,
+  { device, profile, facts }: EnrollmentRequest,
   actor: Actor,
   { code }: BirthmarkError,
   at: number,
@@ -255,6 +280,6 @@ function refusedRequest(
     action: 'certificate.issue',
     subject: `device:${device.namespace}/${device.serialNumber}`,
     outcome: `refused:${code}`,
-    facts: { profile: profile.name },
+    facts: { ...facts, profile: profile.name },
   };
 }

@@ -2,6 +2,7 @@ import { checkPublicKey, type KeyPolicy } from '../ca/key-policy/check-public-ke
 import type { Holder } from '../ca/prepare.ts';
 import type { Profile } from '../ca/profile.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import { OWN_NAMESPACE } from '../core/identifiers.ts';
 import type { HardwareModule } from '../fleet/ports.ts';
 import { type CertificateRequest, parseCsr, verifyPossession } from '../x509/csr.ts';
 import { ATTRIBUTE_OIDS, parseName, type ReadAttribute } from '../x509/name.ts';
@@ -118,12 +119,19 @@ export function refuseOtherDevice(asked: readonly ReadAttribute[], serialNumber:
 export function deviceHolder(
   profile: Profile,
   csr: CertificateRequest,
-  device: { readonly serialNumber: string; readonly model?: string; readonly hardware?: HardwareModule },
+  device: {
+    readonly namespace?: string;
+    readonly serialNumber: string;
+    readonly model?: string;
+    readonly hardware?: HardwareModule;
+  },
 ): Holder {
-  const { serialNumber, model, hardware } = device;
+  const { namespace = OWN_NAMESPACE, serialNumber, model, hardware } = device;
   const commonName = profile.commonName === 'holder' ? serialNumber : model;
   return {
     serialNumber,
+    // Two makers may use one number: without this their devices would have one subject.
+    ...(namespace === OWN_NAMESPACE ? {} : { namespace }),
     ...(commonName === undefined ? {} : { commonName }),
     altNames: profile.hardwareModuleName && hardware ? [{ kind: 'hardwareModule', ...hardware }] : [],
     spki: csr.spki,

@@ -10,7 +10,7 @@ export interface KnownIdentity {
   readonly device?: DeviceRecord;
   /** The key that it comes with, if it was seen before, with this device or elsewhere. */
   readonly key?: KeyRecord;
-  /** All that was issued to the device. */
+  /** All that was issued to the device, oldest first. */
   readonly certificates: readonly CertificateRecord[];
 }
 
@@ -31,6 +31,8 @@ export type IdentityVerdict =
  *
  * @param idevidProfiles names of the profiles of kind idevid
  * @param now milliseconds since the epoch
+ * @param renewed serial of the certificate that vouches for this one and is to be followed by it: the same key may then have
+ *   another certificate, unless it has a newer one already
  */
 export function decideIdentity(
   profile: Profile,
@@ -38,6 +40,7 @@ export function decideIdentity(
   known: KnownIdentity,
   idevidProfiles: ReadonlySet<string>,
   now: number,
+  renewed?: Uint8Array,
 ): IdentityVerdict {
   const { device, key, certificates } = known;
   if (key?.blocked !== undefined) {
@@ -55,11 +58,11 @@ export function decideIdentity(
     );
     return { kind: 'refuse', error, incident: 'key-in-use' };
   }
-  const same = certificates.find(
+  const same = certificates.findLast(
     (record) =>
       record.profile === profile.name && equalBytes(record.keyHash, keyHash) && record.notAfter > now,
   );
-  if (same) return { kind: 'repeat', record: same };
+  if (same && !(renewed && equalBytes(same.serial, renewed))) return { kind: 'repeat', record: same };
   const bornWith = certificates.filter((record) => idevidProfiles.has(record.profile));
   if (profile.kind === 'idevid' && bornWith.length > 0) {
     if (device?.rebirthAllowed) return { kind: 'issue', usesRebirth: true };

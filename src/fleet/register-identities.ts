@@ -15,6 +15,10 @@ export interface IdentityRequest {
   readonly hardware?: HardwareModule;
   readonly keyHash: Uint8Array;
   readonly prepared: PreparedCertificate;
+  /** Serial of the certificate that this one follows, see `decideIdentity`. */
+  readonly renewed?: Uint8Array;
+  /** What the audit record of this request tells beside the certificate. */
+  readonly facts?: Readonly<Record<string, string>>;
 }
 
 export interface RegisterOptions {
@@ -134,6 +138,7 @@ async function judge(
       { certificates: issued, ...(device && { device }), ...(key && { key }) },
       options.idevidProfiles,
       options.now,
+      request.renewed,
     );
     if (verdict.kind === 'issue') {
       quota -= 1;
@@ -196,8 +201,8 @@ function auditOf({ request, verdict }: Judged, { actor, now }: RegisterOptions):
       subject: `device:${deviceName(device)}`,
       outcome: issued ? 'done' : `refused:${verdict.error.code}`,
       facts: issued
-        ? { profile: prepared.profile.name, serial: toHex(prepared.serial) }
-        : { profile: prepared.profile.name },
+        ? { ...request.facts, profile: prepared.profile.name, serial: toHex(prepared.serial) }
+        : { ...request.facts, profile: prepared.profile.name },
     },
   ];
 }
