@@ -1,4 +1,4 @@
-import type { SecureContextOptions } from 'node:tls';
+import { type SecureContextOptions, Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
 import type { Clock } from '../core/clock.ts';
@@ -12,6 +12,7 @@ import type { ServiceIssuer } from '../enroll/service-issuer.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } from './caller.ts';
 import { type Metrics, mountMetrics } from './metrics.ts';
+import { createPeerReader, type PeerReader, type TrustedProxy } from './peer.ts';
 import { mountAudit } from './routes/audit.ts';
 import { mountCertificates } from './routes/certificates.ts';
 import { mountDevices } from './routes/devices.ts';
@@ -30,6 +31,8 @@ export interface ApiAppOptions {
   readonly wallClock: Clock;
   readonly random: RandomBytes;
   readonly metrics: Metrics;
+  /** Whose word is taken for a device's certificate. */
+  readonly proxies: readonly TrustedProxy[];
   readonly version: string;
 }
 
@@ -47,6 +50,8 @@ export async function createRemoteApi(
   options: ApiAppOptions & { readonly tls: SecureContextOptions },
 ): Promise<FastifyInstance> {
   const app = createBaseApp(options);
+  const peers = createPeerReader(options);
+  if (app.server instanceof TlsServer) app.server.on('secureConnection', peers.meet);
   // Brought in here, because a supervisor has no remote API and need not hold them in memory.
   await app.register(import('@fastify/helmet'), { contentSecurityPolicy: false });
   await app.register(import('@fastify/rate-limit'), { global: false });
@@ -63,7 +68,11 @@ export async function createRemoteApi(
     },
   });
   const countFailure = app.createRateLimit({ max: FAILED_SIGN_INS_A_MINUTE, timeWindow: '1 minute' });
-  const identify = authenticateRemote({ ledger: options.ledger, clock: options.wallClock });
+  const identify = authenticateRemote({
+    ledger: options.ledger,
+    clock: options.wallClock,
+    shownBy: peers.shownBy,
+  });
   const authenticate: Authenticate = async (request) => {
     try {
       return await identify(request);
@@ -82,7 +91,7 @@ export async function createRemoteApi(
     async (api) => {
       await api.register(import('@fastify/swagger-ui'), { routePrefix: '/docs', theme: DOCS_THEME });
       api.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
-      mountRoutes(api, options, authenticate);
+      mountRoutes(api, options, authenticate, peers);
     },
     { prefix: PREFIX },
   );
@@ -95,7 +104,7 @@ export async function createLocalApi(options: ApiAppOptions): Promise<FastifyIns
   const app = createBaseApp(options);
   await app.register(
     (api, _, done) => {
-      mountRoutes(api, options, authenticateLocal);
+      mountRoutes(api, options, authenticateLocal, createPeerReader(options));
       done();
     },
     { prefix: PREFIX },
@@ -103,8 +112,13 @@ export async function createLocalApi(options: ApiAppOptions): Promise<FastifyIns
   return app;
 }
 
-function mountRoutes(api: FastifyInstance, options: ApiAppOptions, authenticate: Authenticate): void {
-  const routes = { ...options, authenticate, bearerOf };
+function mountRoutes(
+  api: FastifyInstance,
+  options: ApiAppOptions,
+  authenticate: Authenticate,
+  { peerOf }: PeerReader,
+): void {
+  const routes = { ...options, authenticate, bearerOf, peerOf };
   // In a scope of its own: no other address takes lines.
   api.register((scope, _, done) => {
     mountFactoryDoor(scope, routes);

@@ -12,6 +12,7 @@ import { schemaParser } from '../core/schema.ts';
 import { addBodyDeadline } from './body-deadline.ts';
 import { rememberAddresses } from './known-addresses.ts';
 import { toProblem } from './problem.ts';
+import { TLS_POLICY } from './tls-policy.ts';
 import { readUrlNumbers } from './url-numbers.ts';
 
 export interface ListenerLimits {
@@ -55,9 +56,7 @@ export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyI
         ...common,
         https: {
           ...tls,
-          requestCert: true,
-          rejectUnauthorized: false,
-          minVersion: 'TLSv1.2',
+          ...TLS_POLICY,
           handshakeTimeout: HEADERS_MS,
           headersTimeout: HEADERS_MS,
           connectionsCheckingInterval: CHECK_MS,

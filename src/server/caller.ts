@@ -1,4 +1,3 @@
-import type { TLSSocket } from 'node:tls';
 import type { FastifyRequest } from 'fastify';
 import type { Actor } from '../core/audit.ts';
 import { equalBytes } from '../core/bytes.ts';
@@ -7,6 +6,7 @@ import { BirthmarkError } from '../core/errors.ts';
 import type { Ledger, Role, TokenRecord } from '../enroll/ports.ts';
 import { readSecret } from '../enroll/secret.ts';
 import { parseCertificate } from '../x509/certificate.ts';
+import type { PeerReader } from './peer.ts';
 
 /** Who is asking. */
 export interface Caller {
@@ -28,15 +28,17 @@ export const authenticateLocal: Authenticate = () =>
 export interface RemoteOptions {
   readonly ledger: Ledger;
   readonly clock: Clock;
+  /** On the connection itself: nobody signs in through a proxy. */
+  readonly shownBy: PeerReader['shownBy'];
 }
 
 /** A bearer token, or a registered operator's certificate. */
-export function authenticateRemote({ ledger, clock }: RemoteOptions): Authenticate {
+export function authenticateRemote({ ledger, clock, shownBy }: RemoteOptions): Authenticate {
   return async (request) => {
     const bearer = bearerOf(request);
     const caller =
       bearer === undefined
-        ? await byCertificate(request, ledger, clock())
+        ? await byCertificate(shownBy(request)?.leaf, ledger, clock())
         : await byToken(bearer, ledger, clock());
     if (caller) return caller;
     throw new BirthmarkError(
@@ -64,25 +66,18 @@ async function byToken(bearer: string, ledger: Ledger, now: number): Promise<Cal
  * the octets that came, and the handshake proved the key.
  */
 async function byCertificate(
-  request: FastifyRequest,
+  leaf: Uint8Array | undefined,
   ledger: Ledger,
   now: number,
 ): Promise<Caller | undefined> {
-  const socket = request.raw.socket;
-  if (!isTls(socket)) return undefined;
-  const raw = socket.getPeerX509Certificate()?.raw;
-  if (!raw) return undefined;
-  const { tbs } = parseCertificate(raw);
+  if (!leaf) return undefined;
+  const { tbs } = parseCertificate(leaf);
   const operator = await ledger.read.findOperator(tbs.serial);
   const issued = operator && (await ledger.read.findBySerial(tbs.serial));
   if (!operator || !issued?.signature || operator.revokedAt !== undefined || !equalBytes(issued.tbs, tbs.raw))
     return undefined;
   if (now < tbs.notBefore.at || now > tbs.notAfter.at) return undefined;
   return { actor: `operator:${operator.name}`, role: operator.role, local: false };
-}
-
-function isTls(socket: object): socket is TLSSocket {
-  return 'getPeerX509Certificate' in socket && typeof socket.getPeerX509Certificate === 'function';
 }
 
 /**

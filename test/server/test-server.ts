@@ -60,6 +60,7 @@ export async function startTestServer(options: TestHouseOptions = {}): Promise<T
     wallClock: house.clock.now,
     random: house.random,
     metrics,
+    proxies: [],
     version: '0.0.0',
   };
   const remote = await createRemoteApi({ ...api, tls: {} });

@@ -52,13 +52,14 @@ export function serveCommand(shell: Shell): Command {
 }
 
 function withOverrides(
-  { config, profiles }: LoadedConfig,
+  loaded: LoadedConfig,
   { workers, publicPort, tlsPort }: ServeCommandOptions,
 ): LoadedConfig {
+  const { config } = loaded;
   const listen = {
     ...config.listen,
     ...(publicPort === undefined ? {} : { publicPort }),
     ...(tlsPort === undefined ? {} : { tlsPort }),
   };
-  return { profiles, config: { ...config, listen, ...(workers === undefined ? {} : { workers }) } };
+  return { ...loaded, config: { ...config, listen, ...(workers === undefined ? {} : { workers }) } };
 }

@@ -39,6 +39,7 @@ export function defaultConfig({
       tlsPort: 8443,
       tlsNames: [...tlsNames],
     },
+    proxies: [],
     workers: 1,
     keys: { passphraseFile: 'keys/passphrase' },
     authorities: {

@@ -6,6 +6,8 @@ import type { Profile } from '../../ca/profile.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { isDnsName } from '../../core/identifiers.ts';
 import { schemaParser } from '../../core/schema.ts';
+import type { TrustedProxy } from '../../server/peer.ts';
+import { parseProxies } from './parse-proxies.ts';
 import { type Config, ConfigSchema } from './schema.ts';
 
 const parseConfigObject = schemaParser(ConfigSchema, 'config-invalid');
@@ -14,6 +16,7 @@ const parseConfigObject = schemaParser(ConfigSchema, 'config-invalid');
 export interface LoadedConfig {
   readonly config: Config;
   readonly profiles: readonly Profile[];
+  readonly proxies: readonly TrustedProxy[];
 }
 
 /**
@@ -72,7 +75,7 @@ export function parseConfig(text: string): LoadedConfig {
       { field: 'listen.tlsNames' },
     );
   }
-  return { config, profiles };
+  return { config, profiles, proxies: parseProxies(config.proxies ?? []) };
 }
 
 function parseToml(text: string): unknown {

@@ -26,6 +26,28 @@ const AuthorityConfigSchema = Type.Object(
   closed,
 );
 
+const ProxyConfigSchema = Type.Object(
+  {
+    name: Type.String({
+      pattern: '^[a-z0-9][a-z0-9-]{0,62}$',
+      description: 'As it is written down with what it vouched for.',
+    }),
+    certificateSha256: Type.String({
+      pattern: '^[0-9A-Fa-f]{2}(?::?[0-9A-Fa-f]{2}){31}$',
+      description:
+        "SHA-256 of the proxy's own client certificate, as `openssl x509 -noout -fingerprint -sha256` prints it.",
+    }),
+    header: Type.Enum(['rfc9440', 'xfcc', 'nginx'], { description: 'How it forwards a certificate.' }),
+    headerName: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9-]{1,64}$',
+        description: 'Of nginx: the header that proxy_set_header sets.',
+      }),
+    ),
+  },
+  closed,
+);
+
 /** birthmark.toml. The descriptions become the comments of the file that `init` writes. */
 export const ConfigSchema = Type.Object(
   {
@@ -56,6 +78,17 @@ export const ConfigSchema = Type.Object(
         }),
       },
       closed,
+    ),
+    proxies: Type.Optional(
+      Type.Array(ProxyConfigSchema, {
+        maxItems: 64,
+        default: [],
+        description:
+          'Proxies that end TLS for devices and tell us the certificate that a device showed. Each shows us its own, by which it is known; ' +
+          'from anybody else such a header is refused. In place of this line, for each: { name = "edge", certificateSha256 = "…", header = ' +
+          '"rfc9440" } in the brackets. header is rfc9440 (Client-Cert, Client-Cert-Chain), xfcc (X-Forwarded-Client-Cert of Envoy), or nginx, ' +
+          'which is $ssl_client_escaped_cert in the header that headerName names. The proxy must remove what clients send in them.',
+      }),
     ),
     workers: Type.Integer({
       minimum: 1,

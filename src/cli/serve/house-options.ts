@@ -10,6 +10,7 @@ export function apiOptions(house: House): ApiAppOptions {
   return {
     ...house,
     limits: { bodyOctets, bodyMs: bodySeconds * SECOND_MS, idleMs: idleSeconds * SECOND_MS },
+    proxies: house.loaded.proxies,
   };
 }
 

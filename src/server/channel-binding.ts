@@ -1,0 +1,37 @@
+import type { TLSSocket } from 'node:tls';
+import type { ChannelBinding } from '../enroll/peer.ts';
+import { DerReader } from '../x509/der/reader.ts';
+
+const OCTETS = 32;
+const LABEL = 'EXPORTER-Channel-Binding';
+/** SSL_SESS_FLAG_EXTMS of OpenSSL, in the member [13] of its session. */
+const EXTENDED_MASTER_SECRET = 1;
+const FLAGS_TAG = 0xad;
+
+/**
+ * What names the TLS connection on both of its ends: tls-exporter on TLS 1.3 (RFC 9266 §2), tls-unique on TLS 1.2 (RFC
+ * 5929 §3.1: the first Finished of the handshake, the client's in a full one, the server's in a resumed one).
+ *
+ * @returns undefined where TLS 1.2 goes without extended master secret: whoever sits between two connections can then
+ *   give both the same Finished (RFC 7627 §1)
+ */
+export function readChannelBinding(socket: TLSSocket): ChannelBinding | undefined {
+  // The context is given and empty: in TLS 1.2 one that is not given makes another value.
+  if (socket.getProtocol() === 'TLSv1.3')
+    return { kind: 'tls-exporter', octets: socket.exportKeyingMaterial(OCTETS, LABEL, Buffer.alloc(0)) };
+  if (!hasExtendedMasterSecret(socket.getSession())) return undefined;
+  const finished = socket.isSessionReused() ? socket.getFinished() : socket.getPeerFinished();
+  return finished && { kind: 'tls-unique', octets: finished };
+}
+
+/** Node does not say it; OpenSSL writes it into the session (RFC 7627). */
+function hasExtendedMasterSecret(session: Uint8Array | undefined): boolean {
+  if (!session) return false;
+  const reader = new DerReader(session).sequence('session');
+  while (!reader.atEnd) {
+    const flags = reader.enterOptional(FLAGS_TAG, 'flags');
+    if (flags) return (flags.smallInteger('flags') & EXTENDED_MASTER_SECRET) !== 0;
+    reader.raw('member');
+  }
+  return false;
+}
