@@ -5,6 +5,7 @@ import { credentialsContract } from './credentials-contract.ts';
 import { coded } from './reading.ts';
 import { audit, device } from './samples.ts';
 import { searchContract } from './search-contract.ts';
+import { trustContract } from './trust-contract.ts';
 
 export interface OpenLedger extends Ledger {
   close(): void | Promise<void>;
@@ -135,6 +136,17 @@ export function ledgerContract(newPlace: () => Promise<LedgerPlace>): void {
       ]);
     });
 
+    it('finds by id what was added, in order, and nothing for an id that is not there', async () => {
+      const [first = 0, second = 0] = await ledger.write((tx) =>
+        tx.addDevices([device('SN-1'), device('SN-2')]),
+      );
+      expect(await ledger.read.findDevicesById([second, second + 1, first])).toEqual([
+        { ...device('SN-2'), id: second, rebirthAllowed: false },
+        undefined,
+        { ...device('SN-1'), id: first, rebirthAllowed: false },
+      ]);
+    });
+
     it('takes the same serial number in another namespace', async () => {
       const both = [device('SN-1'), device('SN-1', { namespace: 'acme' })];
       const ids = await ledger.write((tx) => tx.addDevices(both));
@@ -166,4 +178,5 @@ export function ledgerContract(newPlace: () => Promise<LedgerPlace>): void {
   caContract(() => ledger);
   credentialsContract(() => ledger);
   searchContract(() => ledger);
+  trustContract(() => ledger);
 }

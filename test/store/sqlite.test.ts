@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
+import { ledger as firstShape } from '../../src/store/sqlite/migrations/0001-ledger.ts';
 import { openLedger } from '../../src/store/sqlite/open-ledger.ts';
 import { ledgerContract } from './ledger-contract.ts';
-import { device } from './samples.ts';
+import { device, hashOf, NOW } from './samples.ts';
 
 describe('the ledger in SQLite', () => {
   ledgerContract(async () => {
@@ -13,6 +15,40 @@ describe('the ledger in SQLite', () => {
       open: async () => openLedger({ path: join(folder, 'ledger.db') }),
       remove: async () => rmSync(folder, { recursive: true }),
     };
+  });
+
+  it('of the first shape gets the newest one, and keeps all that it had', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'birthmark-ledger-'));
+    const path = join(folder, 'ledger.db');
+    const old = new Database(path);
+    old.pragma('journal_mode = WAL');
+    old.exec(firstShape);
+    old.pragma(`application_id = ${0x424d524b}`);
+    old.pragma('user_version = 1');
+    old.exec(
+      `INSERT INTO devices (namespace, serial_number, state, created_at) VALUES ('own', 'SN-1', 'enrolled', ${NOW})`,
+    );
+    old.close();
+    for (const opened of ['first', 'again']) {
+      const upgraded = openLedger({ path });
+      expect(await upgraded.read.findDevices([{ namespace: 'own', serialNumber: 'SN-1' }])).toMatchObject([
+        { state: 'enrolled', createdAt: NOW },
+      ]);
+      expect(await upgraded.read.listTrustedCas()).toHaveLength(opened === 'first' ? 0 : 1);
+      await upgraded.write(async (tx) => {
+        if (opened === 'again') return;
+        await tx.addTrustedCa({
+          namespace: 'acme',
+          certificate: Buffer.from('certificate'),
+          fingerprint: hashOf('certificate'),
+          validity: 'all',
+          addedAt: NOW,
+          addedBy: 'system',
+        });
+      });
+      upgraded.close();
+    }
+    rmSync(folder, { recursive: true });
   });
 
   it('is another one each time it is opened in memory', async () => {

@@ -9,11 +9,19 @@ export function deviceReads(connection: Connection): DeviceReads {
   const find = db.prepare<[string, string], DevicesTable>(
     'SELECT * FROM devices WHERE namespace = ? AND serial_number = ?',
   );
+  const findById = db.prepare<[number], DevicesTable>('SELECT * FROM devices WHERE id = ?');
   return {
     findDevices: (keys) =>
       call(() =>
         keys.map(({ namespace, serialNumber }) => {
           const row = find.get(namespace, serialNumber);
+          return row && toDevice(row);
+        }),
+      ),
+    findDevicesById: (ids) =>
+      call(() =>
+        ids.map((id) => {
+          const row = findById.get(id);
           return row && toDevice(row);
         }),
       ),

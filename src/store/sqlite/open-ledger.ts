@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import type { Ledger, LedgerReads, LedgerTx } from '../../enroll/ports.ts';
+import { approvalReads, approvalWrites } from './approvals.ts';
 import { auditReads, auditWrites } from './audit.ts';
 import { authorityReads, authorityWrites } from './authorities.ts';
 import { certificateReads, certificateWrites } from './certificates.ts';
@@ -16,6 +17,7 @@ import { type CommitFacts, type GroupCommit, groupCommit } from './group-commit.
 import { keyReads, keyWrites } from './keys.ts';
 import { migrate } from './migrate.ts';
 import { ledgerClosed, translateError } from './translate-error.ts';
+import { trustReads, trustWrites } from './trust.ts';
 
 export interface LedgerOptions {
   /** The ledger's file; `:memory:` for one that is gone when it is closed. Two more files lie beside it (WAL, index). */
@@ -129,6 +131,7 @@ function readerConnection(db: Database, isClosed: () => boolean): Connection {
 
 function readsOf(connection: Connection): LedgerReads {
   return {
+    ...approvalReads(connection),
     ...auditReads(connection),
     ...authorityReads(connection),
     ...certificateReads(connection),
@@ -136,12 +139,14 @@ function readsOf(connection: Connection): LedgerReads {
     ...crlReads(connection),
     ...deviceReads(connection),
     ...keyReads(connection),
+    ...trustReads(connection),
   };
 }
 
 function writesOf(connection: Connection): LedgerTx {
   return {
     ...readsOf(connection),
+    ...approvalWrites(connection),
     ...auditWrites(connection),
     ...authorityWrites(connection),
     ...certificateWrites(connection),
@@ -149,5 +154,6 @@ function writesOf(connection: Connection): LedgerTx {
     ...crlWrites(connection),
     ...deviceWrites(connection),
     ...keyWrites(connection),
+    ...trustWrites(connection),
   };
 }

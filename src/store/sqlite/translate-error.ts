@@ -11,6 +11,8 @@ const DUPLICATES: Readonly<Record<string, string>> = {
   certificates: 'this certificate serial number was taken before',
   tokens: 'a token of this name exists; revoke it first, or choose another name',
   tickets: 'a ticket of this id exists already',
+  trusted_cas: 'this certificate is trusted already',
+  approvals: 'this key of this device waits for its approval already, or has it',
   operators: 'this certificate is registered for an operator already',
 };
 
