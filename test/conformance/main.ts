@@ -9,6 +9,7 @@ import { type Checker, type Finding, openChecker } from './checker.ts';
 import { judgeCsrAttributes } from './csrattrs.ts';
 import { DEPARTURES, type Departure, departureFor, type Subject } from './departures.ts';
 import { makeCsrs, makeFleet, type Specimen } from './make-fleet.ts';
+import { judgePaths, PATH_SUITES } from './paths.ts';
 
 /** A file to be judged, and how. */
 interface Case {
@@ -41,6 +42,13 @@ try {
     crl: await openChecker(folder, 'check_crl.py'),
   };
   countCsrAttributes(path.join(folder, 'vectors', 'est-csrattrs.json'));
+  for (const { suite, passed: good, known, complaints } of await judgePaths(folder)) {
+    passed += good;
+    console.log(
+      `${good} of ${good + known + complaints.length}  paths of ${suite}; ${known} accepted with a reason`,
+    );
+    for (const complaint of complaints) fail('paths', suite, [complaint]);
+  }
   const csrs = await makeCsrs(work);
   for (const [algorithm, shards] of HIERARCHIES) await judgeHierarchy(algorithm, shards, csrs, checkers);
   for (const departure of DEPARTURES.filter((one) => !used.has(one)))
@@ -239,14 +247,15 @@ function fail(group: string, what: string, why: readonly string[]): void {
 function tellWhatIsNotRun(dir: string): void {
   const later: Readonly<Record<string, string>> = {
     'check/check_ocsp.py': 'the OCSP responder answers tryLater only',
-    'vectors/limbo.jsonl': 'there is no birthmark verify yet',
-    'vectors/pkits.jsonl': 'there is no birthmark verify yet',
-    'vectors/boringssl-chains.jsonl': 'there is no birthmark verify yet',
   };
   for (const [file, why] of Object.entries(later)) {
     if (existsSync(path.join(dir, file))) console.log(`not run  ${file}: ${why}`);
   }
-  const known = new Set([...Object.keys(later), 'vectors/est-csrattrs.json']);
+  const known = new Set([
+    ...Object.keys(later),
+    ...PATH_SUITES.map((suite) => `vectors/${suite}`),
+    'vectors/est-csrattrs.json',
+  ]);
   const vectors = existsSync(path.join(dir, 'vectors')) ? readdirSync(path.join(dir, 'vectors')) : [];
   for (const file of vectors.filter((name) => /\.jsonl?$/.test(name) && !known.has(`vectors/${name}`)))
     console.log(`not run  vectors/${file}: nothing here knows what it is`);

@@ -60,6 +60,7 @@ export function findPath(
         continue;
       }
       const fault = signatureFault(child, issuer, ground.allowed, budget);
+      if (budget.exhausted !== undefined) return undefined;
       if (fault) {
         note(fault.reason === 'weak' ? RANK.issuer : RANK.signature, fault);
         continue;
@@ -67,7 +68,7 @@ export function findPath(
       const longer = [...path, issuer];
       if (!anchor) {
         const found = climb(longer, issuer.selfIssued ? depth : depth + 1);
-        if (found || budget.exhausted) return found;
+        if (found || budget.exhausted !== undefined) return found;
         continue;
       }
       if (!budget.path()) return undefined;
@@ -75,6 +76,7 @@ export function findPath(
       if ('until' in judgement) return { path: longer, until: judgement.until };
       const revoked = judgement.reason === 'revoked' || judgement.reason === 'onHold';
       note(revoked ? RANK.revoked : RANK.path, judgement, longer);
+      if (budget.exhausted !== undefined) return undefined;
     }
     return undefined;
   };

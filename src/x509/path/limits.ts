@@ -48,24 +48,28 @@ export class Budget {
 
   /** @param cost see `PathLimits.maxSignatureCost` */
   signatureCheck(cost: number): boolean {
+    if (this.#signatureChecks < 1 || this.#signatureCost < cost) return this.#refuse('signature checks');
     this.#signatureChecks -= 1;
     this.#signatureCost -= cost;
-    return this.#within(this.#signatureChecks >= 0 && this.#signatureCost >= 0, 'signature checks');
+    return true;
   }
 
   nameComparisons(count: number): boolean {
+    if (this.#nameComparisons < count) return this.#refuse('comparisons of names with name constraints');
     this.#nameComparisons -= count;
-    return this.#within(this.#nameComparisons >= 0, 'comparisons of names with name constraints');
+    return true;
   }
 
   step(): boolean {
+    if (this.#steps < 1) return this.#refuse('steps of path building');
     this.#steps -= 1;
-    return this.#within(this.#steps >= 0, 'steps of path building');
+    return true;
   }
 
   path(): boolean {
+    if (this.#paths < 1) return this.#refuse('paths to an anchor');
     this.#paths -= 1;
-    return this.#within(this.#paths >= 0, 'paths to an anchor');
+    return true;
   }
 
   /** Work that was done, for tests and benches: signature checks and steps. */
@@ -76,8 +80,8 @@ export class Budget {
     };
   }
 
-  #within(is: boolean, what: string): boolean {
-    if (!is) this.exhausted ??= what;
-    return is;
+  #refuse(what: string): false {
+    this.exhausted ??= what;
+    return false;
   }
 }
