@@ -1,22 +1,31 @@
 import { type SecureContextOptions, Server as TlsServer } from 'node:tls';
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { mountEnrollmentDoor } from '../enroll/api/routes.ts';
+import type { DeviceDoor } from '../enroll/device-door.ts';
 import type { Enroller } from '../enroll/enroller.ts';
+import { mountEstDoor } from '../enroll/est/routes.ts';
+import type { EstSettings } from '../enroll/est/settings.ts';
+import type { KeyLimits } from '../enroll/examine.ts';
 import { mountFactoryDoor } from '../enroll/factory/routes.ts';
+import type { Labels } from '../enroll/label.ts';
 import type { Ledger } from '../enroll/ports.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } from './caller.ts';
 import { type Metrics, mountMetrics } from './metrics.ts';
 import { createPeerReader, type PeerReader, type TrustedProxy } from './peer.ts';
+import { toProblem } from './problem.ts';
+import { mountAdmission } from './routes/admission.ts';
+import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
 import { mountCertificates } from './routes/certificates.ts';
 import { mountDevices } from './routes/devices.ts';
 import { mountTokens } from './routes/tokens.ts';
+import { mountTrust } from './routes/trust.ts';
 
 export interface ApiAppOptions {
   readonly logger: FastifyBaseLogger;
@@ -25,6 +34,10 @@ export interface ApiAppOptions {
   readonly issuing: IssuingRoom;
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
+  readonly devices: DeviceDoor;
+  readonly labels: Labels;
+  readonly keyLimits: KeyLimits;
+  readonly est: EstSettings;
   /** Guarded: for what is issued, made and written down. */
   readonly clock: Clock;
   /** Not guarded: people must get in, and lists out, when a clock that went back stops issuance. */
@@ -51,7 +64,8 @@ export async function createRemoteApi(
 ): Promise<FastifyInstance> {
   const app = createBaseApp(options);
   const peers = createPeerReader(options);
-  if (app.server instanceof TlsServer) app.server.on('secureConnection', peers.meet);
+  // Before the request that came along is read.
+  if (app.server instanceof TlsServer) app.server.prependListener('secureConnection', peers.meet);
   // Brought in here, because a supervisor has no remote API and need not hold them in memory.
   await app.register(import('@fastify/helmet'), { contentSecurityPolicy: false });
   await app.register(import('@fastify/rate-limit'), { global: false });
@@ -73,9 +87,9 @@ export async function createRemoteApi(
     clock: options.wallClock,
     shownBy: peers.shownBy,
   });
-  const authenticate: Authenticate = async (request) => {
+  const limitFailures: LimitFailures = async (request, check) => {
     try {
-      return await identify(request);
+      return await check();
     } catch (error) {
       const limit = await countFailure(request);
       if (!limit.isAllowed && limit.isExceeded) {
@@ -87,14 +101,16 @@ export async function createRemoteApi(
       throw error;
     }
   };
+  const authenticate: Authenticate = (request) => limitFailures(request, () => identify(request));
   await app.register(
     async (api) => {
       await api.register(import('@fastify/swagger-ui'), { routePrefix: '/docs', theme: DOCS_THEME });
       api.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
-      mountRoutes(api, options, authenticate, peers);
+      mountRoutes(api, options, { authenticate, limitFailures, peerOf: peers.peerOf });
     },
     { prefix: PREFIX },
   );
+  mountEstDoor(app, { ...options, limitFailures, peerOf: peers.peerOf, tell: toProblem });
   mountMetrics(app, options.metrics, authenticate);
   return app;
 }
@@ -104,7 +120,12 @@ export async function createLocalApi(options: ApiAppOptions): Promise<FastifyIns
   const app = createBaseApp(options);
   await app.register(
     (api, _, done) => {
-      mountRoutes(api, options, authenticateLocal, createPeerReader(options));
+      const { peerOf } = createPeerReader(options);
+      mountRoutes(api, options, {
+        authenticate: authenticateLocal,
+        limitFailures: (_request, check) => check(),
+        peerOf,
+      });
       done();
     },
     { prefix: PREFIX },
@@ -112,21 +133,27 @@ export async function createLocalApi(options: ApiAppOptions): Promise<FastifyIns
   return app;
 }
 
-function mountRoutes(
-  api: FastifyInstance,
-  options: ApiAppOptions,
-  authenticate: Authenticate,
-  { peerOf }: PeerReader,
-): void {
-  const routes = { ...options, authenticate, bearerOf, peerOf };
+/** Runs a check of a secret, and slows down an address that fails too often. */
+type LimitFailures = <T>(request: FastifyRequest, check: () => Promise<T>) => Promise<T>;
+
+interface Asking extends Pick<PeerReader, 'peerOf'> {
+  readonly authenticate: Authenticate;
+  readonly limitFailures: LimitFailures;
+}
+
+function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Asking): void {
+  const routes = { ...options, ...asking, bearerOf };
   // In a scope of its own: no other address takes lines.
   api.register((scope, _, done) => {
     mountFactoryDoor(scope, routes);
     done();
   });
   mountEnrollmentDoor(api, routes);
+  mountAdmission(api, routes);
   mountDevices(api, routes);
   mountCertificates(api, routes);
   mountTokens(api, routes);
+  mountTrust(api, routes);
+  mountApprovals(api, routes);
   mountAudit(api, routes);
 }
