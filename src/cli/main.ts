@@ -36,6 +36,8 @@ const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>
   serve: async () => (await import('./commands/serve.ts')).serveCommand,
   token: async () => (await import('./commands/token.ts')).tokenCommand,
   ticket: async () => (await import('./commands/ticket.ts')).ticketCommand,
+  trust: async () => (await import('./commands/trust.ts')).trustCommand,
+  enrollment: async () => (await import('./commands/enrollment.ts')).enrollmentCommand,
   factory: async () => (await import('./commands/factory.ts')).factoryCommand,
   issue: async () => (await import('./commands/issue.ts')).issueCommand,
   device: async () => (await import('./commands/device.ts')).deviceCommand,

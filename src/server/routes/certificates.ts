@@ -3,7 +3,6 @@ import Type, { type Static } from 'typebox';
 import { chainBelowRoot } from '../../ca/authority.ts';
 import { certificateOf } from '../../ca/issue.ts';
 import type { IssuingRoom } from '../../ca/issuing-room.ts';
-import type { CertificateRecord } from '../../ca/ports.ts';
 import { isDeviceKind, type Profile } from '../../ca/profile.ts';
 import { toHex } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
@@ -21,18 +20,8 @@ import { type Ledger, ROLES } from '../../enroll/ports.ts';
 import type { ServiceIssuer } from '../../enroll/service-issuer.ts';
 import { toPem } from '../../x509/pem.ts';
 import { type Authenticate, assertRole, type Caller } from '../caller.ts';
-import { PageQuery, pageOf, toDateTime } from './schemas.ts';
-
-const Summary = Type.Object({
-  serial: Type.String(),
-  profile: Type.String(),
-  authority: Type.String(),
-  holder: Type.String(),
-  notBefore: Type.String({ format: 'date-time' }),
-  notAfter: Type.String({ format: 'date-time' }),
-  keyHash: Type.String({ description: 'SHA-256 of the SubjectPublicKeyInfo, hexadecimal.' }),
-  vouchedBy: Type.String(),
-});
+import { CertificateSummary, toCertificateSummary } from './certificate-summary.ts';
+import { PageQuery, pageOf } from './schemas.ts';
 
 const ListQuery = Type.Object(
   {
@@ -95,13 +84,13 @@ export function mountCertificates(app: FastifyInstance, routes: CertificateRoute
         summary: 'List certificates, newest first',
         tags: ['certificates'],
         querystring: ListQuery,
-        response: { 200: pageOf(Summary) },
+        response: { 200: pageOf(CertificateSummary) },
       },
     },
     async (request) => {
       assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
       const page = await ledger.read.searchCertificates(request.query);
-      return { ...page, items: page.items.map(toSummary) };
+      return { ...page, items: page.items.map(toCertificateSummary) };
     },
   );
 
@@ -114,7 +103,7 @@ export function mountCertificates(app: FastifyInstance, routes: CertificateRoute
         params: Type.Object({ serial: Type.String({ maxLength: 64 }) }),
         response: {
           200: Type.Object({
-            ...Summary.properties,
+            ...CertificateSummary.properties,
             certificate: Type.String(),
             chain: Type.Array(Type.String()),
           }),
@@ -130,7 +119,7 @@ export function mountCertificates(app: FastifyInstance, routes: CertificateRoute
       if (!record || !certificate || !authority)
         throw new BirthmarkError('not-found', `no certificate here has serial ${serial}`);
       return {
-        ...toSummary(record),
+        ...toCertificateSummary(record),
         certificate: toPem('CERTIFICATE', certificate),
         chain: chainBelowRoot(authority).map(toCertificatePem),
       };
@@ -236,17 +225,4 @@ function toIssued(answer: {
 
 function toCertificatePem(der: Uint8Array): string {
   return toPem('CERTIFICATE', der);
-}
-
-function toSummary(record: CertificateRecord): Static<typeof Summary> {
-  return {
-    serial: toHex(record.serial),
-    profile: record.profile,
-    authority: record.authority,
-    holder: record.holder,
-    notBefore: toDateTime(record.notBefore),
-    notAfter: toDateTime(record.notAfter),
-    keyHash: toHex(record.keyHash),
-    vouchedBy: record.vouchedBy,
-  };
 }

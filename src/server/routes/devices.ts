@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import Type, { type Static } from 'typebox';
-import { toBase64, toHex } from '../../core/bytes.ts';
+import { toBase64 } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { OWN_NAMESPACE } from '../../core/identifiers.ts';
 import type { Ledger } from '../../enroll/ports.ts';
 import type { DeviceRecord } from '../../fleet/ports.ts';
 import { type Authenticate, assertRole } from '../caller.ts';
+import { CertificateSummary, toCertificateSummary } from './certificate-summary.ts';
 import { PageQuery, pageOf, toDateTime } from './schemas.ts';
 
 const Device = Type.Object({
@@ -19,16 +20,6 @@ const Device = Type.Object({
   hwSerialNum: Type.Optional(Type.String({ description: 'base64' })),
   createdAt: Type.String({ format: 'date-time' }),
   rebirthAllowed: Type.Boolean({ description: 'An operator allowed it one more IDevID with another key.' }),
-});
-
-const DeviceCertificate = Type.Object({
-  serial: Type.String(),
-  profile: Type.String(),
-  authority: Type.String(),
-  notBefore: Type.String({ format: 'date-time' }),
-  notAfter: Type.String({ format: 'date-time' }),
-  keyHash: Type.String({ description: 'SHA-256 of the SubjectPublicKeyInfo, hexadecimal.' }),
-  vouchedBy: Type.String(),
 });
 
 const ListQuery = Type.Object(
@@ -92,7 +83,9 @@ export function mountDevices(app: FastifyInstance, { ledger, authenticate, clock
         tags: ['devices'],
         params: Params,
         querystring: InNamespace,
-        response: { 200: Type.Object({ ...Device.properties, certificates: Type.Array(DeviceCertificate) }) },
+        response: {
+          200: Type.Object({ ...Device.properties, certificates: Type.Array(CertificateSummary) }),
+        },
       },
     },
     async (request) => {
@@ -103,15 +96,7 @@ export function mountDevices(app: FastifyInstance, { ledger, authenticate, clock
         ...toAnswer(device),
         certificates: certificates
           .filter(({ signature }) => signature !== undefined)
-          .map((record) => ({
-            serial: toHex(record.serial),
-            profile: record.profile,
-            authority: record.authority,
-            notBefore: toDateTime(record.notBefore),
-            notAfter: toDateTime(record.notAfter),
-            keyHash: toHex(record.keyHash),
-            vouchedBy: record.vouchedBy,
-          })),
+          .map(toCertificateSummary),
       };
     },
   );
