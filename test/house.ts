@@ -37,7 +37,7 @@ export const DAY_MS = 86_400_000;
 export const BEGINNING = (Math.floor(Date.now() / DAY_MS) - 1) * DAY_MS;
 export const PUBLIC_URL = 'http://pki.lab.example';
 const ORGANIZATION = 'Lab';
-const KEY_LIMITS: KeyLimits = { minRsaBits: 2048, maxRsaBits: 4096, fermatRounds: 100 };
+export const KEY_LIMITS: KeyLimits = { minRsaBits: 2048, maxRsaBits: 4096, fermatRounds: 100 };
 
 /** A clock that stands still until it is told to go. */
 export interface TestClock {

@@ -10,7 +10,9 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { poolRandom } from '../core/pooled-random.ts';
 import type { RandomBytes } from '../core/random.ts';
+import { createDeviceDoor, type DeviceDoor } from '../enroll/device-door.ts';
 import { createEnroller, type Enroller } from '../enroll/enroller.ts';
+import { createIdentifier } from '../enroll/identify.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../enroll/service-issuer.ts';
 import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
@@ -34,6 +36,7 @@ export interface House {
   readonly authorities: Authorities;
   readonly issuing: IssuingRoom;
   readonly enroll: Enroller;
+  readonly devices: DeviceDoor;
   readonly issueService: ServiceIssuer;
   readonly metrics: Metrics;
   readonly passphrase: string;
@@ -96,6 +99,8 @@ export async function openHouse(
     });
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
     const metrics = createMetrics(worker);
+    const enroll = metrics.counting(createEnroller(shared));
+    const identify = createIdentifier({ ledger, authorities, issuing });
     return {
       home,
       loaded,
@@ -106,7 +111,8 @@ export async function openHouse(
       ledger,
       authorities,
       issuing,
-      enroll: metrics.counting(createEnroller(shared)),
+      enroll,
+      devices: createDeviceDoor({ ledger, enroll, identify, clock }),
       issueService: createServiceIssuer(shared),
       metrics,
       passphrase,

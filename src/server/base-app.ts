@@ -24,6 +24,8 @@ export interface ListenerLimits {
   readonly idleMs: number;
 }
 
+/** When who waits for a person's word is to ask again. */
+const APPROVAL_SECONDS = 30;
 /** Until a TLS handshake is done, and a request's head is there, in milliseconds. */
 const HEADERS_MS = 15_000;
 /** How often connections are looked at for that. */
@@ -117,5 +119,6 @@ function sendProblem(reply: FastifyReply, error: unknown): FastifyReply {
   const problem = toProblem(error);
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="birthmark"');
   if (problem.status === 503 || problem.status === 429) reply.header('retry-after', '1');
+  if (problem.status === 202) reply.header('retry-after', String(APPROVAL_SECONDS));
   return reply.code(problem.status).type('application/problem+json').send(problem);
 }

@@ -1,13 +1,18 @@
 // The listeners' applications over a house in memory, asked by `inject`.
 import pino from 'pino';
 import { afterAll } from 'vitest';
+import { createDeviceDoor } from '../../src/enroll/device-door.ts';
+import { DEFAULT_EST } from '../../src/enroll/est/settings.ts';
+import { createIdentifier } from '../../src/enroll/identify.ts';
+import { parseLabels } from '../../src/enroll/label.ts';
+import { DEFAULT_LABELS, type LabelConfig } from '../../src/enroll/label-config.ts';
 import type { Role, TokenRecord } from '../../src/enroll/ports.ts';
 import { newSecret } from '../../src/enroll/secret.ts';
 import { type ApiAppOptions, createLocalApi, createRemoteApi } from '../../src/server/api-app.ts';
 import type { ListenerLimits } from '../../src/server/base-app.ts';
 import { createMetrics } from '../../src/server/metrics.ts';
 import { createPublicApp } from '../../src/server/public-app.ts';
-import { openTestHouse, type TestHouse, type TestHouseOptions } from '../house.ts';
+import { KEY_LIMITS, openTestHouse, type TestHouse, type TestHouseOptions } from '../house.ts';
 
 export type App = Awaited<ReturnType<typeof createRemoteApi>>;
 
@@ -42,19 +47,34 @@ export interface TestServer extends AsyncDisposable {
   ask(method: string, path: string, asked?: Asked): Promise<Answered>;
 }
 
+export interface TestServerOptions extends TestHouseOptions {
+  readonly labels?: Readonly<Record<string, LabelConfig>>;
+}
+
 export const LIMITS: ListenerLimits = { bodyOctets: 64 * 1024, bodyMs: 200, idleMs: 5000 };
 
-export async function startTestServer(options: TestHouseOptions = {}): Promise<TestServer> {
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const house = await openTestHouse(options);
   const log: string[] = [];
   const logger = pino({ level: 'trace' }, { write: (line: string) => void log.push(line) });
   const metrics = createMetrics('test');
+  const { ledger, issuing, authorities, guardedClock: clock } = house;
+  const enroll = metrics.counting(house.enroll);
   const api: ApiAppOptions = {
+    devices: createDeviceDoor({
+      ledger,
+      enroll,
+      identify: createIdentifier({ ledger, authorities, issuing }),
+      clock,
+    }),
+    labels: parseLabels(options.labels ?? DEFAULT_LABELS, [...issuing.profiles.values()]),
+    keyLimits: KEY_LIMITS,
+    est: DEFAULT_EST,
     logger,
     limits: LIMITS,
     ledger: house.ledger,
     issuing: house.issuing,
-    enroll: metrics.counting(house.enroll),
+    enroll,
     issueService: house.issueService,
     clock: house.guardedClock,
     wallClock: house.clock.now,
@@ -107,7 +127,7 @@ export async function startTestServer(options: TestHouseOptions = {}): Promise<T
 }
 
 /** A server for a whole file, where nothing that a test does hinders another one. */
-export async function shareTestServer(options: TestHouseOptions = {}): Promise<TestServer> {
+export async function shareTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const server = await startTestServer(options);
   afterAll(() => server[Symbol.asyncDispose]());
   return server;

@@ -1,4 +1,6 @@
 import { defaultProfiles } from '../../ca/profile-config.ts';
+import { DEFAULT_EST } from '../../enroll/est/settings.ts';
+import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
 import type { AuthorityKeyAlgorithm } from '../../keys/key-algorithm.ts';
 import type { Config } from './schema.ts';
 
@@ -52,6 +54,8 @@ export function defaultConfig({
     keyPolicy: { minRsaBits: 2048, maxRsaBits: 8192, fermatRounds: 100 },
     limits: { bodyOctets: 131_072, bodySeconds: 15, idleSeconds: 120 },
     log: { level: 'info' },
+    est: DEFAULT_EST,
+    labels: { ...DEFAULT_LABELS },
     profiles: defaultProfiles(organization),
   };
 }

@@ -6,6 +6,8 @@ import type { Profile } from '../../ca/profile.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { isDnsName } from '../../core/identifiers.ts';
 import { schemaParser } from '../../core/schema.ts';
+import { type Labels, parseLabels } from '../../enroll/label.ts';
+import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
 import type { TrustedProxy } from '../../server/peer.ts';
 import { parseProxies } from './parse-proxies.ts';
 import { type Config, ConfigSchema } from './schema.ts';
@@ -17,6 +19,7 @@ export interface LoadedConfig {
   readonly config: Config;
   readonly profiles: readonly Profile[];
   readonly proxies: readonly TrustedProxy[];
+  readonly labels: Labels;
 }
 
 /**
@@ -75,7 +78,12 @@ export function parseConfig(text: string): LoadedConfig {
       { field: 'listen.tlsNames' },
     );
   }
-  return { config, profiles, proxies: parseProxies(config.proxies ?? []) };
+  return {
+    config,
+    profiles,
+    proxies: parseProxies(config.proxies ?? []),
+    labels: parseLabels(config.labels ?? DEFAULT_LABELS, profiles),
+  };
 }
 
 function parseToml(text: string): unknown {

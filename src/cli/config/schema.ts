@@ -1,5 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { ProfileConfigSchema } from '../../ca/profile-config.ts';
+import { EstConfigSchema } from '../../enroll/est/settings.ts';
+import { LabelConfigSchema } from '../../enroll/label-config.ts';
 import { KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -187,6 +189,13 @@ export const ConfigSchema = Type.Object(
         }),
       },
       closed,
+    ),
+    est: Type.Optional({ ...EstConfigSchema, description: 'The EST door (RFC 7030).' }),
+    labels: Type.Optional(
+      Type.Record(Type.String(), LabelConfigSchema, {
+        description:
+          'Who may enroll as what. EST has the label in its path (/.well-known/est/LABEL/simpleenroll), "default" is the one without.',
+      }),
     ),
     profiles: Type.Record(Type.String(), ProfileConfigSchema, {
       description: 'What a certificate of each kind is. Validated at start.',

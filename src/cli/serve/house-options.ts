@@ -1,3 +1,4 @@
+import { DEFAULT_EST } from '../../enroll/est/settings.ts';
 import type { ApiAppOptions } from '../../server/api-app.ts';
 import type { TlsCertificateOptions } from '../../server/tls-certificate.ts';
 import type { House } from '../wire.ts';
@@ -6,9 +7,13 @@ const SECOND_MS = 1000;
 
 /** What the listeners need of a house. */
 export function apiOptions(house: House): ApiAppOptions {
-  const { bodyOctets, bodySeconds, idleSeconds } = house.loaded.config.limits;
+  const { config, labels } = house.loaded;
+  const { bodyOctets, bodySeconds, idleSeconds } = config.limits;
   return {
     ...house,
+    labels,
+    keyLimits: config.keyPolicy,
+    est: config.est ?? DEFAULT_EST,
     limits: { bodyOctets, bodyMs: bodySeconds * SECOND_MS, idleMs: idleSeconds * SECOND_MS },
     proxies: house.loaded.proxies,
   };

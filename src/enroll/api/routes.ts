@@ -7,22 +7,26 @@ import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { toPem } from '../../x509/pem.ts';
-import { ticketAdmission } from '../admission.ts';
 import { parseCsrText } from '../csr-text.ts';
-import type { Enroller } from '../enroller.ts';
-import type { Ledger, Role } from '../ports.ts';
+import type { DeviceDoor } from '../device-door.ts';
+import { findLabel, type Label, type Labels, ticketLabel } from '../label.ts';
+import type { Peer } from '../peer.ts';
+import type { Ledger, Role, TicketRecord } from '../ports.ts';
 import { createTicket, presentTicket } from '../ticket.ts';
 
 /** What the door needs of the server. */
 export interface EnrollmentDoor {
   readonly ledger: Ledger;
   readonly issuing: IssuingRoom;
-  readonly enroll: Enroller;
+  readonly labels: Labels;
+  readonly devices: DeviceDoor;
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly authenticate: (request: FastifyRequest) => Promise<{ readonly actor: Actor; readonly role: Role }>;
   /** What `Authorization: Bearer` holds. */
   readonly bearerOf: (request: FastifyRequest) => string | undefined;
+  readonly peerOf: (request: FastifyRequest) => Peer;
+  readonly limitFailures: <T>(request: FastifyRequest, check: () => Promise<T>) => Promise<T>;
 }
 
 const HOUR_SECONDS = 3600;
@@ -31,8 +35,14 @@ const YEAR_SECONDS = 366 * 24 * HOUR_SECONDS;
 const EnrollBody = Type.Object(
   {
     csr: Type.String({ description: 'PKCS#10, as PEM or as base64 of the DER.' }),
+    label: Type.Optional(
+      Type.String({
+        description:
+          'The label whose rules admit the device. Without it: the first one that gives this profile.',
+      }),
+    ),
     profile: Type.Optional(
-      Type.String({ description: 'Must be the profile of the ticket where it is given.' }),
+      Type.String({ description: 'Must be the profile of the ticket or the label where it is given.' }),
     ),
   },
   { additionalProperties: false },
@@ -66,7 +76,39 @@ const Ticket = Type.Object({
   expiresAt: Type.String({ format: 'date-time' }),
 });
 
-/** `POST /enroll` for one device with a ticket, and `POST /tickets` for those who hand them out. */
+/**
+ * The label that was named; else the first one that gives this profile; else, for a ticket, one of its own: it says by itself
+ * who may have what.
+ *
+ * @throws BirthmarkError `not-found`, `profile-not-allowed`, `profile-unknown`
+ */
+function chooseLabel(
+  { labels, issuing }: EnrollmentDoor,
+  {
+    label: name,
+    profile,
+    ticket,
+  }: { label?: string | undefined; profile?: string | undefined; ticket?: TicketRecord | undefined },
+): Label {
+  if (ticket && profile !== undefined && profile !== ticket.profile)
+    throw profileNotAllowed(`this ticket is for profile ${ticket.profile}`);
+  const gives = ({ profile: given }: Label) => profile === undefined || given.name === profile;
+  const candidates = name === undefined ? [findLabel(labels), ...labels.values()] : [findLabel(labels, name)];
+  const label = candidates.find(gives);
+  if (label) return label;
+  if (ticket && name === undefined) return ticketLabel(issuing.profile(ticket.profile));
+  throw profileNotAllowed(
+    name === undefined
+      ? `no label gives certificates of profile ${JSON.stringify(profile).slice(0, 80)}`
+      : `label ${name} gives certificates of another profile`,
+  );
+}
+
+function profileNotAllowed(why: string): BirthmarkError {
+  return new BirthmarkError('profile-not-allowed', why, { field: 'profile' });
+}
+
+/** `POST /enroll` for one device, and `POST /tickets` for those who hand them out. */
 export function mountEnrollmentDoor(app: FastifyInstance, door: EnrollmentDoor): void {
   app.post<{ Body: Static<typeof EnrollBody> }>(
     '/enroll',
@@ -74,33 +116,31 @@ export function mountEnrollmentDoor(app: FastifyInstance, door: EnrollmentDoor):
       schema: {
         summary: 'Enroll one device',
         description:
-          'With a one-time ticket as bearer token. Its first use binds the ticket to that key; the same CSR key gets the same certificate ' +
-          'until the ticket expires, another key is refused.',
+          'With a one-time ticket as bearer token, or with a client certificate: an IDevID, a current LDevID, or the IDevID of a ' +
+          'manufacturer that was trusted, as the label admits. The first use of a ticket binds it to that key; the same key gets the ' +
+          'same certificate, another one is refused.',
         tags: ['enrollment'],
         body: EnrollBody,
         response: { 200: Enrolled },
       },
     },
     async (request) => {
-      const ticket = await presentTicket(door.bearerOf(request), door.ledger, door.clock);
-      const { csr, profile = ticket.profile } = request.body;
-      if (profile !== ticket.profile) {
-        throw new BirthmarkError('profile-not-allowed', `this ticket is for profile ${ticket.profile}`, {
-          field: 'profile',
-        });
-      }
-      const [outcome] = await door.enroll(
-        [
-          {
-            device: { namespace: ticket.namespace, serialNumber: ticket.serialNumber },
-            profile: door.issuing.profile(profile),
-            csr: parseCsrText(csr),
-          },
-        ],
-        ticketAdmission(ticket, door.clock),
-      );
-      if (outcome === undefined || outcome instanceof BirthmarkError)
-        throw outcome ?? new BirthmarkError('internal', 'no outcome');
+      const bearer = door.bearerOf(request);
+      const peer = door.peerOf(request);
+      const ticket =
+        bearer === undefined && peer.certificate
+          ? undefined
+          : await door.limitFailures(request, () => presentTicket(bearer, door.ledger, door.clock));
+      const { csr, profile = ticket?.profile, label } = request.body;
+      const outcome = await door.devices.enroll({
+        label: chooseLabel(door, { label, profile, ticket }),
+        operation: 'enroll',
+        csr: parseCsrText(csr),
+        peer,
+        door: 'api',
+        bound: false,
+        ...(ticket && { ticket }),
+      });
       return {
         serialNumber: outcome.serialNumber,
         serial: toHex(outcome.serial),

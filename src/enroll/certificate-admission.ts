@@ -1,0 +1,76 @@
+import { BirthmarkError } from '../core/errors.ts';
+import type { Admission } from './admission.ts';
+import type { DeviceIdentity } from './identify.ts';
+import type { LedgerTx } from './ports.ts';
+
+/**
+ * A certificate vouches for one certificate more. Whether its key may still speak is looked at again in the unit of work
+ * that reserves: a block that came in between counts.
+ */
+export function certificateAdmission(identity: DeviceIdentity): Admission {
+  const { device, vouchedBy, keyHash } = identity;
+  return {
+    actor: `device:${device.namespace}/${device.serialNumber}`,
+    vouchedBy,
+    redeem: async (tx) => {
+      const [key] = await tx.findKeys([keyHash]);
+      if (key?.blocked !== undefined)
+        throw new BirthmarkError('key-blocked', "the key of the client's certificate is on the block list");
+      return 1;
+    },
+    settle: () => Promise.resolve(),
+  };
+}
+
+/** What waits for approval. */
+export interface Approvable {
+  readonly namespace: string;
+  readonly serialNumber: string;
+  readonly profile: string;
+}
+
+/**
+ * An admission that also wants an operator's word, for each key of the device once. Until it is given the same request
+ * is answered in the same way, whenever it comes (RFC 7030 §4.2.3).
+ *
+ * @returns an admission whose `redeem` throws `approval-waiting`, `approval-denied` besides
+ */
+export function withApproval(admission: Admission, what: Approvable, clock: () => number): Admission {
+  return {
+    ...admission,
+    redeem: async (tx, keyHashes) => {
+      const allowed = await admission.redeem(tx, keyHashes);
+      for (const keyHash of keyHashes) await assertApproved(tx, admission, { ...what, keyHash }, clock());
+      return allowed;
+    },
+  };
+}
+
+async function assertApproved(
+  tx: LedgerTx,
+  { actor, vouchedBy }: Admission,
+  key: Approvable & { readonly keyHash: Uint8Array },
+  now: number,
+): Promise<void> {
+  const known = await tx.findApproval(key);
+  if (known?.state === 'approved') return;
+  if (known?.state === 'denied')
+    throw new BirthmarkError('approval-denied', 'an operator denied this enrollment');
+  if (!known) {
+    await tx.addApproval(key, vouchedBy, now);
+    await tx.appendAudit([
+      {
+        at: now,
+        actor,
+        action: 'enrollment.request',
+        subject: `device:${key.namespace}/${key.serialNumber}`,
+        outcome: 'waiting',
+        facts: { profile: key.profile },
+      },
+    ]);
+  }
+  throw new BirthmarkError(
+    'approval-waiting',
+    'the enrollment waits for an operator (birthmark enrollment approve); send the same request again later',
+  );
+}
