@@ -13,6 +13,8 @@ export interface PathLimits {
   readonly maxSteps: number;
   /** Paths to an anchor that are held to the rules. */
   readonly maxPaths: number;
+  /** Paths whose policies are followed: a hostile one takes a third of a millisecond. */
+  readonly maxPolicyGraphs: number;
   /** Of certificates that come with a leaf, all together. */
   readonly maxUntrustedOctets: number;
 }
@@ -24,7 +26,8 @@ export const DEFAULT_LIMITS: PathLimits = {
   maxSignatureCost: 160,
   maxNameComparisons: 2 ** 20,
   maxSteps: 1000,
-  maxPaths: 32,
+  maxPaths: 256,
+  maxPolicyGraphs: 32,
   maxUntrustedOctets: 128 * 1024,
 };
 
@@ -35,6 +38,7 @@ export class Budget {
   #nameComparisons: number;
   #steps: number;
   #paths: number;
+  #policyGraphs: number;
   /** The first limit that was reached, for people. */
   exhausted: string | undefined;
 
@@ -44,6 +48,7 @@ export class Budget {
     this.#nameComparisons = limits.maxNameComparisons;
     this.#steps = limits.maxSteps;
     this.#paths = limits.maxPaths;
+    this.#policyGraphs = limits.maxPolicyGraphs;
   }
 
   /** @param cost see `PathLimits.maxSignatureCost` */
@@ -69,6 +74,12 @@ export class Budget {
   path(): boolean {
     if (this.#paths < 1) return this.#refuse('paths to an anchor');
     this.#paths -= 1;
+    return true;
+  }
+
+  policyGraph(): boolean {
+    if (this.#policyGraphs < 1) return this.#refuse('paths whose policies can be followed');
+    this.#policyGraphs -= 1;
     return true;
   }
 

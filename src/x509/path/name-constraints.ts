@@ -117,17 +117,18 @@ export function constraintBreach(
     if (allowed.length === 0 && forbidden.length === 0) continue;
     if (!budget.nameComparisons(list.length * (comparisonCost(allowed) + comparisonCost(forbidden))))
       return 'it has more names than can be held against the name constraints';
+    const isForbidden = holder(forbidden, true);
+    const isAllowed = holder(allowed, false);
     for (const name of list) {
       if (form.startsWith('unknown')) return `${name.shown} is constrained in a way that is not known`;
-      if (forbidden.some((subtree) => isWithin(name, subtree, true))) return `${name.shown} is excluded`;
-      if (allowed.length > 0 && !allowed.some((subtree) => isWithin(name, subtree, false)))
-        return `${name.shown} is not permitted`;
+      if (isForbidden(name)) return `${name.shown} is excluded`;
+      if (allowed.length > 0 && !isAllowed(name)) return `${name.shown} is not permitted`;
     }
   }
   return undefined;
 }
 
-/** Directory names are compared an RDN at a time. */
+/** Directory names are read an RDN at a time. */
 function comparisonCost(subtrees: readonly Subtree[]): number {
   return subtrees.reduce(
     (sum, one) => sum + (one.form === 'directory' ? Math.max(1, one.rdns.length) : 1),
@@ -135,8 +136,19 @@ function comparisonCost(subtrees: readonly Subtree[]): number {
   );
 }
 
+/** Whether a name lies in one of the subtrees, which are all of one form. */
+function holder(subtrees: readonly Subtree[], unsure: boolean): (name: Name) => boolean {
+  const bases = subtrees.flatMap((subtree) => (subtree.form === 'directory' ? [subtree.rdns] : []));
+  if (bases.length === 0) return (name) => subtrees.some((subtree) => isWithin(name, subtree, unsure));
+  // Each directory name is looked up once for each length that a base has.
+  const keys = new Set(bases.map((rdns) => rdns.join('')));
+  const lengths = [...new Set(bases.map(({ length }) => length))];
+  return ({ rdns = [] }) =>
+    lengths.some((length) => length <= rdns.length && keys.has(rdns.slice(0, length).join('')));
+}
+
 /** @param unsure what to say of a name that is not of its form */
-function isWithin({ text, octets, rdns }: Name, subtree: Subtree, unsure: boolean): boolean {
+function isWithin({ text, octets }: Name, subtree: Subtree, unsure: boolean): boolean {
   switch (subtree.form) {
     case 'dns':
       return text === undefined ? unsure : isDnsWithin(text, subtree.text, unsure);
@@ -147,8 +159,6 @@ function isWithin({ text, octets, rdns }: Name, subtree: Subtree, unsure: boolea
     case 'ip':
     case 'mac':
       return octets === undefined ? unsure : isMasked(octets, subtree.value, subtree.mask);
-    case 'directory':
-      return rdns?.length !== undefined && subtree.rdns.every((key, at) => rdns[at] === key);
     default:
       return unsure;
   }

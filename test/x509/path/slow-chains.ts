@@ -29,8 +29,8 @@ function sameName(kind: KeyKind, count: number): SlowChain {
   };
 }
 
-/** CAs that all certify each other, and a leaf under one of them; none has a path to the anchor. */
-function everyoneSignsEveryone(count: number, sameNames: boolean): SlowChain {
+/** CAs that all certify each other, and a leaf under one of them; none leads to the anchor, or one to a refusal. */
+function everyoneSignsEveryone(count: number, sameNames: boolean, reachable = false): SlowChain {
   const root = makeAuthority({ cn: 'root' });
   const parties = Array.from({ length: count }, (_, at) =>
     makeAuthority({ cn: sameNames ? 'CA' : `CA ${at}` }),
@@ -41,13 +41,16 @@ function everyoneSignsEveryone(count: number, sameNames: boolean): SlowChain {
       .map((issuer) => makeAuthority({ key: subject.key, issuer, fields: { subject: subject.name } })),
   );
   const [first = root] = parties;
-  const what = `${count} CAs that certify each other${sameNames ? ' under one name' : ''}`;
-  return {
-    what,
-    anchors: [root.der],
-    untrusted: ders(crossed),
-    leaf: makeCertificate({ issuer: first }).der,
-  };
+  const last = parties.at(-1) ?? root;
+  const rooted = reachable
+    ? [makeAuthority({ key: last.key, issuer: root, fields: { subject: last.name } })]
+    : [];
+  const leaf = makeCertificate({
+    issuer: first,
+    ...(reachable ? { purposes: ['1.3.6.1.4.1.99999.8'] } : {}),
+  });
+  const what = `${count} CAs that certify each other${sameNames ? ' under one name' : ''}${reachable ? ', rooted' : ''}`;
+  return { what, anchors: [root.der], untrusted: ders([...crossed, ...rooted]), leaf: leaf.der };
 }
 
 /** Self-issued certificates up to the limit of a path's length and beyond. */
@@ -154,7 +157,8 @@ export function makeSlowChains(): SlowChain[] {
   const range = (from: number, count: number, step = 1) =>
     Array.from({ length: count }, (_, at) => from + at * step);
   return [
-    ...range(60, 12, 8).map((count) => sameName('P-256', count)),
+    ...range(60, 6, 16).map((count) => sameName('P-256', count)),
+    ...range(4, 6).map((count) => everyoneSignsEveryone(count, false, true)),
     ...range(20, 8, 4).map((count) => sameName('P-384', count)),
     ...range(8, 8, 4).map((count) => sameName('P-521', count)),
     ...range(60, 4, 20).map((count) => sameName('Ed25519', count)),
