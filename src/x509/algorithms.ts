@@ -1,5 +1,5 @@
 import { constants, type KeyObject, verify } from 'node:crypto';
-import { asBuffer, equalBytes } from '../core/bytes.ts';
+import { equalBytes } from '../core/bytes.ts';
 import { SIGNATURE_DIGESTS, type SignatureAlgorithmName } from '../core/signature-algorithm.ts';
 import { type Der, encode, explicit, sequence } from './der/encode.ts';
 import { integer, nullValue, oid } from './der/values.ts';
@@ -94,42 +94,42 @@ const PSS_DIGESTS = [
   ['sha512', '2.16.840.1.101.3.4.2.3', 64],
 ] as const;
 
-const VERIFYING = new Map<string, VerifyingAlgorithm>(
-  [
-    ...ACCEPTED.map(
-      ({ der, algorithm: { name, keyKind } }) =>
-        [der, { keyKind, digest: SIGNATURE_DIGESTS[name], weak: [] }] as const,
+const VERIFYING: readonly (readonly [Uint8Array, VerifyingAlgorithm])[] = [
+  ...ACCEPTED.map(
+    ({ der, algorithm: { name, keyKind } }) =>
+      [der, { keyKind, digest: SIGNATURE_DIGESTS[name], weak: [] }] as const,
+  ),
+  ...PSS_DIGESTS.flatMap(([digest, hash, pssSalt]) =>
+    [[nullValue()], []].map(
+      (parameters) =>
+        [pss(hash, pssSalt, parameters), { keyKind: 'rsa', digest, pssSalt, weak: [] }] as const,
     ),
-    ...PSS_DIGESTS.flatMap(([digest, hash, pssSalt]) =>
-      [[nullValue()], []].map(
-        (parameters) =>
-          [pss(hash, pssSalt, parameters), { keyKind: 'rsa', digest, pssSalt, weak: [] }] as const,
-      ),
-    ),
-    // RFC 9881 §2: pure ML-DSA, no parameters.
-    ...([44, 65, 87] as const).map(
-      (size, at) =>
-        [
-          bare(`2.16.840.1.101.3.4.3.${17 + at}`),
-          { keyKind: `ml-dsa-${size}`, digest: null, weak: [] },
-        ] as const,
-    ),
-    ...[withNull, bare].flatMap(
-      (form) =>
-        [
-          [form('1.2.840.113549.1.1.5'), { keyKind: 'rsa', digest: 'sha1', weak: ['sha1'] }],
-          [form('1.2.840.113549.1.1.4'), { keyKind: 'rsa', digest: 'md5', weak: ['md5'] }],
-        ] as const,
-    ),
-    [bare('1.2.840.10045.4.1'), { keyKind: 'ec', digest: 'sha1', weak: ['sha1'] }] as const,
-    [bare('1.2.840.10040.4.3'), { keyKind: 'dsa', digest: 'sha1', weak: ['dsa', 'sha1'] }] as const,
-    [bare('2.16.840.1.101.3.4.3.2'), { keyKind: 'dsa', digest: 'sha256', weak: ['dsa'] }] as const,
-  ].map(([der, algorithm]) => [asBuffer(der).toString('latin1'), algorithm]),
-);
+  ),
+  // RFC 9881 §2: pure ML-DSA, no parameters.
+  ...([44, 65, 87] as const).map(
+    (size, at) =>
+      [
+        bare(`2.16.840.1.101.3.4.3.${17 + at}`),
+        { keyKind: `ml-dsa-${size}`, digest: null, weak: [] },
+      ] as const,
+  ),
+  ...[withNull, bare].flatMap(
+    (form) =>
+      [
+        [form('1.2.840.113549.1.1.5'), { keyKind: 'rsa', digest: 'sha1', weak: ['sha1'] }],
+        [form('1.2.840.113549.1.1.4'), { keyKind: 'rsa', digest: 'md5', weak: ['md5'] }],
+      ] as const,
+  ),
+  [bare('1.2.840.10045.4.1'), { keyKind: 'ec', digest: 'sha1', weak: ['sha1'] }] as const,
+  [bare('1.2.840.10040.4.3'), { keyKind: 'dsa', digest: 'sha1', weak: ['dsa', 'sha1'] }] as const,
+  [bare('2.16.840.1.101.3.4.3.2'), { keyKind: 'dsa', digest: 'sha256', weak: ['dsa'] }] as const,
+];
 
 /** The algorithm of a DER AlgorithmIdentifier among all that we can verify, the weak ones too; undefined for others. */
 export function findVerifyingAlgorithm(algorithmIdentifier: Uint8Array): VerifyingAlgorithm | undefined {
-  return VERIFYING.get(asBuffer(algorithmIdentifier).toString('latin1'));
+  // A handful, the usual ones first: comparing is cheaper than making a key for a map.
+  for (const [der, algorithm] of VERIFYING) if (equalBytes(der, algorithmIdentifier)) return algorithm;
+  return undefined;
 }
 
 /** Whether the signature over the octets was made by the owner of the key, which must be of the algorithm's kind. */

@@ -21,12 +21,19 @@ export function encodeOidContent(dotted: string): Uint8Array {
   return content;
 }
 
+/** Dotted forms under id-ce, which most extensions are: one string each, made once. */
+const CERTIFICATE_EXTENSIONS = Array.from({ length: 0x80 }, (_, arc) => `2.5.29.${arc}`);
+
 /**
  * Dotted form of an OBJECT IDENTIFIER whose content octets are at `start`…`end`.
  *
  * @throws BirthmarkError `bad-der` for an empty, cut-off or padded value, or an arc above 2^53
  */
 export function decodeOidContent(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  if (end - start === 3 && bytes[start] === 0x55 && bytes[start + 1] === 0x1d) {
+    const known = CERTIFICATE_EXTENSIONS[bytes[start + 2] ?? 0x80];
+    if (known !== undefined) return known;
+  }
   let dotted = '';
   let arc = 0;
   let starts = true;

@@ -87,8 +87,10 @@ export function readCertificateRules(tbs: TbsCertificate): CertificateRules {
     if (critical && NEVER_CRITICAL.has(oid))
       throw refusal(`has extension ${oid} critical, which it must not be`);
     if (oid === EXTENSION.authorityInfoAccess) statusElsewhere ||= readAccess(value, oid).includes(OCSP);
-    else if (oid === EXTENSION.crlDistributionPoints || oid === EXTENSION.freshestCrl) statusElsewhere = true;
-    readInto(rules, extension);
+    else {
+      if (oid === EXTENSION.crlDistributionPoints || oid === EXTENSION.freshestCrl) statusElsewhere = true;
+      readInto(rules, extension);
+    }
   }
   // RFC 9608 §2 forbids the two together and noRevAvail in a CA; where they are, the status is looked for.
   if (statusElsewhere || rules.ca) rules.noRevAvail = false;
@@ -161,7 +163,6 @@ function readInto(rules: Draft, { oid, critical, value }: ReadExtension): void {
       reader.null('noRevAvail');
       rules.noRevAvail = true;
       break;
-    case EXTENSION.authorityInfoAccess:
     case SUBJECT_INFO_ACCESS:
       readAccess(value, oid);
       return;

@@ -119,11 +119,8 @@ function purposeFault(steps: readonly Step[], { purpose, strictPurpose }: PathRu
   for (const { certificate, rules, role } of steps) {
     if (role === 'anchor') continue;
     const { extendedKeyUsage, applicationPolicies, keyUsage, ca } = rules;
-    for (const purposes of [extendedKeyUsage, applicationPolicies]) {
-      const any = !strictPurpose && purposes?.includes(EXTENDED_KEY_USAGE.any);
-      if (purposes && !any && !purposes.includes(wanted))
-        return wrongUsage(certificate, `(${role}) is not for ${purpose} (extKeyUsage)`);
-    }
+    if (!isFor(extendedKeyUsage, wanted, strictPurpose) || !isFor(applicationPolicies, wanted, strictPurpose))
+      return wrongUsage(certificate, `(${role}) is not for ${purpose} (extKeyUsage)`);
     if (role !== 'leaf') continue;
     if (
       strictPurpose &&
@@ -138,6 +135,11 @@ function purposeFault(steps: readonly Step[], { purpose, strictPurpose }: PathRu
       return wrongUsage(certificate, 'may not sign: its keyUsage lacks digitalSignature');
   }
   return undefined;
+}
+
+function isFor(purposes: readonly string[] | undefined, wanted: string, strict: boolean): boolean {
+  if (!purposes || purposes.includes(wanted)) return true;
+  return !strict && purposes.includes(EXTENDED_KEY_USAGE.any);
 }
 
 /** RFC 5280 §6.1.3 (b), (c): every CA's constraints on every name below, but for self-issued certificates in between. */

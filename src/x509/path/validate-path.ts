@@ -139,8 +139,10 @@ function gather(
 /** The end of the earliest certificate or status. */
 function withEnd(path: readonly PathCertificate[], validity: ValidityScope, judgement: Judgement): Judgement {
   if (!('until' in judgement)) return judgement;
-  const counted = validity === 'all' ? path : path.slice(0, validity === 'leaf' ? 1 : 0);
-  return { until: Math.min(judgement.until, ...counted.map(({ tbs }) => tbs.notAfter.at)) };
+  let { until } = judgement;
+  const counted = validity === 'all' ? path.length : validity === 'leaf' ? 1 : 0;
+  for (let at = 0; at < counted; at += 1) until = Math.min(until, path[at]?.tbs.notAfter.at ?? until);
+  return { until };
 }
 
 /**
