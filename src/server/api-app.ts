@@ -1,4 +1,4 @@
-import { type SecureContextOptions, Server as TlsServer } from 'node:tls';
+import { type TlsOptions, Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
 import type { Clock } from '../core/clock.ts';
@@ -58,11 +58,17 @@ const DOCS_THEME = {
 /** Wrong credentials from one address before it is told to wait. Right ones are never slowed. */
 const FAILED_SIGN_INS_A_MINUTE = 60;
 
+/** A chain of certificates in a header is long, those with post-quantum keys most of all. */
+const PROXIED_HEADER_OCTETS = 128 * 1024;
+
 /** The API as everyone reaches it, over TLS. */
 export async function createRemoteApi(
-  options: ApiAppOptions & { readonly tls: SecureContextOptions },
+  options: ApiAppOptions & { readonly tls: TlsOptions },
 ): Promise<FastifyInstance> {
-  const app = createBaseApp(options);
+  const app = createBaseApp({
+    ...options,
+    ...(options.proxies.length > 0 && { headerOctets: PROXIED_HEADER_OCTETS }),
+  });
   const peers = createPeerReader(options);
   // Before the request that came along is read.
   if (app.server instanceof TlsServer) app.server.prependListener('secureConnection', peers.meet);

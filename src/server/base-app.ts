@@ -1,4 +1,4 @@
-import type { SecureContextOptions } from 'node:tls';
+import type { TlsOptions } from 'node:tls';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -12,7 +12,6 @@ import { schemaParser } from '../core/schema.ts';
 import { addBodyDeadline } from './body-deadline.ts';
 import { rememberAddresses } from './known-addresses.ts';
 import { toProblem } from './problem.ts';
-import { TLS_POLICY } from './tls-policy.ts';
 import { readUrlNumbers } from './url-numbers.ts';
 
 export interface ListenerLimits {
@@ -34,15 +33,17 @@ const CHECK_MS = 5000;
 export interface BaseAppOptions {
   readonly logger: FastifyBaseLogger;
   readonly limits: ListenerLimits;
-  /** Given for HTTPS. Client certificates are asked for and never demanded: each door decides. */
-  readonly tls?: SecureContextOptions;
+  /** Given for HTTPS: the policy with key and certificate. */
+  readonly tls?: TlsOptions;
+  /** Of all headers of a request; Node's default where it is not given. */
+  readonly headerOctets?: number;
 }
 
 /**
  * What every listener of ours has in common: limits, strict validation with our messages, problem documents, and no
  * log line per request, which would cost a third of the rate.
  */
-export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyInstance {
+export function createBaseApp({ logger, limits, tls, headerOctets }: BaseAppOptions): FastifyInstance {
   const common = {
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -58,7 +59,7 @@ export function createBaseApp({ logger, limits, tls }: BaseAppOptions): FastifyI
         ...common,
         https: {
           ...tls,
-          ...TLS_POLICY,
+          ...(headerOctets !== undefined && { maxHeaderSize: headerOctets }),
           handshakeTimeout: HEADERS_MS,
           headersTimeout: HEADERS_MS,
           connectionsCheckingInterval: CHECK_MS,

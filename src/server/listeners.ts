@@ -1,16 +1,18 @@
-import { rmSync, statSync } from 'node:fs';
-import { Server as TlsServer } from 'node:tls';
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import { rmSync } from 'node:fs';
+import type { FastifyInstance } from 'fastify';
 import type { Authorities } from '../ca/authority.ts';
 import { BirthmarkError } from '../core/errors.ts';
-import { type ApiAppOptions, createLocalApi, createRemoteApi } from './api-app.ts';
+import { type ApiAppOptions, createLocalApi } from './api-app.ts';
 import { createPublicApp } from './public-app.ts';
-import { readTlsContext, type TlsCertificateOptions } from './tls-certificate.ts';
+import { createConstrainedDoor, createTlsDoor, renewWhenReplaced } from './secure-door.ts';
+import type { TlsIdentity } from './tls-identity.ts';
 
 /** Where the listeners are, as the ready file says it. */
 export interface Addresses {
   readonly public: string;
   readonly tls: string;
+  /** Where it is switched on. */
+  readonly constrained?: string;
 }
 
 export interface Listeners {
@@ -18,44 +20,57 @@ export interface Listeners {
   close(): Promise<void>;
 }
 
-/** How often a process looks whether the TLS certificate was renewed. */
-const RELOAD_MS = 60_000;
 /** sun_path of Linux, without its final zero. */
 const MAX_SOCKET_PATH = 107;
 
 export interface ListenOptions {
   readonly api: ApiAppOptions;
   readonly authorities: Authorities;
-  readonly tls: TlsCertificateOptions;
+  readonly tls: TlsIdentity;
   readonly at: {
     readonly publicHost: string;
     readonly publicPort: number;
     readonly tlsHost: string;
     readonly tlsPort: number;
+    /** That of `tlsHost` where it is not given. */
+    readonly constrainedHost?: string;
+    /** Without it there is no listener for constrained devices. */
+    readonly constrainedPort?: number;
   };
 }
 
 /**
- * Opens the two TCP listeners.
+ * Opens the TCP listeners.
  *
- * @throws BirthmarkError `listen-failed`
+ * @throws BirthmarkError `listen-failed`, `config-invalid` where the certificate does not suit constrained devices
  */
 export async function listen({ api, authorities, tls, at }: ListenOptions): Promise<Listeners> {
+  const context = tls.read();
   const publicApp = createPublicApp({ ...api, authorities, crls: api.ledger.read, clock: api.wallClock });
-  const tlsApp = await createRemoteApi({ ...api, tls: readTlsContext(tls) });
+  const tlsDoor = await createTlsDoor(api, context);
+  const constrained =
+    at.constrainedPort === undefined ? undefined : await createConstrainedDoor(api, context);
+  const doors = constrained ? [tlsDoor, constrained] : [tlsDoor];
   const close = async () => {
-    await Promise.all([publicApp.close(), tlsApp.close()]);
+    await Promise.all([publicApp, ...doors.map(({ app }) => app)].map((app) => app.close()));
   };
   try {
     const addresses = {
       public: await open(publicApp, { host: at.publicHost, port: at.publicPort }, 'public'),
-      tls: await open(tlsApp, { host: at.tlsHost, port: at.tlsPort }, 'tls'),
+      tls: await open(tlsDoor.app, { host: at.tlsHost, port: at.tlsPort }, 'tls'),
+      ...(constrained && {
+        constrained: await open(
+          constrained.app,
+          { host: at.constrainedHost ?? at.tlsHost, port: at.constrainedPort ?? 0 },
+          'constrained',
+        ),
+      }),
     };
-    const reload = reloadWhenRenewed(tlsApp, tls, api.logger);
+    const stopLooking = renewWhenReplaced(doors, tls, api.logger);
     return {
       addresses,
       close: () => {
-        clearInterval(reload);
+        stopLooking();
         return close();
       },
     };
@@ -65,27 +80,6 @@ export async function listen({ api, authorities, tls, at }: ListenOptions): Prom
     throw error;
   }
 }
-
-/** New connections get the new certificate; those that are open stay. */
-function reloadWhenRenewed(
-  app: FastifyInstance,
-  tls: TlsCertificateOptions,
-  logger: FastifyBaseLogger,
-): NodeJS.Timeout {
-  const version = () => statSync(tls.certificatePath).mtimeMs;
-  let current = version();
-  return setInterval(() => {
-    try {
-      const latest = version();
-      if (latest === current || !(app.server instanceof TlsServer)) return;
-      app.server.setSecureContext(readTlsContext(tls));
-      current = latest;
-    } catch (error) {
-      logger.error({ err: error }, 'the renewed TLS certificate cannot be read; it is tried again');
-    }
-  }, RELOAD_MS);
-}
-
 /**
  * Opens the Unix socket by which the other commands reach this process. Only its owner may (mode 0600). The caller
  * holds the lock on the home, which says that no process is behind a socket that is still there.

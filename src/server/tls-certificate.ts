@@ -9,6 +9,7 @@ import { writeDurably } from '../keys/durable-file.ts';
 import { createKeyFile, readKeyFile } from '../keys/file-signer.ts';
 import { createCsr } from '../x509/create-csr.ts';
 import { toPem } from '../x509/pem.ts';
+import { identityOfFiles, type TlsIdentity } from './tls-identity.ts';
 
 /** The holder's name in the ledger: the key stays its own whatever names the certificate has. */
 const HOLDER = 'tls-listener';
@@ -36,10 +37,7 @@ export async function renewTlsCertificate(options: TlsCertificateOptions): Promi
   // Somebody may have put another pair's half there; a certificate without its key is worth nothing.
   if (present && current?.checkPrivateKey(present)) {
     const [from, to] = [current.validFromDate.getTime(), current.validToDate.getTime()];
-    const covers = names.every(
-      (name) => (isIP(name) === 0 ? current.checkHost(name) : current.checkIP(name)) !== undefined,
-    );
-    if (covers && clock() < to - (to - from) / 3) return false;
+    if (missingNames(current, names).length === 0 && clock() < to - (to - from) / 3) return false;
   }
   const key = present ?? createKeyFile(keyPath, 'ec-p256', passphrase);
   const issued = await issueService(
@@ -55,6 +53,13 @@ export async function renewTlsCertificate(options: TlsCertificateOptions): Promi
   const chain = [issued.certificate, ...issued.chain].map((der) => toPem('CERTIFICATE', der)).join('');
   writeDurably(certificatePath, chain, 0o644);
   return true;
+}
+
+/** Those of the names that are not the certificate's. */
+export function missingNames(certificate: X509Certificate, names: readonly string[]): readonly string[] {
+  return names.filter(
+    (name) => (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) === undefined,
+  );
 }
 
 /** The first certificate of a file; undefined where there is none that can be read. */
@@ -76,4 +81,9 @@ export function readTlsContext({
     key: readKeyFile(keyPath, passphrase).export({ type: 'pkcs8', format: 'pem' }),
     cert: readFileSync(certificatePath),
   };
+}
+
+/** The listener's own key and certificate, as they lie in the home. */
+export function ownTlsIdentity(options: TlsCertificateOptions): TlsIdentity {
+  return identityOfFiles([options.certificatePath, options.keyPath], () => readTlsContext(options));
 }

@@ -183,6 +183,72 @@ test.each([
   expect(codeOf(() => parseConfig(changed(path, value)))).toBe('accepted');
 });
 
+const edge = { name: 'edge', certificateSha256: 'ab'.repeat(32), header: 'rfc9440' };
+const nginx = { ...edge, header: 'nginx', headerName: 'X-SSL-Client-Cert' };
+
+describe('proxies', () => {
+  test('are read, with the fingerprint as OpenSSL prints it too', () => {
+    const printed = { ...nginx, name: 'inner', certificateSha256: Array(32).fill('CD').join(':') };
+    expect(parseConfig(changed('proxies', [edge, printed])).proxies).toEqual([
+      { name: 'edge', certificateSha256: 'ab'.repeat(32), forwarded: { kind: 'rfc9440' } },
+      {
+        name: 'inner',
+        certificateSha256: 'cd'.repeat(32),
+        forwarded: { kind: 'nginx', header: 'X-SSL-Client-Cert' },
+      },
+    ]);
+    expect(parseConfig(text).proxies).toEqual([]);
+  });
+
+  test.each<[string, object, string]>([
+    ['a name twice', { ...edge, certificateSha256: 'cd'.repeat(32) }, 'proxies.1.name'],
+    ['a certificate twice', { ...edge, name: 'other' }, 'proxies.1.certificateSha256'],
+    ['a fingerprint that is none', { ...edge, certificateSha256: 'ab' }, 'proxies.1.certificateSha256'],
+    ['a dialect that is none', { ...edge, header: 'x-real-ip' }, 'proxies.1.header'],
+    [
+      'nginx without its header',
+      { ...nginx, name: 'n', certificateSha256: 'cd'.repeat(32), headerName: undefined },
+      'proxies.1.headerName',
+    ],
+    [
+      'another dialect with a header',
+      { ...nginx, name: 'n', certificateSha256: 'cd'.repeat(32), header: 'xfcc' },
+      'proxies.1.headerName',
+    ],
+    ...['Host', 'authorization', 'Content-Length', 'Client-Cert', 'X-Forwarded-For'].map(
+      (headerName): [string, object, string] => [
+        `nginx with the header ${headerName}`,
+        { ...nginx, name: 'n', certificateSha256: 'cd'.repeat(32), headerName },
+        'proxies.1.headerName',
+      ],
+    ),
+  ])('with %s are refused, with the member named', (_title, second, field) => {
+    const given = Object.fromEntries(Object.entries(second).filter(([, value]) => value !== undefined));
+    expect(refusal(changed('proxies', [edge, given]))).toMatchObject({ code: 'config-invalid', field });
+  });
+});
+
+test.each([
+  ['tlsCertificateFile', 'tlsKeyFile'],
+  ['tlsKeyFile', 'tlsCertificateFile'],
+])('listen.%s is refused without listen.%s, and taken with it', (one, other) => {
+  expect(refusal(changed(`listen.${one}`, 'a.pem'))).toMatchObject({
+    code: 'config-invalid',
+    field: `listen.${other}`,
+  });
+  expect(codeOf(() => parseConfig(changed('listen', { ...standard.listen, [one]: 'a', [other]: 'b' })))).toBe(
+    'accepted',
+  );
+});
+
+test('what may be there and is not stands as a comment, and is taken once it is none', () => {
+  for (const key of ['tlsCertificateFile', 'constrainedPort'])
+    expect(text).toMatch(new RegExp(`^# .*\\n#${key} = `, 'm'));
+  const { config, proxies } = parseConfig(text.replace(/^#(?=[[a-z])/gm, ''));
+  expect(config.listen).toMatchObject({ constrainedPort: 8444, tlsKeyFile: expect.any(String) });
+  expect(proxies.map(({ name }) => name)).toEqual(['edge']);
+});
+
 test('a home that is not there is said to be missing', () => {
   expect(codeOf(() => loadConfig('/nowhere/birthmark.toml'))).toBe('home-missing');
 });

@@ -9,7 +9,7 @@ import { createProgress, type Progress } from '../../src/cli/factory/progress.ts
 import { BirthmarkError } from '../../src/core/errors.ts';
 import type { TokenRecord } from '../../src/enroll/ports.ts';
 import { listen } from '../../src/server/listeners.ts';
-import { readTlsContext, renewTlsCertificate } from '../../src/server/tls-certificate.ts';
+import { ownTlsIdentity, readTlsContext, renewTlsCertificate } from '../../src/server/tls-certificate.ts';
 import { toPem } from '../../src/x509/pem.ts';
 import { codeOfAsync, newCsr, newKey } from '../house.ts';
 import { temporaryFolder } from '../keys/temporary-folder.ts';
@@ -31,7 +31,7 @@ await renewTlsCertificate(tls);
 const listeners = await listen({
   api: server.options,
   authorities: house.authorities,
-  tls,
+  tls: ownTlsIdentity(tls),
   at: { publicHost: '127.0.0.1', publicPort: 0, tlsHost: '127.0.0.1', tlsPort: 0 },
 });
 afterAll(async () => {

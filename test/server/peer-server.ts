@@ -88,7 +88,8 @@ export async function startPeerServer(
       protocol: String((socket as TLSSocket).getProtocol()),
     };
   });
-  await app.listen({ host, port: 0 });
+  const listening: Promise<string> = app.listen({ host, port: 0 });
+  await listening;
   const address = app.server.address();
   return {
     port: typeof address === 'object' && address ? address.port : 0,

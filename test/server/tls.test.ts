@@ -8,6 +8,7 @@ import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createKeyFile } from '../../src/keys/file-signer.ts';
 import { listen, listenLocally } from '../../src/server/listeners.ts';
 import {
+  ownTlsIdentity,
   readTlsContext,
   renewTlsCertificate,
   type TlsCertificateOptions,
@@ -102,7 +103,7 @@ describe('signing in with a certificate', async () => {
   const listeners = await listen({
     api: server.options,
     authorities: server.house.authorities,
-    tls: options,
+    tls: ownTlsIdentity(options),
     at: { publicHost: '127.0.0.1', publicPort: 0, tlsHost: '127.0.0.1', tlsPort: 0 },
   });
   afterAll(async () => {
@@ -206,7 +207,7 @@ describe('a listener that cannot open', () => {
     const opening = listen({
       api: server.options,
       authorities: server.house.authorities,
-      tls: options,
+      tls: ownTlsIdentity(options),
       at: { publicHost: '127.0.0.1', publicPort: 0, tlsHost: '127.0.0.1', tlsPort: port },
     });
     await expect(opening).rejects.toMatchObject({

@@ -41,7 +41,6 @@ export function defaultConfig({
       tlsPort: 8443,
       tlsNames: [...tlsNames],
     },
-    proxies: [],
     workers: 1,
     keys: { passphraseFile: 'keys/passphrase' },
     authorities: {

@@ -1,14 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { parse, TomlError } from 'smol-toml';
 import { parseProfile } from '../../ca/parse-profile.ts';
 import type { Profile } from '../../ca/profile.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import { isDnsName } from '../../core/identifiers.ts';
 import { schemaParser } from '../../core/schema.ts';
 import { type Labels, parseLabels } from '../../enroll/label.ts';
 import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
 import type { TrustedProxy } from '../../server/peer.ts';
+import { checkListen } from './check-listen.ts';
 import { parseProxies } from './parse-proxies.ts';
 import { type Config, ConfigSchema } from './schema.ts';
 
@@ -70,14 +69,7 @@ export function parseConfig(text: string): LoadedConfig {
       { field: 'keyPolicy.minRsaBits' },
     );
   }
-  for (const name of config.listen.tlsNames) {
-    if (isIP(name) !== 0 || isDnsName(name)) continue;
-    throw new BirthmarkError(
-      'config-invalid',
-      `listen.tlsNames: ${JSON.stringify(name)} is neither a DNS name nor an IP address`,
-      { field: 'listen.tlsNames' },
-    );
-  }
+  checkListen(config.listen);
   return {
     config,
     profiles,

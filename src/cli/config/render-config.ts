@@ -30,7 +30,30 @@ function renderTable(path: readonly string[], schema: TSchema, table: object): s
       );
     } else values.push(...comment(member), stringify({ [key]: value }).trimEnd());
   }
+  for (const [key, member] of leftOut(schema, table)) {
+    const [example] = member.examples;
+    const lines = stringify({ [key]: example })
+      .trimEnd()
+      .split('\n');
+    const written = [...comment(member), ...lines.map((line) => `#${line}`)];
+    // A list of tables goes where tables go, since what follows it would be its last one's.
+    if (Array.isArray(example) && example.some(isTable)) tables.push('', ...written);
+    else values.push(...written);
+  }
   return [...values, ...tables];
+}
+
+/** What may be there and is not: written as a comment, for whoever wants it. */
+function leftOut(
+  schema: TSchema,
+  table: object,
+): (readonly [string, TSchema & { examples: readonly unknown[] }])[] {
+  if (!('properties' in schema && isTable(schema.properties))) return [];
+  return Object.entries(schema.properties).flatMap(([key, member]) =>
+    !(key in table) && isTable(member) && 'examples' in member && Array.isArray(member.examples)
+      ? [[key, { ...member, examples: member.examples }] as const]
+      : [],
+  );
 }
 
 function isTable(value: unknown): value is object {

@@ -78,18 +78,60 @@ export const ConfigSchema = Type.Object(
           description:
             "DNS names and IP addresses in the TLS listener's own certificate: those by which devices reach it.",
         }),
+        tlsCertificateFile: Type.Optional(
+          Type.String({
+            minLength: 1,
+            examples: ['/etc/ssl/birthmark.pem'],
+            description:
+              'A certificate of your own for the TLS listener instead of ours: PEM, the leaf first, then what is between it and its root. ' +
+              'From this folder. Read again when it changes.',
+          }),
+        ),
+        tlsKeyFile: Type.Optional(
+          Type.String({
+            minLength: 1,
+            examples: ['/etc/ssl/private/birthmark.key'],
+            description: 'Its key: PEM, mode 0600; if it is encrypted, with the passphrase of the key files.',
+          }),
+        ),
+        constrainedHost: Type.Optional(
+          Type.String({
+            minLength: 1,
+            examples: ['127.0.0.1'],
+            description: 'Address of the listener for constrained devices; tlsHost where it is not given.',
+          }),
+        ),
+        constrainedPort: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            maximum: 65_535,
+            examples: [8444],
+            description:
+              'Switches on a second TLS listener with the same doors, for devices that speak only AES-CCM-8 on P-256 and take small ' +
+              'records (RFC 7925). Weaker than the first: a forged record is accepted once in 2^64. 0 takes any free port.',
+          }),
+        ),
       },
       closed,
     ),
     proxies: Type.Optional(
       Type.Array(ProxyConfigSchema, {
         maxItems: 64,
-        default: [],
+        examples: [
+          [
+            {
+              name: 'edge',
+              certificateSha256: '00'.repeat(32),
+              header: 'nginx',
+              headerName: 'X-SSL-Client-Cert',
+            },
+          ],
+        ],
         description:
-          'Proxies that end TLS for devices and tell us the certificate that a device showed. Each shows us its own, by which it is known; ' +
-          'from anybody else such a header is refused. In place of this line, for each: { name = "edge", certificateSha256 = "…", header = ' +
-          '"rfc9440" } in the brackets. header is rfc9440 (Client-Cert, Client-Cert-Chain), xfcc (X-Forwarded-Client-Cert of Envoy), or nginx, ' +
-          'which is $ssl_client_escaped_cert in the header that headerName names. The proxy must remove what clients send in them.',
+          'A proxy that ends TLS for devices and tells us the certificate that a device showed. It shows us its own, of which ' +
+          'certificateSha256 is the fingerprint; from anybody else such a header is refused. header is rfc9440 (Client-Cert and ' +
+          'Client-Cert-Chain), xfcc (X-Forwarded-Client-Cert of Envoy), or nginx: $ssl_client_escaped_cert in a header that headerName ' +
+          'names. The proxy must overwrite what its clients send in that header. One such table a proxy.',
       }),
     ),
     workers: Type.Integer({

@@ -1,10 +1,9 @@
 import { finishReserved } from '../../ca/issue.ts';
 import { publishDueCrls } from '../../ca/publish-crls.ts';
 import { publishedUrls } from '../../ca/published-urls.ts';
-import { renewTlsCertificate } from '../../server/tls-certificate.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import type { House } from '../wire.ts';
-import { tlsCertificateOptions } from './house-options.ts';
+import { prepareTlsCertificate } from './house-options.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -17,7 +16,7 @@ export async function prepareToServe(house: House): Promise<void> {
   // Whatever its time: the clock that reserved may have been a little ahead of this one.
   const finished = await finishReserved(ledger, authorities, clock, Number.POSITIVE_INFINITY);
   if (finished > 0) logger.warn({ finished }, 'signed certificates that a crash had left reserved');
-  await renewTlsCertificate(tlsCertificateOptions(house));
+  await prepareTlsCertificate(house);
   await publishDue(house);
 }
 
@@ -43,7 +42,7 @@ export function keepUp(house: House): () => void {
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
     ['crl', MINUTE_MS, publishDue],
     ['reservations', MINUTE_MS, finishAbandoned],
-    ['tls', HOUR_MS, () => renewTlsCertificate(tlsCertificateOptions(house))],
+    ['tls', HOUR_MS, prepareTlsCertificate],
   ];
   const timers = tasks.map(([task, everyMs, run]) =>
     setInterval(() => {
