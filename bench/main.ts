@@ -1,4 +1,5 @@
 import { benchDoors } from './doors.ts';
+import { benchEst } from './est.ts';
 import { benchIssue } from './issue.ts';
 import { benchScale } from './scale.ts';
 import { benchVerify } from './verify.ts';
@@ -7,6 +8,7 @@ import { benchVerify } from './verify.ts';
 const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<object>>> = {
   issue: benchIssue,
   doors: benchDoors,
+  est: benchEst,
   scale: benchScale,
   verify: benchVerify,
 };

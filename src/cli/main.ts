@@ -44,6 +44,7 @@ const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>
   certificate: async () => (await import('./commands/certificate.ts')).certificateCommand,
   lint: async () => (await import('./commands/lint.ts')).lintCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
+  admit: async () => (await import('./commands/admit.ts')).admitCommand,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,
 };
 const asked = Object.entries(commands).find(([name]) => name === process.argv[2]);
