@@ -104,6 +104,15 @@ describe('what is wrong is said in one line that helps', () => {
     ],
     'a device that there is not': [['device', 'show', 'SN-0'], /there is no device "SN-0"/],
     'a certificate that there is not': [['certificate', 'show', '00ff'], /no certificate here has serial ff/],
+    "a manufacturer's CA that is none": [
+      ['trust', 'add', '--ca', 'one.csr', '--namespace', 'acme'],
+      /certificate holds no PEM block "CERTIFICATE" \[bad-pem\]/,
+    ],
+    'a CA that is not trusted': [['trust', 'remove', '00000000'], /no trusted CA .*00000000 \[not-found\]/],
+    'an enrollment that there is not': [
+      ['enrollment', 'approve', '1'],
+      /there is no enrollment 1 \[not-found\]/,
+    ],
     'a serial number that no certificate can say': [
       ['ticket', 'create', '--serial-number', 'SN_1'],
       /PrintableString.*\[serial-number-invalid\]/,
