@@ -92,15 +92,9 @@ export function mountEstDoor(app: FastifyInstance, door: EstDoor): void {
       scope.setErrorHandler((error, request, reply) =>
         send(reply, tellRefusal(error, request, door, undefined)),
       );
-      scope.all<{ Params: { operation: string; label?: string } }>(
-        '/:operation',
-        { schema: { hide: true } },
-        (request, reply) => answer(request, reply, door),
-      );
-      scope.all<{ Params: { operation: string; label?: string } }>(
-        '/:label/:operation',
-        { schema: { hide: true } },
-        (request, reply) => answer(request, reply, door),
+      // Whatever is below: what is not there is told in text too.
+      scope.all<{ Params: { '*': string } }>('/*', { schema: { hide: true } }, (request, reply) =>
+        answer(request, reply, door),
       );
       done();
     },
@@ -109,22 +103,23 @@ export function mountEstDoor(app: FastifyInstance, door: EstDoor): void {
 }
 
 async function answer(
-  request: FastifyRequest<{ Params: { operation: string; label?: string } }>,
+  request: FastifyRequest<{ Params: { '*': string } }>,
   reply: FastifyReply,
   door: EstDoor,
 ): Promise<FastifyReply> {
-  const { operation: name, label } = request.params;
-  const operation = OPERATIONS.get(name);
+  const [name = '', label, ...more] = request.params['*'].split('/').reverse();
+  const operation = more.length === 0 ? OPERATIONS.get(name) : undefined;
   try {
     if (!operation)
       throw new BirthmarkError(
         'not-found',
         `there is no operation ${JSON.stringify(name).slice(0, 80)} here`,
       );
+    const call = { request, label: findLabel(door.labels, label) };
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     if (method !== operation.method)
       throw new BirthmarkError('method-not-allowed', `${name} takes ${operation.method}`);
-    return await send(reply, await operation.answer({ request, label: findLabel(door.labels, label) }, door));
+    return await send(reply, await operation.answer(call, door));
   } catch (error) {
     return send(reply, tellRefusal(error, request, door, operation));
   }
