@@ -44,7 +44,9 @@ export function serveCommand(shell: Shell): Command {
           if (options.json) shell.out(JSON.stringify(addresses));
           else
             shell.out(
-              `serving ${home.path}\n  public  ${addresses.public}\n  tls     ${addresses.tls}   (API ${addresses.tls}/api/v1/docs)\nstop with Ctrl-C`,
+              `serving ${home.path}\n  public  ${addresses.public}\n  tls     ${addresses.tls}   (API ${addresses.tls}/api/v1/docs)${
+                addresses.constrained === undefined ? '' : `\n  constrained  ${addresses.constrained}`
+              }\nstop with Ctrl-C`,
             );
         },
       });
