@@ -5,6 +5,7 @@ import { type AdmissionStep, type AdmitOptions, type Application, admitDevice } 
 import type { Enroller, EnrollmentRequest, EnrollmentResult } from './enroller.ts';
 import type { Identify } from './identify.ts';
 import type { Ledger } from './ports.ts';
+import { refusedRequest } from './refused-act.ts';
 
 /** Enrolls one device by what vouches for it: the way of EST and of `POST /enroll`. */
 export interface DeviceDoor {
@@ -68,22 +69,11 @@ export function createDeviceDoor({ ledger, enroll, identify, clock }: DeviceDoor
 
   async function auditRefusal(
     { actor }: Admission,
-    { device, profile, facts }: Omit<EnrollmentRequest, 'csr'>,
-    { code }: BirthmarkError,
+    request: Omit<EnrollmentRequest, 'csr'>,
+    refused: BirthmarkError,
   ): Promise<void> {
     try {
-      await ledger.write((tx) =>
-        tx.appendAudit([
-          {
-            at: clock(),
-            actor,
-            action: 'certificate.issue',
-            subject: `device:${device.namespace}/${device.serialNumber}`,
-            outcome: `refused:${code}`,
-            facts: { ...facts, profile: profile.name },
-          },
-        ]),
-      );
+      await ledger.write((tx) => tx.appendAudit([refusedRequest(request, actor, refused, clock())]));
     } catch (error) {
       // A refusal stands even where it cannot be recorded: the clock went back, the disk is full.
       if (!(error instanceof BirthmarkError)) throw error;

@@ -3,7 +3,6 @@ import { type Decision, type Outcome, signAndCommit } from '../ca/issue.ts';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
 import type { CertifiedNames } from '../ca/prepare.ts';
 import type { Profile } from '../ca/profile.ts';
-import type { Actor, AuditRecord } from '../core/audit.ts';
 import { breathe } from '../core/breathe.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
@@ -21,6 +20,7 @@ import {
 } from './examine.ts';
 import { notGranted } from './not-granted.ts';
 import type { Ledger, LedgerTx } from './ports.ts';
+import { refusedAct, refusedRequest } from './refused-act.ts';
 
 /** What every door makes of its own message. */
 export interface EnrollmentRequest {
@@ -142,8 +142,9 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
         const quota = await redeem(tx, admission, candidates);
         if (quota instanceof BirthmarkError) {
           // What waits asks again and again; that it waits was written down when it began to.
-          if (quota.code !== 'approval-waiting')
-            await tx.appendAudit([refusedAct(candidates, actor, quota, now)]);
+          const [first] = candidates;
+          if (first && quota.code !== 'approval-waiting')
+            await tx.appendAudit([refusedAct(first.read.request, candidates.length, actor, quota, now)]);
           return candidates.map(() => ({ kind: 'refused', error: quota }));
         }
         const decided = await registerIdentities(tx, candidates, {
@@ -185,28 +186,6 @@ async function redeem(
     if (error instanceof BirthmarkError) return error;
     throw error;
   }
-}
-
-/** One record, however many requests: a token that was revoked must not fill the ledger. */
-function refusedAct(
-  candidates: readonly Candidate[],
-  actor: Actor,
-  { code }: BirthmarkError,
-  at: number,
-): AuditRecord {
-  const [first] = candidates;
-  return {
-    at,
-    actor,
-    action: 'certificate.issue',
-    subject: `device:${first?.device.namespace}/${first?.device.serialNumber}`,
-    outcome: `refused:${code}`,
-    facts: {
-      ...first?.facts,
-      profile: first?.read.request.profile.name ?? '',
-      requests: candidates.length,
-    },
-  };
 }
 
 function prepareCandidate(read: Read, issuing: IssuingRoom, keyLimits: KeyLimits, now: number): Candidate {
@@ -266,20 +245,4 @@ function stage<T, R>(items: readonly (T | BirthmarkError)[], work: (item: T) => 
 
 function unanswered(): BirthmarkError {
   return new BirthmarkError('internal', 'a request was left without an outcome');
-}
-
-function refusedRequest(
-  { device, profile, facts }: EnrollmentRequest,
-  actor: Actor,
-  { code }: BirthmarkError,
-  at: number,
-): AuditRecord {
-  return {
-    at,
-    actor,
-    action: 'certificate.issue',
-    subject: `device:${device.namespace}/${device.serialNumber}`,
-    outcome: `refused:${code}`,
-    facts: { ...facts, profile: profile.name },
-  };
 }

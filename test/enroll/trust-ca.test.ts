@@ -144,7 +144,11 @@ describe('a certificate', () => {
       'bad-certificate',
     ],
     ['with an RSA key of 1,024 bits', () => caOf({ key: rsaKey(1024) }), 'key-too-small'],
-    ['signed with SHA-1', () => caOf({ key: rsaKey(2048, sha1) }), 'signature-algorithm-not-allowed'],
+    [
+      'that another CA signed with SHA-1',
+      () => caOf({ issuer: caOf({ cn: 'above', key: rsaKey(2048, sha1) }) }),
+      'signature-algorithm-not-allowed',
+    ],
   ])('%s is refused', async (_title, make, code) => {
     expect(await add(pemOf(make()))).toBe(`${code}:certificate`);
     expect(await listed()).toEqual([]);
@@ -154,6 +158,7 @@ describe('a certificate', () => {
     ['of a CA that names no usage', () => caOf({ keyUsage: 'absent' })],
     ['with an extension that nobody has to know', () => caOf({ extra: [encode(sequence(unknown, octets))] })],
     ['with an RSA key of 2,048 bits, signed with SHA-256', () => caOf({ key: rsaKey(2048) })],
+    ['that signed itself with SHA-1, which nobody checks', () => caOf({ key: rsaKey(2048, sha1) })],
     ['that somebody else signed', () => caOf({ issuer: caOf({ cn: 'above' }) })],
   ])('%s is trusted', async (_title, make) => {
     expect(await add(pemOf(make()))).toBe('added 1');

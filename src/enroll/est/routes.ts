@@ -89,9 +89,7 @@ export function mountEstDoor(app: FastifyInstance, door: EstDoor): void {
     (scope, _, done) => {
       scope.removeAllContentTypeParsers();
       scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
-      scope.setErrorHandler((error, request, reply) =>
-        send(reply, tellRefusal(error, request, door, undefined)),
-      );
+      scope.setErrorHandler((error, request, reply) => send(reply, tellRefusal(error, request, door)));
       // Whatever is below: what is not there is told in text too.
       scope.all<{ Params: { '*': string } }>('/*', { schema: { hide: true } }, (request, reply) =>
         answer(request, reply, door),
@@ -107,21 +105,22 @@ async function answer(
   reply: FastifyReply,
   door: EstDoor,
 ): Promise<FastifyReply> {
-  const [name = '', label, ...more] = request.params['*'].split('/').reverse();
+  const [name = '', labelName, ...more] = request.params['*'].split('/').reverse();
   const operation = more.length === 0 ? OPERATIONS.get(name) : undefined;
+  let label: Label | undefined;
   try {
     if (!operation)
       throw new BirthmarkError(
         'not-found',
         `there is no operation ${JSON.stringify(name).slice(0, 80)} here`,
       );
-    const call = { request, label: findLabel(door.labels, label) };
+    label = findLabel(door.labels, labelName);
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     if (method !== operation.method)
       throw new BirthmarkError('method-not-allowed', `${name} takes ${operation.method}`);
-    return await send(reply, await operation.answer(call, door));
+    return await send(reply, await operation.answer({ request, label }, door));
   } catch (error) {
-    return send(reply, tellRefusal(error, request, door, operation));
+    return send(reply, tellRefusal(error, request, door, { operation, label }));
   }
 }
 
@@ -129,7 +128,10 @@ function tellRefusal(
   error: unknown,
   request: FastifyRequest,
   { est, tell }: EstDoor,
-  operation: Operation | undefined,
+  {
+    operation,
+    label,
+  }: { readonly operation?: Operation | undefined; readonly label?: Label | undefined } = {},
 ): EstAnswer {
   const told = tell(error);
   if (told.code === 'approval-waiting') return pendingAnswer(est.retryAfterSeconds);
@@ -137,7 +139,7 @@ function tellRefusal(
     request.log.error({ err: error, method: request.method, route: EST_PREFIX }, 'a request failed');
   return refuse(told, {
     retryAfterSeconds: est.retryAfterSeconds,
-    ...(operation?.takesTicket && { realm: est.realm }),
+    ...(operation?.takesTicket && label?.admits.has('ticket') && { realm: est.realm }),
     ...(operation && { allow: operation.method === 'GET' ? ['GET', 'HEAD'] : [operation.method] }),
   });
 }
