@@ -20,6 +20,8 @@ const packages = /** @type {const} */ ([
     'checkers from outside (npm run conformance)',
   ],
   ['faketime', 'command -v faketime', 'a clock that jumps'],
+  ['nginx-light', 'test -x /usr/sbin/nginx', "a device's certificate that nginx forwards"],
+  ['haproxy', 'test -x /usr/sbin/haproxy', "a device's certificate that HAProxy forwards"],
 ]);
 
 let missing = findMissing();
@@ -42,7 +44,8 @@ function findMissing() {
 
 /** @param {readonly string[]} words */
 function apt(words) {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  // Runlevel 1 keeps packages from starting their daemons: the tests start their own.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1', PREVLEVEL: 'N' };
   spawnSync('apt-get', ['-qq', '-o', 'Dpkg::Use-Pty=0', ...words], {
     env,
     stdio: ['ignore', 'ignore', 'inherit'],
