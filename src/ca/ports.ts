@@ -48,10 +48,28 @@ export interface CertificateSearch extends PageRequest {
   readonly profile?: string;
 }
 
+export interface CertificateScan {
+  readonly of: { readonly authority: string } | { readonly batch: string };
+  /** Ids up to this one were looked at. */
+  readonly after: number;
+  /** At most so many are found at once. */
+  readonly limit: number;
+}
+
+/** What a scan found, up to `through`; that undefined, there are no more. */
+export interface ScannedCertificates {
+  readonly items: readonly CertificateRecord[];
+  readonly through?: number;
+}
+
 export interface CertificateReads {
   findBySerial(serial: Uint8Array): Promise<CertificateRecord | undefined>;
   /** Every certificate and reservation of these devices, oldest first. */
   findByDevices(deviceIds: readonly number[]): Promise<readonly CertificateRecord[]>;
+  /** Every certificate and reservation of this key, oldest first. */
+  findByKey(keyHash: Uint8Array): Promise<readonly CertificateRecord[]>;
+  /** Goes through the certificates and reservations of an authority, or of a batch of devices, oldest first. */
+  scanCertificates(scan: CertificateScan): Promise<ScannedCertificates>;
   /** Reservations without a signature, oldest first: what a crash left. Cost grows with their number only. */
   findReserved(limit: number): Promise<readonly CertificateRecord[]>;
   /** Newest first. Signed ones only. */
@@ -109,6 +127,8 @@ export interface CrlRecord {
   readonly number: number;
   readonly thisUpdate: number;
   readonly nextUpdate: number;
+  /** The last change of a status that it tells, as `StatusChange.sequence`. */
+  readonly changes: number;
   /** DER. */
   readonly crl: Uint8Array;
 }
@@ -117,6 +137,8 @@ export interface CrlReads {
   findCrl(authority: string, scope: string): Promise<CrlRecord | undefined>;
   /** Scope, number and times of each published CRL of an authority, without its bytes. */
   listCrls(authority: string): Promise<readonly Omit<CrlRecord, 'crl'>[]>;
+  /** Those of all authorities that do not tell the last change of their scope. */
+  listStaleCrls(): Promise<readonly Omit<CrlRecord, 'crl'>[]>;
 }
 
 export interface CrlWrites extends CrlReads {
@@ -187,10 +209,7 @@ export type CertificateStatus =
 
 export interface RevocationReads {
   /** In order. */
-  findStatuses(
-    authority: string,
-    serials: readonly Uint8Array[],
-  ): Promise<readonly CertificateStatus[]>;
+  findStatuses(authority: string, serials: readonly Uint8Array[]): Promise<readonly CertificateStatus[]>;
   /** In order; undefined where the certificate stands. */
   findRevocations(ids: readonly number[]): Promise<readonly (RevocationRecord | undefined)[]>;
   /**

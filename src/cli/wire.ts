@@ -5,6 +5,7 @@ import { type Authorities, assembleAuthorities } from '../ca/authority.ts';
 import { guardClock } from '../ca/guarded-clock.ts';
 import { createIssuingRoom, type IssuingRoom } from '../ca/issuing-room.ts';
 import type { AuthorityRecord } from '../ca/ports.ts';
+import type { CrlRoom } from '../ca/publish-crls.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
@@ -19,6 +20,7 @@ import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
 import { createMetrics, type Metrics } from '../server/metrics.ts';
 import { openLedger, type SqliteLedger } from '../store/sqlite/open-ledger.ts';
 import { parseCertificate } from '../x509/certificate.ts';
+import { DEFAULT_COALESCE_SECONDS } from './config/default-config.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import type { Home } from './home.ts';
 import { programVersion } from './program-version.ts';
@@ -35,6 +37,8 @@ export interface House {
   readonly ledger: SqliteLedger;
   readonly authorities: Authorities;
   readonly issuing: IssuingRoom;
+  /** What publishing lists needs. */
+  readonly crls: CrlRoom;
   readonly enroll: Enroller;
   readonly devices: DeviceDoor;
   readonly issueService: ServiceIssuer;
@@ -43,6 +47,9 @@ export interface House {
   readonly version: string;
   close(): void;
 }
+
+const SECOND_MS = 1000;
+const HOUR_MS = 3600 * SECOND_MS;
 
 export const random: RandomBytes = poolRandom((size) => randomBytes(size));
 
@@ -90,13 +97,21 @@ export async function openHouse(
     const passphrase = readPassphrase(passphraseSource(home, loaded, environment));
     const authorities = assembleAuthorities(records, (record) => openSigner(home, record, passphrase));
     const clock = guardClock(systemClock, await ledger.read.latestReservation());
+    const urls = publishedUrls(config.publicUrl);
     const issuing = createIssuingRoom({
       authorities,
       profiles,
-      urls: publishedUrls(config.publicUrl),
+      urls,
       shards: config.crl.shards,
       random,
     });
+    const { shards, validityHours, coalesceSeconds = DEFAULT_COALESCE_SECONDS } = config.crl;
+    const crls: CrlRoom = {
+      ledger,
+      authorities,
+      urls,
+      policy: { shards, validityMs: validityHours * HOUR_MS, coalesceMs: coalesceSeconds * SECOND_MS },
+    };
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
     const metrics = createMetrics(worker);
     const enroll = metrics.counting(createEnroller(shared));
@@ -111,6 +126,7 @@ export async function openHouse(
       ledger,
       authorities,
       issuing,
+      crls,
       enroll,
       devices: createDeviceDoor({ ledger, enroll, identify, clock }),
       issueService: createServiceIssuer(shared),

@@ -9,11 +9,11 @@ import { importPublicKey } from '../../src/x509/public-key.ts';
 import { openTestHouse, PUBLIC_URL, type TestHouse } from '../house.ts';
 
 const HOUR_MS = 3_600_000;
-const POLICY: CrlPolicy = { shards: 2, validityMs: 10 * HOUR_MS };
+const POLICY: CrlPolicy = { shards: 2, validityMs: 10 * HOUR_MS, coalesceMs: 60_000 };
 const URLS = publishedUrls(PUBLIC_URL);
 
 function publish({ authorities, ledger, clock }: TestHouse, policy = POLICY): Promise<number> {
-  return publishDueCrls(authorities, { ledger, urls: URLS, policy, now: clock.now() });
+  return publishDueCrls({ authorities, ledger, urls: URLS, policy }, clock.now());
 }
 
 test('publishes a full list of each authority, and each shard of those that issue to devices', async () => {

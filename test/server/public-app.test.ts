@@ -10,8 +10,8 @@ const server = await shareTestServer();
 const { authorities, ledger, clock } = server.house;
 
 function publish(): Promise<number> {
-  const policy = { shards: 4, validityMs: 10 * HOUR_MS };
-  return publishDueCrls(authorities, { ledger, urls: publishedUrls(PUBLIC_URL), policy, now: clock.now() });
+  const policy = { shards: 4, validityMs: 10 * HOUR_MS, coalesceMs: 60_000 };
+  return publishDueCrls({ authorities, ledger, urls: publishedUrls(PUBLIC_URL), policy }, clock.now());
 }
 await publish();
 

@@ -125,6 +125,7 @@ export function caContract(current: () => Ledger): void {
       number,
       thisUpdate: NOW,
       nextUpdate: NOW + 1000,
+      changes: 0,
       crl: Buffer.from(`crl ${number}`),
       ...more,
     });

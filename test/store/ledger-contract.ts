@@ -3,6 +3,7 @@ import type { Ledger } from '../../src/enroll/ports.ts';
 import { caContract } from './ca-contract.ts';
 import { credentialsContract } from './credentials-contract.ts';
 import { coded } from './reading.ts';
+import { revocationContract } from './revocation-contract.ts';
 import { audit, device } from './samples.ts';
 import { searchContract } from './search-contract.ts';
 import { trustContract } from './trust-contract.ts';
@@ -177,6 +178,7 @@ export function ledgerContract(newPlace: () => Promise<LedgerPlace>): void {
 
   caContract(() => ledger);
   credentialsContract(() => ledger);
+  revocationContract(() => ledger);
   searchContract(() => ledger);
   trustContract(() => ledger);
 }

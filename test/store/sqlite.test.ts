@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { ledger as firstShape } from '../../src/store/sqlite/migrations/0001-ledger.ts';
+import { trust as secondShape } from '../../src/store/sqlite/migrations/0002-trust.ts';
 import { openLedger } from '../../src/store/sqlite/open-ledger.ts';
 import { ledgerContract } from './ledger-contract.ts';
 import { device, hashOf, NOW } from './samples.ts';
@@ -48,6 +49,35 @@ describe('the ledger in SQLite', () => {
       });
       upgraded.close();
     }
+    rmSync(folder, { recursive: true });
+  });
+
+  it('of the second shape keeps its lists, which tell no change yet', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'birthmark-ledger-'));
+    const path = join(folder, 'ledger.db');
+    const old = new Database(path);
+    old.pragma('journal_mode = WAL');
+    old.exec(firstShape);
+    old.exec(secondShape);
+    old.pragma(`application_id = ${0x424d524b}`);
+    old.pragma('user_version = 2');
+    old.exec(
+      `INSERT INTO crls (authority, scope, number, this_update, next_update, crl)
+       VALUES ('idevid', 'full', 7, ${NOW}, ${NOW + 1}, x'0102')`,
+    );
+    old.close();
+    const upgraded = openLedger({ path });
+    expect(await upgraded.read.findCrl('idevid', 'full')).toEqual({
+      authority: 'idevid',
+      scope: 'full',
+      number: 7,
+      thisUpdate: NOW,
+      nextUpdate: NOW + 1,
+      changes: 0,
+      crl: Buffer.from('0102', 'hex'),
+    });
+    expect(await upgraded.read.lastStatusChange()).toBe(0);
+    upgraded.close();
     rmSync(folder, { recursive: true });
   });
 

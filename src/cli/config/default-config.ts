@@ -4,6 +4,9 @@ import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
 import type { AuthorityKeyAlgorithm } from '../../keys/key-algorithm.ts';
 import type { Config } from './schema.ts';
 
+/** What `crl.coalesceSeconds` is where a configuration does not say it. */
+export const DEFAULT_COALESCE_SECONDS = 60;
+
 const YEAR_DAYS = 365;
 /** ub-common-name of RFC 5280 Appendix A.1, in characters. */
 const MAX_NAME = 64;

@@ -174,6 +174,16 @@ export const ConfigSchema = Type.Object(
           default: 168,
           description: 'From thisUpdate to nextUpdate. Replaced at half time.',
         }),
+        coalesceSeconds: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            maximum: 86_400,
+            examples: [60],
+            description:
+              'A revocation is in the list that the certificate names at once, and in the full list of its authority so many ' +
+              'seconds after the one before at the latest: 60 where it is not given.',
+          }),
+        ),
       },
       closed,
     ),

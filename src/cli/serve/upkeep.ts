@@ -1,10 +1,11 @@
 import { finishReserved } from '../../ca/issue.ts';
 import { publishDueCrls } from '../../ca/publish-crls.ts';
-import { publishedUrls } from '../../ca/published-urls.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import type { House } from '../wire.ts';
 import { prepareTlsCertificate } from './house-options.ts';
 
+/** A full list waits for its coalescing bound and this besides; a list that a crash left behind waits only this. */
+const LISTS_EVERY_MS = 5000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** Issuance takes milliseconds: a reservation older than this belongs to a process that is gone. */
@@ -40,7 +41,7 @@ export function keepUp(house: House): () => void {
       house.logger.error({ err: error }, 'the write-ahead log grows; it is shortened later'),
   });
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
-    ['crl', MINUTE_MS, publishDue],
+    ['crl', LISTS_EVERY_MS, publishDue],
     ['reservations', MINUTE_MS, finishAbandoned],
     ['tls', HOUR_MS, prepareTlsCertificate],
   ];
@@ -57,14 +58,7 @@ export function keepUp(house: House): () => void {
   };
 }
 
-async function publishDue({ authorities, ledger, loaded, clock, logger }: House): Promise<void> {
-  const { crl, publicUrl } = loaded.config;
-  const policy = { shards: crl.shards, validityMs: crl.validityHours * HOUR_MS };
-  const published = await publishDueCrls(authorities, {
-    ledger,
-    urls: publishedUrls(publicUrl),
-    policy,
-    now: clock(),
-  });
+async function publishDue({ crls, clock, logger }: House): Promise<void> {
+  const published = await publishDueCrls(crls, clock());
   if (published > 0) logger.info({ published }, 'published CRLs');
 }

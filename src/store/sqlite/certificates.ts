@@ -1,6 +1,8 @@
 import type { CertificateReads, CertificateWrites } from '../../ca/ports.ts';
+import { equalBytes } from '../../core/bytes.ts';
 import type { Connection } from './connection.ts';
 import { type CertificateRow, toCertificate } from './rows.ts';
+import { certificateScan } from './scan-certificates.ts';
 import { certificateSearch } from './search-certificates.ts';
 
 export function certificateReads(connection: Connection): CertificateReads {
@@ -8,6 +10,12 @@ export function certificateReads(connection: Connection): CertificateReads {
   const withSignature = 'SELECT c.*, s.signature FROM certificates c LEFT JOIN signatures s ON s.id = c.id';
   const bySerial = db.prepare<[Uint8Array], CertificateRow>(`${withSignature} WHERE c.serial = ?`);
   const byDevice = db.prepare<[number], CertificateRow>(`${withSignature} WHERE c.device_id = ?`);
+  const byServiceKey = db.prepare<[Uint8Array], CertificateRow>(
+    `${withSignature} WHERE c.key_hash = ? AND c.device_id IS NULL`,
+  );
+  const keyOwner = db
+    .prepare<[Uint8Array], number | null>('SELECT device_id FROM keys WHERE key_hash = ?')
+    .pluck();
   const reserved = db.prepare<[number], CertificateRow>(
     `SELECT c.*, NULL AS signature FROM pending p CROSS JOIN certificates c ON c.id = p.id ORDER BY p.id LIMIT ?`,
   );
@@ -23,6 +31,16 @@ export function certificateReads(connection: Connection): CertificateReads {
         const rows = [...new Set(deviceIds)].flatMap((deviceId) => byDevice.all(deviceId));
         return rows.sort((a, b) => a.id - b.id).map(toCertificate);
       }),
+    findByKey: (keyHash) =>
+      call(() => {
+        const owner = keyOwner.get(keyHash) ?? undefined;
+        const rows = owner === undefined ? byServiceKey.all(keyHash) : byDevice.all(owner);
+        return rows
+          .filter(({ key_hash }) => equalBytes(key_hash, keyHash))
+          .sort((a, b) => a.id - b.id)
+          .map(toCertificate);
+      }),
+    scanCertificates: certificateScan(connection),
     findReserved: (limit) => call(() => reserved.all(limit).map(toCertificate)),
     searchCertificates: certificateSearch(connection),
     latestReservation: () => call(() => latest.get() ?? 0),

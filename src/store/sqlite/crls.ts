@@ -1,7 +1,7 @@
 import type { CrlReads, CrlRecord, CrlWrites } from '../../ca/ports.ts';
 import type { Connection } from './connection.ts';
 
-const FACTS = 'authority, scope, number, this_update AS thisUpdate, next_update AS nextUpdate';
+const FACTS = 'authority, scope, number, this_update AS thisUpdate, next_update AS nextUpdate, changes';
 
 export function crlReads({ db, call }: Connection): CrlReads {
   const find = db.prepare<[string, string], CrlRecord>(
@@ -10,9 +10,17 @@ export function crlReads({ db, call }: Connection): CrlReads {
   const list = db.prepare<[string], Omit<CrlRecord, 'crl'>>(
     `SELECT ${FACTS} FROM crls WHERE authority = ? ORDER BY scope`,
   );
+  const stale = db.prepare<[], Omit<CrlRecord, 'crl'>>(
+    `SELECT ${FACTS} FROM crls c WHERE CASE scope
+       WHEN 'full' THEN EXISTS (SELECT 1 FROM status_changes WHERE authority = c.authority AND sequence > c.changes)
+       ELSE EXISTS (SELECT 1 FROM status_changes
+         WHERE authority = c.authority AND shard = CAST(c.scope AS INTEGER) AND sequence > c.changes) END
+     ORDER BY authority, scope`,
+  );
   return {
     findCrl: (authority, scope) => call(() => find.get(authority, scope)),
     listCrls: (authority) => call(() => list.all(authority)),
+    listStaleCrls: () => call(() => stale.all()),
   };
 }
 
@@ -24,10 +32,11 @@ export function crlWrites({ db, call }: Connection): Omit<CrlWrites, keyof CrlRe
     )
     .pluck();
   // Of two processes that publish at once the one with the higher number stays, whichever comes last.
-  const publish = db.prepare<[string, string, number, number, number, Uint8Array]>(
-    `INSERT INTO crls (authority, scope, number, this_update, next_update, crl) VALUES (?, ?, ?, ?, ?, ?)
+  const publish = db.prepare<[string, string, number, number, number, number, Uint8Array]>(
+    `INSERT INTO crls (authority, scope, number, this_update, next_update, changes, crl)
+     VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (authority, scope) DO UPDATE SET number = excluded.number, this_update = excluded.this_update,
-       next_update = excluded.next_update, crl = excluded.crl
+       next_update = excluded.next_update, changes = excluded.changes, crl = excluded.crl
      WHERE excluded.number >= number`,
   );
   return {
@@ -37,9 +46,9 @@ export function crlWrites({ db, call }: Connection): Omit<CrlWrites, keyof CrlRe
         if (number === undefined) throw new Error('RETURNING gave no CRL number');
         return number;
       }),
-    publishCrl: ({ authority, scope, number, thisUpdate, nextUpdate, crl }) =>
+    publishCrl: ({ authority, scope, number, thisUpdate, nextUpdate, changes, crl }) =>
       call(() => {
-        publish.run(authority, scope, number, thisUpdate, nextUpdate, crl);
+        publish.run(authority, scope, number, thisUpdate, nextUpdate, changes, crl);
       }),
   };
 }

@@ -2,10 +2,11 @@ import type { Database } from 'better-sqlite3';
 import { BirthmarkError } from '../../core/errors.ts';
 import { ledger } from './migrations/0001-ledger.ts';
 import { trust } from './migrations/0002-trust.ts';
+import { revocation } from './migrations/0003-revocation.ts';
 import { isBusy } from './translate-error.ts';
 
 /** In order; what was released is never changed, only added to. */
-const MIGRATIONS: readonly string[] = [ledger, trust];
+const MIGRATIONS: readonly string[] = [ledger, trust, revocation];
 
 /** `BMRK`, in the file's header (https://www.sqlite.org/fileformat.html#application_id): whose file this is. */
 const APPLICATION_ID = 0x424d524b;

@@ -16,6 +16,7 @@ import { deviceReads, deviceWrites } from './devices.ts';
 import { type CommitFacts, type GroupCommit, groupCommit } from './group-commit.ts';
 import { keyReads, keyWrites } from './keys.ts';
 import { migrate } from './migrate.ts';
+import { revocationReads, revocationWrites } from './revocations.ts';
 import { ledgerClosed, translateError } from './translate-error.ts';
 import { trustReads, trustWrites } from './trust.ts';
 
@@ -139,6 +140,7 @@ function readsOf(connection: Connection): LedgerReads {
     ...crlReads(connection),
     ...deviceReads(connection),
     ...keyReads(connection),
+    ...revocationReads(connection),
     ...trustReads(connection),
   };
 }
@@ -154,6 +156,7 @@ function writesOf(connection: Connection): LedgerTx {
     ...crlWrites(connection),
     ...deviceWrites(connection),
     ...keyWrites(connection),
+    ...revocationWrites(connection),
     ...trustWrites(connection),
   };
 }

@@ -1,0 +1,156 @@
+import type {
+  CertificateStatus,
+  RevocationReads,
+  RevocationReason,
+  RevocationRecord,
+  RevocationWrites,
+  StatusChange,
+} from '../../ca/ports.ts';
+import { BirthmarkError } from '../../core/errors.ts';
+import type { Connection } from './connection.ts';
+
+interface RevocationRow {
+  readonly id: number;
+  readonly serial: Uint8Array;
+  readonly authority: string;
+  readonly shard: number;
+  readonly not_after: number;
+  readonly reason: RevocationReason | null;
+  readonly held: number;
+  readonly revoked_at: number;
+  readonly invalidity_at: number | null;
+  readonly discovered_at: number;
+  readonly decided_at: number;
+  readonly recorded_at: number;
+  readonly published_at: number | null;
+  readonly enforced_at: number | null;
+  readonly revoked_by: string;
+}
+
+interface ChangeRow extends Omit<StatusChange, 'keyHash' | 'reason'> {
+  readonly key_hash: Uint8Array;
+  readonly reason: RevocationReason | null;
+}
+
+interface SearchRow {
+  readonly authority: string;
+  readonly shard?: number;
+  readonly endedBefore: number;
+  readonly after: number;
+  readonly limit: number;
+}
+
+export function revocationReads({ db, call }: Connection): RevocationReads {
+  const find = db.prepare<[number], RevocationRow>('SELECT * FROM revocations WHERE id = ?');
+  const known = db.prepare<[Uint8Array, string], { readonly id: number; readonly signed: number }>(
+    `SELECT c.id, s.id IS NOT NULL AS signed FROM certificates c LEFT JOIN signatures s ON s.id = c.id
+     WHERE c.serial = ? AND c.authority = ?`,
+  );
+  const listing = (shard: string) =>
+    db.prepare<[SearchRow], RevocationRow>(
+      `SELECT * FROM revocations WHERE authority = @authority ${shard} AND id > @after AND not_after >= @endedBefore
+       ORDER BY id LIMIT @limit`,
+    );
+  const [all, ofShard] = [listing(''), listing('AND shard = @shard')];
+  const changes = db.prepare<[number, number], ChangeRow>(
+    'SELECT * FROM status_changes WHERE sequence > ? ORDER BY sequence LIMIT ?',
+  );
+  const last = lastChange(db);
+
+  const statusOf = (authority: string, serial: Uint8Array): CertificateStatus => {
+    const certificate = known.get(serial, authority);
+    const row = certificate && find.get(certificate.id);
+    // What was taken back before it was signed stays so, whoever signs it later.
+    if (row) return { status: 'revoked', revocation: toRevocation(row) };
+    return { status: certificate?.signed === 1 ? 'good' : 'unknown' };
+  };
+  return {
+    findStatuses: (authority, serials) => call(() => serials.map((serial) => statusOf(authority, serial))),
+    findRevocations: (ids) =>
+      call(() =>
+        ids.map((id) => {
+          const row = find.get(id);
+          return row && toRevocation(row);
+        }),
+      ),
+    listRevocations: ({ after = 0, ...search }) =>
+      call(() => (search.shard === undefined ? all : ofShard).all({ ...search, after }).map(toRevocation)),
+    listStatusChanges: (after, limit) => call(() => changes.all(after, limit).map(toChange)),
+    lastStatusChange: () => call(last),
+  };
+}
+
+export function revocationWrites({ db, call }: Connection): Omit<RevocationWrites, keyof RevocationReads> {
+  const put = db.prepare<unknown[]>(
+    `INSERT OR REPLACE INTO revocations (id, serial, authority, shard, not_after, reason, held, revoked_at,
+       invalidity_at, discovered_at, decided_at, recorded_at, published_at, enforced_at, revoked_by)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const release = db.prepare<[number]>('DELETE FROM revocations WHERE id = ? AND held = 1');
+  const append = db.prepare<[string, string | null, number, number]>(
+    `INSERT INTO status_changes (serial, authority, shard, key_hash, status, reason, at)
+     SELECT serial, authority, shard, key_hash, ?, ?, ? FROM certificates WHERE id = ?`,
+  );
+  const note = db.prepare<[number, number]>(
+    'UPDATE revocations SET published_at = ? WHERE id = ? AND published_at IS NULL',
+  );
+  const last = lastChange(db);
+  return {
+    putRevocations: (revocations) =>
+      call(() => {
+        for (const r of revocations) {
+          const { reason = null, invalidityAt = null, publishedAt = null, enforcedAt = null } = r;
+          const place = [r.id, r.serial, r.authority, r.shard, r.notAfter, reason, r.held ? 1 : 0];
+          const times = [r.revokedAt, invalidityAt, r.discoveredAt, r.decidedAt, r.recordedAt];
+          put.run(...place, ...times, publishedAt, enforcedAt, r.by);
+          append.run(r.held ? 'held' : 'revoked', reason, r.recordedAt, r.id);
+        }
+        return last();
+      }),
+    releaseHolds: (ids, at) =>
+      call(() => {
+        for (const id of ids) {
+          if (release.run(id).changes === 0)
+            throw new BirthmarkError(
+              'certificate-revoked',
+              'a certificate that is not held cannot be released',
+            );
+          append.run('good', null, at, id);
+        }
+        return last();
+      }),
+    notePublished: (ids, at) =>
+      call(() => {
+        for (const id of ids) note.run(at, id);
+      }),
+  };
+}
+
+function lastChange(db: Connection['db']): () => number {
+  const last = db.prepare<[], number | null>('SELECT max(sequence) FROM status_changes').pluck();
+  return () => last.get() ?? 0;
+}
+
+function toRevocation(row: RevocationRow): RevocationRecord {
+  return {
+    id: row.id,
+    serial: row.serial,
+    authority: row.authority,
+    shard: row.shard,
+    notAfter: row.not_after,
+    ...(row.reason === null ? {} : { reason: row.reason }),
+    held: row.held === 1,
+    revokedAt: row.revoked_at,
+    ...(row.invalidity_at === null ? {} : { invalidityAt: row.invalidity_at }),
+    discoveredAt: row.discovered_at,
+    decidedAt: row.decided_at,
+    recordedAt: row.recorded_at,
+    ...(row.published_at === null ? {} : { publishedAt: row.published_at }),
+    ...(row.enforced_at === null ? {} : { enforcedAt: row.enforced_at }),
+    by: row.revoked_by,
+  };
+}
+
+function toChange({ key_hash: keyHash, reason, ...row }: ChangeRow): StatusChange {
+  return { ...row, keyHash, ...(reason === null ? {} : { reason }) };
+}

@@ -1,0 +1,201 @@
+import { describe, expect, it } from 'vitest';
+import type { RevocationRecord } from '../../src/ca/ports.ts';
+import type { Ledger } from '../../src/enroll/ports.ts';
+import { coded } from './reading.ts';
+import { device, hashOf, NOW, reservation, serialOf } from './samples.ts';
+
+/** What was taken back, what is held, and what changed. */
+export function revocationContract(current: () => Ledger): void {
+  /** Issues a certificate of that name; gives its row. */
+  const issue = async (name: string, more: Parameters<typeof reservation>[1] = {}): Promise<number> => {
+    const [id = 0] = await current().write((tx) => tx.reserve([reservation(name, more)]));
+    await current().write((tx) => tx.commit([{ id, signature: Buffer.from('signature') }]));
+    return id;
+  };
+  const revocation = (id: number, name: string, more: Partial<RevocationRecord> = {}): RevocationRecord => ({
+    id,
+    serial: serialOf(name),
+    authority: 'idevid',
+    shard: 3,
+    notAfter: NOW + 1000,
+    held: false,
+    revokedAt: NOW,
+    discoveredAt: NOW - 2,
+    decidedAt: NOW - 1,
+    recordedAt: NOW,
+    by: 'operator:anna',
+    ...more,
+  });
+  const put = (...records: RevocationRecord[]) => current().write((tx) => tx.putRevocations(records));
+  const statuses = async (...names: string[]) =>
+    (
+      await current().read.findStatuses(
+        'idevid',
+        names.map((name) => serialOf(name)),
+      )
+    ).map(({ status }) => status);
+
+  describe('revocations', () => {
+    it('are found by row and by serial, with all that was said of them', async () => {
+      const id = await issue('a');
+      const record = revocation(id, 'a', {
+        reason: 'keyCompromise',
+        invalidityAt: NOW - 5,
+        publishedAt: NOW + 1,
+        enforcedAt: NOW + 2,
+      });
+      expect(await put(record)).toBe(1);
+      expect(await current().read.findRevocations([id + 1, id])).toEqual([undefined, record]);
+      expect(await current().read.findStatuses('idevid', [serialOf('a')])).toEqual([
+        { status: 'revoked', revocation: record },
+      ]);
+    });
+
+    it('leave a status good that was issued, and unknown what was not, or only reserved, or by another authority', async () => {
+      await issue('good');
+      await issue('foreign', { authority: 'ldevid' });
+      await current().write((tx) => tx.reserve([reservation('reserved')]));
+      expect(await statuses('good', 'foreign', 'reserved', 'never')).toEqual([
+        'good',
+        'unknown',
+        'unknown',
+        'unknown',
+      ]);
+    });
+
+    it('are listed by authority or by shard, in pages, without those that ended long ago', async () => {
+      const ids: number[] = [];
+      for (const [at, name] of ['a', 'b', 'c', 'd'].entries()) {
+        const id = await issue(name, { shard: at % 2 });
+        ids.push(id);
+        await put(revocation(id, name, { shard: at % 2, notAfter: NOW + at }));
+      }
+      const list = async (search: object) => {
+        const all = { authority: 'idevid', endedBefore: 0, limit: 10, ...search };
+        return (await current().read.listRevocations(all)).map(({ id }) => ids.indexOf(id));
+      };
+      expect(await list({})).toEqual([0, 1, 2, 3]);
+      expect(await list({ shard: 1 })).toEqual([1, 3]);
+      expect(await list({ endedBefore: NOW + 2 })).toEqual([2, 3]);
+      expect(await list({ limit: 2 })).toEqual([0, 1]);
+      expect(await list({ limit: 2, after: ids[1] })).toEqual([2, 3]);
+      expect(await list({ authority: 'ldevid' })).toEqual([]);
+    });
+
+    it('are changes in order: held, revoked, released, and none where nothing was', async () => {
+      const [one, two] = [await issue('a'), await issue('b')];
+      expect(await current().read.lastStatusChange()).toBe(0);
+      await put(revocation(one, 'a', { held: true }), revocation(two, 'b', { held: true }));
+      await put(revocation(one, 'a', { reason: 'superseded' }));
+      expect(await current().write((tx) => tx.releaseHolds([two], NOW + 1))).toBe(4);
+      expect(await statuses('a', 'b')).toEqual(['revoked', 'good']);
+      const changes = await current().read.listStatusChanges(0, 10);
+      expect(changes.map(({ sequence, status }) => [sequence, status])).toEqual([
+        [1, 'held'],
+        [2, 'held'],
+        [3, 'revoked'],
+        [4, 'good'],
+      ]);
+      expect(changes[2]).toEqual({
+        sequence: 3,
+        serial: serialOf('a'),
+        authority: 'idevid',
+        shard: 3,
+        keyHash: hashOf('a'),
+        status: 'revoked',
+        reason: 'superseded',
+        at: NOW,
+      });
+      expect((await current().read.listStatusChanges(2, 1)).map(({ sequence }) => sequence)).toEqual([3]);
+    });
+
+    it('that are final are not released, nor what stands, and nothing of that work is done', async () => {
+      const [held, final, good] = [await issue('a'), await issue('b'), await issue('c')];
+      await put(revocation(held, 'a', { held: true }), revocation(final, 'b'));
+      for (const id of [final, good]) {
+        const work = current().write((tx) => tx.releaseHolds([held, id], NOW));
+        await expect(work).rejects.toEqual(coded('certificate-revoked'));
+      }
+      expect(await statuses('a', 'b', 'c')).toEqual(['revoked', 'revoked', 'good']);
+      expect(await current().read.lastStatusChange()).toBe(2);
+    });
+
+    it('leave no gap in the changes where a work fails', async () => {
+      const id = await issue('a');
+      const work = current().write(async (tx) => {
+        await tx.putRevocations([revocation(id, 'a')]);
+        throw new Error('no');
+      });
+      await expect(work).rejects.toThrow('no');
+      expect(await put(revocation(id, 'a'))).toBe(1);
+    });
+
+    it('note when they were published first', async () => {
+      const id = await issue('a');
+      await put(revocation(id, 'a'));
+      await current().write((tx) => tx.notePublished([id], NOW + 7));
+      await current().write((tx) => tx.notePublished([id], NOW + 9));
+      expect(await current().read.findRevocations([id])).toMatchObject([{ publishedAt: NOW + 7 }]);
+    });
+
+    it('make the lists of their scope stale, and no others', async () => {
+      const scopes = ['full', '3', '4'];
+      const publish = (changes: number) =>
+        current().write(async (tx) => {
+          for (const scope of scopes)
+            await tx.publishCrl({
+              authority: 'idevid',
+              scope,
+              number: changes + 1,
+              thisUpdate: NOW,
+              nextUpdate: NOW + 1,
+              changes,
+              crl: Buffer.from('crl'),
+            });
+        });
+      const stale = async () => (await current().read.listStaleCrls()).map(({ scope }) => scope);
+      await publish(0);
+      expect(await stale()).toEqual([]);
+      await put(revocation(await issue('a'), 'a'));
+      expect(await stale()).toEqual(['3', 'full']);
+      await publish(1);
+      expect(await stale()).toEqual([]);
+    });
+  });
+
+  describe('certificates to be taken back', () => {
+    it('are found by their key, whether a device or a service has it', async () => {
+      const [deviceId = 0] = await current().write((tx) => tx.addDevices([device('SN-1')]));
+      const keyHash = hashOf('shared');
+      await current().write((tx) => tx.claimKeys([{ keyHash, deviceId }]));
+      const ids = [await issue('a', { deviceId, keyHash }), await issue('b', { deviceId, keyHash })];
+      await issue('c', { deviceId });
+      const service = await issue('d');
+      const found = async (name: string) =>
+        (await current().read.findByKey(hashOf(name))).map(({ id }) => id);
+      expect(await found('shared')).toEqual(ids);
+      expect(await found('d')).toEqual([service]);
+      expect(await found('never')).toEqual([]);
+    });
+
+    it('are gone through by authority or by batch, in pages', async () => {
+      const [deviceId = 0] = await current().write((tx) => tx.addDevices([device('SN-1', { batch: 'B-7' })]));
+      await issue('a', { deviceId });
+      await issue('b', { authority: 'ldevid', deviceId });
+      await issue('c');
+      const scan = async (of: Parameters<Ledger['read']['scanCertificates']>[0]['of'], limit = 10) => {
+        const names: string[][] = [];
+        for (let after: number | undefined = 0; after !== undefined; ) {
+          const { items, through } = await current().read.scanCertificates({ of, after, limit });
+          names.push(items.map(({ holder }) => holder));
+          after = through;
+        }
+        return names;
+      };
+      expect(await scan({ authority: 'idevid' })).toEqual([['a', 'c']]);
+      expect(await scan({ authority: 'idevid' }, 1)).toEqual([['a'], ['c'], []]);
+      expect(await scan({ batch: 'B-7' })).toEqual([['a', 'b']]);
+      expect(await scan({ batch: 'B-8' })).toEqual([[]]);
+    });
+  });
+}
