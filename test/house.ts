@@ -4,6 +4,8 @@ import { type Authorities, assembleAuthorities } from '../src/ca/authority.ts';
 import { guardClock } from '../src/ca/guarded-clock.ts';
 import { type AuthorityPlan, createHierarchy } from '../src/ca/hierarchy.ts';
 import { createIssuingRoom, type IssuingRoom } from '../src/ca/issuing-room.ts';
+import { createOcspResponder, type OcspResponder } from '../src/ca/ocsp/responder.ts';
+import { DEFAULT_OCSP, parseOcspPolicy } from '../src/ca/ocsp/settings.ts';
 import { parseProfile } from '../src/ca/parse-profile.ts';
 import type { AuthorityRecord } from '../src/ca/ports.ts';
 import { defaultProfiles, type ProfileConfig } from '../src/ca/profile-config.ts';
@@ -79,6 +81,8 @@ export interface TestHouse extends Disposable {
   readonly issuing: IssuingRoom;
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
+  /** Nobody has made it signers. */
+  readonly ocsp: OcspResponder;
   /** A request of a device with a key of its own. */
   request(serialNumber: string, asking?: Asking): EnrollmentRequest;
   /** Enrolls one device by an operator's hand; gives what came out. */
@@ -216,6 +220,14 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     issuing,
     enroll,
     issueService: createServiceIssuer(shared),
+    ocsp: createOcspResponder({
+      authorities,
+      ledger: ledger.read,
+      signerOf: () => undefined,
+      policy: parseOcspPolicy(DEFAULT_OCSP),
+      clock: clock.now,
+      onFault: () => undefined,
+    }),
     request,
     ask,
     grant: async (serialNumber, asking) => granted(await ask(serialNumber, asking)),

@@ -3,8 +3,10 @@ import type { RandomBytes } from '../core/random.ts';
 import { encodeTbsCertificate } from '../x509/certificate.ts';
 import { type Der, encode, sequence } from '../x509/der/encode.ts';
 import { NO_EXPIRY } from '../x509/der/time.ts';
+import { nullValue } from '../x509/der/values.ts';
 import * as extensions from '../x509/extensions.ts';
 import { type Attribute, encodeAttribute } from '../x509/name.ts';
+import { OCSP_EXTENSION } from '../x509/ocsp-request.ts';
 import type { Authority } from './authority.ts';
 import { type LintContext, lintTbsCertificate } from './lint/lint.ts';
 import type { Profile } from './profile.ts';
@@ -124,6 +126,8 @@ export function refuseLintErrors(tbs: Uint8Array, context: LintContext): void {
 function fixedExtensions(profile: Profile, authority: Authority, urls: PublishedUrls): Der[] {
   const list = [extensions.authorityKeyIdentifier(authority.keyId), extensions.keyUsage(profile.keyUsage)];
   if (profile.extendedKeyUsage.length > 0) list.push(extensions.extendedKeyUsage(profile.extendedKeyUsage));
+  if (profile.kind === 'ocsp-responder')
+    list.push(extensions.extension(OCSP_EXTENSION.noCheck, false, nullValue()));
   if (profile.policies.length > 0) list.push(extensions.certificatePolicies(profile.policies));
   if (profile.authorityInfoAccess) {
     list.push(
@@ -136,7 +140,9 @@ function fixedExtensions(profile: Profile, authority: Authority, urls: Published
 function altNames({ names, altNames: known }: Holder): Der[] {
   if (names !== undefined) {
     const { subjectAltName: value } = names;
-    return value === undefined ? [] : [extensions.extension(extensions.EXTENSION.subjectAltName, false, value)];
+    return value === undefined
+      ? []
+      : [extensions.extension(extensions.EXTENSION.subjectAltName, false, value)];
   }
   return known.length === 0 ? [] : [extensions.subjectAltName(known)];
 }

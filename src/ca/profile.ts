@@ -7,7 +7,8 @@ export type ProfileKind = (typeof PROFILE_KINDS)[number];
 /** What a certificate of a kind must be; made from the configuration by `parseProfile`. */
 export interface Profile {
   readonly name: string;
-  readonly kind: ProfileKind;
+  /** Beside those of the configuration there is the authorities' own OCSP signer. */
+  readonly kind: ProfileKind | 'ocsp-responder';
   /** The authority that issues it. */
   readonly authority: string;
   /** O and OU of the subject. */
@@ -36,6 +37,6 @@ export interface Profile {
 }
 
 /** Whether certificates of this kind belong to a device of the ledger. */
-export function isDeviceKind(kind: ProfileKind): boolean {
+export function isDeviceKind(kind: Profile['kind']): boolean {
   return kind === 'idevid' || kind === 'ldevid';
 }

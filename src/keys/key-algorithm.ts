@@ -1,4 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { BirthmarkError } from '../core/errors.ts';
 import type { SignatureAlgorithmName } from '../core/signature-algorithm.ts';
 
 /** What an authority's key may be. */
@@ -11,6 +12,13 @@ const SIGNS_WITH: Readonly<Record<AuthorityKeyAlgorithm, SignatureAlgorithmName>
   'ec-p384': 'ecdsa-sha384',
   ed25519: 'ed25519',
 };
+
+/** The kind of key that signs with an algorithm. */
+export function keyAlgorithmFor(name: SignatureAlgorithmName): AuthorityKeyAlgorithm {
+  const found = KEY_ALGORITHMS.find((algorithm) => SIGNS_WITH[algorithm] === name);
+  if (!found) throw new BirthmarkError('internal', `no authority signs with ${name}`);
+  return found;
+}
 
 export function generateKey(algorithm: AuthorityKeyAlgorithm): KeyObject {
   switch (algorithm) {

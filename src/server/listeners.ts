@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 import type { Authorities } from '../ca/authority.ts';
+import type { OcspResponder } from '../ca/ocsp/responder.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { type ApiAppOptions, createLocalApi } from './api-app.ts';
 import { createPublicApp } from './public-app.ts';
@@ -26,6 +27,7 @@ const MAX_SOCKET_PATH = 107;
 export interface ListenOptions {
   readonly api: ApiAppOptions;
   readonly authorities: Authorities;
+  readonly ocsp: OcspResponder;
   readonly tls: TlsIdentity;
   readonly at: {
     readonly publicHost: string;
@@ -44,9 +46,15 @@ export interface ListenOptions {
  *
  * @throws BirthmarkError `listen-failed`, `config-invalid` where the certificate does not suit constrained devices
  */
-export async function listen({ api, authorities, tls, at }: ListenOptions): Promise<Listeners> {
+export async function listen({ api, authorities, ocsp, tls, at }: ListenOptions): Promise<Listeners> {
   const context = tls.read();
-  const publicApp = createPublicApp({ ...api, authorities, crls: api.ledger.read, clock: api.wallClock });
+  const publicApp = createPublicApp({
+    ...api,
+    authorities,
+    crls: api.ledger.read,
+    ocsp,
+    clock: api.wallClock,
+  });
   const tlsDoor = await createTlsDoor(api, context);
   const constrained =
     at.constrainedPort === undefined ? undefined : await createConstrainedDoor(api, context);

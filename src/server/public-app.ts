@@ -1,24 +1,26 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply } from 'fastify';
 import type { Authorities } from '../ca/authority.ts';
+import type { OcspResponder } from '../ca/ocsp/responder.ts';
 import type { CrlReads, CrlRecord } from '../ca/ports.ts';
 import { FULL } from '../ca/publish-crls.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { toPem } from '../x509/pem.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
+import { isKnownTag } from './known-tag.ts';
+import { addOcspRoutes } from './ocsp-routes.ts';
 
 export interface PublicAppOptions {
   readonly logger: FastifyBaseLogger;
   readonly limits: ListenerLimits;
   readonly authorities: Authorities;
   readonly crls: CrlReads;
+  readonly ocsp: OcspResponder;
   readonly clock: Clock;
 }
 
 /** How long others may keep what they fetched: it bounds how late they hear of a new list. */
 const MAX_AGE_SECONDS = 300;
-/** OCSPResponse with status tryLater(3) and nothing else (RFC 6960 §4.2.1). */
-const OCSP_TRY_LATER = Buffer.from('30030a0103', 'hex');
 
 /** The listener that certificates name: authorities, lists, health. Plain HTTP, as RFC 5280 §8 advises for these. */
 export function createPublicApp({
@@ -26,6 +28,7 @@ export function createPublicApp({
   limits,
   authorities,
   crls,
+  ocsp,
   clock,
 }: PublicAppOptions): FastifyInstance {
   const app = createBaseApp({ logger, limits });
@@ -58,15 +61,7 @@ export function createPublicApp({
     sendCrl(reply, await published(request.params.name, shardOf(request.params.shard)), 'der', clock()),
   );
 
-  // Certificates that live for ever name the responder from the first one on. Until it answers it says so in its own
-  // protocol, and nobody may keep that answer.
-  app.addContentTypeParser('application/ocsp-request', { parseAs: 'buffer' }, (_request, body, done) =>
-    done(null, body),
-  );
-  const tryLater = (reply: FastifyReply) =>
-    reply.type('application/ocsp-response').header('cache-control', 'no-store').send(OCSP_TRY_LATER);
-  app.post('/ocsp', (_request, reply) => tryLater(reply));
-  app.get('/ocsp/*', (_request, reply) => tryLater(reply));
+  addOcspRoutes(app, ocsp);
 
   app.get('/healthz', () => ({ status: 'ok' }));
   app.get('/readyz', async () => {
@@ -82,12 +77,6 @@ function shardOf(text: string): string {
   throw new BirthmarkError('not-found', 'there is no such list');
 }
 
-/** If-None-Match of RFC 9110 §13.1.2: any of several tags, and one that a cache on the way made a weak one. */
-function isKnown(etag: string, ifNoneMatch: string | undefined): boolean {
-  const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  return tags.includes(etag) || tags.includes('*');
-}
-
 function sendCrl(reply: FastifyReply, crl: CrlRecord, form: 'der' | 'pem', now: number): FastifyReply {
   const etag = `"${crl.authority}-${crl.scope}-${crl.number}-${form}"`;
   const maxAge = Math.max(0, Math.min(MAX_AGE_SECONDS, Math.floor((crl.nextUpdate - now) / 1000)));
@@ -95,7 +84,7 @@ function sendCrl(reply: FastifyReply, crl: CrlRecord, form: 'der' | 'pem', now: 
     .header('etag', etag)
     .header('last-modified', new Date(crl.thisUpdate).toUTCString())
     .header('cache-control', `public, max-age=${maxAge}`);
-  if (isKnown(etag, reply.request.headers['if-none-match'])) return reply.code(304).send();
+  if (isKnownTag(etag, reply.request.headers['if-none-match'])) return reply.code(304).send();
   return form === 'der'
     ? reply.type('application/pkix-crl').send(crl.crl)
     : reply.type('application/x-pem-file').send(toPem('X509 CRL', crl.crl));

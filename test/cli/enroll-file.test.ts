@@ -31,6 +31,7 @@ await renewTlsCertificate(tls);
 const listeners = await listen({
   api: server.options,
   authorities: house.authorities,
+  ocsp: house.ocsp,
   tls: ownTlsIdentity(tls),
   at: { publicHost: '127.0.0.1', publicPort: 0, tlsHost: '127.0.0.1', tlsPort: 0 },
 });

@@ -119,31 +119,6 @@ describe('there is nothing at', () => {
   });
 });
 
-describe('the responder that is not there yet', () => {
-  test.each([
-    ['POST', '/ocsp', 'application/ocsp-request'],
-    ['GET', `/ocsp/${encodeURIComponent(Buffer.alloc(120, 0xfb).toString('base64'))}`, undefined],
-    ['GET', `/ocsp/${Buffer.alloc(300, 0xff).toString('base64')}`, undefined],
-  ])('%s %s says so in its own protocol, and nobody keeps that', async (method, url, type) => {
-    const { status, headers, raw } = await inject(
-      server.publicApp,
-      method,
-      url,
-      type ? { body: Buffer.of(0x30, 0), type } : {},
-    );
-    expect([status, raw.toString('hex')]).toEqual([200, '30030a0103']);
-    expect(headers).toMatchObject({
-      'content-type': 'application/ocsp-response',
-      'cache-control': 'no-store',
-    });
-  });
-
-  test('takes requests of its own kind only', async () => {
-    const answer = await inject(server.publicApp, 'POST', '/ocsp', { body: '{}', type: 'application/xml' });
-    expect(problemOf(answer)).toBe('unsupported-media-type 415');
-  });
-});
-
 test('it is well and ready, and not ready any more when its ledger is gone', async () => {
   const other = await shareTestServer();
   expect((await inject(other.publicApp, 'GET', '/healthz')).json).toEqual({ status: 'ok' });

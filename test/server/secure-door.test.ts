@@ -165,6 +165,7 @@ async function open(server: TestServer, tls: TlsIdentity, more: { readonly const
   const listeners = await listen({
     api: server.options,
     authorities: server.house.authorities,
+    ocsp: server.house.ocsp,
     tls,
     at: { ...LOOPBACK, ...more },
   });

@@ -90,6 +90,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     limits: LIMITS,
     authorities: house.authorities,
     crls: house.ledger.read,
+    ocsp: house.ocsp,
     clock: house.clock.now,
   });
   let tokens = 0;

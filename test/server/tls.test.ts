@@ -103,6 +103,7 @@ describe('signing in with a certificate', async () => {
   const listeners = await listen({
     api: server.options,
     authorities: server.house.authorities,
+    ocsp: server.house.ocsp,
     tls: ownTlsIdentity(options),
     at: { publicHost: '127.0.0.1', publicPort: 0, tlsHost: '127.0.0.1', tlsPort: 0 },
   });
@@ -207,6 +208,7 @@ describe('a listener that cannot open', () => {
     const opening = listen({
       api: server.options,
       authorities: server.house.authorities,
+      ocsp: server.house.ocsp,
       tls: ownTlsIdentity(options),
       at: { publicHost: '127.0.0.1', publicPort: 0, tlsHost: '127.0.0.1', tlsPort: port },
     });

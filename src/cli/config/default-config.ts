@@ -1,3 +1,4 @@
+import { DEFAULT_OCSP } from '../../ca/ocsp/settings.ts';
 import { defaultProfiles } from '../../ca/profile-config.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
 import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
@@ -53,6 +54,7 @@ export function defaultConfig({
       service: authority('Service CA', 20),
     },
     crl: { shards: 64, validityHours: 168 },
+    ocsp: DEFAULT_OCSP,
     keyPolicy: { minRsaBits: 2048, maxRsaBits: 8192, fermatRounds: 100 },
     limits: { bodyOctets: 131_072, bodySeconds: 15, idleSeconds: 120 },
     log: { level: 'info' },

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { OcspConfigSchema } from '../../ca/ocsp/settings.ts';
 import { ProfileConfigSchema } from '../../ca/profile-config.ts';
 import { EstConfigSchema } from '../../enroll/est/settings.ts';
 import { LabelConfigSchema } from '../../enroll/label-config.ts';
@@ -187,6 +188,7 @@ export const ConfigSchema = Type.Object(
       },
       closed,
     ),
+    ocsp: Type.Optional({ ...OcspConfigSchema, description: 'The OCSP responder (RFC 6960).' }),
     keyPolicy: Type.Object(
       {
         minRsaBits: Type.Integer({

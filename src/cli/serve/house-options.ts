@@ -1,4 +1,8 @@
 import { resolve } from 'node:path';
+import { createOcspResponder, type OcspResponder } from '../../ca/ocsp/responder.ts';
+import { renewResponderCertificates } from '../../ca/ocsp/responder-certificate.ts';
+import { type ResponderHome, readResponderSigners } from '../../ca/ocsp/responder-signer.ts';
+import { DEFAULT_OCSP, parseOcspPolicy } from '../../ca/ocsp/settings.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
 import type { ApiAppOptions } from '../../server/api-app.ts';
 import {
@@ -75,5 +79,40 @@ function givenCertificateOptions(house: House): GivenCertificateOptions | undefi
     passphrase,
     names: tlsNames,
     clock: wallClock,
+  };
+}
+
+/** The OCSP responder of this process. */
+export function ocspResponder(house: House): OcspResponder {
+  const { authorities, ledger, wallClock, logger, loaded } = house;
+  const onFault = (error: unknown) => logger.error({ err: error }, 'an OCSP answer could not be given');
+  return createOcspResponder({
+    authorities,
+    ledger: ledger.read,
+    signerOf: readResponderSigners(responderHome(house), wallClock, onFault),
+    policy: parseOcspPolicy(loaded.config.ocsp ?? DEFAULT_OCSP),
+    clock: wallClock,
+    onFault,
+  });
+}
+
+/** Renews the certificates of the OCSP signers where it is due. What fails here must not keep the house from serving. */
+export async function prepareOcspSigners(house: House): Promise<void> {
+  const { urls } = house.crls;
+  try {
+    const renewed = await renewResponderCertificates({ ...house, ...responderHome(house), urls });
+    if (renewed.length > 0) house.logger.info({ renewed }, 'issued certificates to the OCSP signers');
+  } catch (error) {
+    house.logger.error({ err: error }, 'an OCSP signer has no new certificate; it is tried again');
+  }
+}
+
+function responderHome({ home, passphrase }: House): ResponderHome {
+  return {
+    files: (authority) => ({
+      key: home.key(`ocsp-${authority}`),
+      certificate: home.pem(`ocsp-${authority}`),
+    }),
+    passphrase,
   };
 }

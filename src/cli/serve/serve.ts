@@ -6,7 +6,7 @@ import { lockHome } from '../../store/sqlite/lock-home.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';
 import { type House, openHouse } from '../wire.ts';
-import { apiOptions, tlsIdentity } from './house-options.ts';
+import { apiOptions, ocspResponder, tlsIdentity } from './house-options.ts';
 import { finishAbandoned, keepUp, prepareToServe } from './upkeep.ts';
 import { startWorkers, type WorkerFailed, type WorkerReady } from './workers.ts';
 
@@ -69,6 +69,7 @@ function listenHere(house: House): Promise<Listeners> {
   return listen({
     api: apiOptions(house),
     authorities: house.authorities,
+    ocsp: ocspResponder(house),
     tls: tlsIdentity(house),
     at: house.loaded.config.listen,
   });

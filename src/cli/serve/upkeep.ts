@@ -2,7 +2,7 @@ import { finishReserved } from '../../ca/issue.ts';
 import { publishDueCrls } from '../../ca/publish-crls.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import type { House } from '../wire.ts';
-import { prepareTlsCertificate } from './house-options.ts';
+import { prepareOcspSigners, prepareTlsCertificate } from './house-options.ts';
 
 /** A full list waits for its coalescing bound and this besides; a list that a crash left behind waits only this. */
 const LISTS_EVERY_MS = 5000;
@@ -18,6 +18,7 @@ export async function prepareToServe(house: House): Promise<void> {
   const finished = await finishReserved(ledger, authorities, clock, Number.POSITIVE_INFINITY);
   if (finished > 0) logger.warn({ finished }, 'signed certificates that a crash had left reserved');
   await prepareTlsCertificate(house);
+  await prepareOcspSigners(house);
   await publishDue(house);
 }
 
@@ -44,6 +45,7 @@ export function keepUp(house: House): () => void {
     ['crl', LISTS_EVERY_MS, publishDue],
     ['reservations', MINUTE_MS, finishAbandoned],
     ['tls', HOUR_MS, prepareTlsCertificate],
+    ['ocsp', HOUR_MS, prepareOcspSigners],
   ];
   const timers = tasks.map(([task, everyMs, run]) =>
     setInterval(() => {

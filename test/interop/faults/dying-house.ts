@@ -4,7 +4,7 @@ import { createIssuingRoom } from '../../../src/ca/issuing-room.ts';
 import { publishedUrls } from '../../../src/ca/published-urls.ts';
 import { loadConfig } from '../../../src/cli/config/load-config.ts';
 import { homeAt } from '../../../src/cli/home.ts';
-import { apiOptions, tlsIdentity } from '../../../src/cli/serve/house-options.ts';
+import { apiOptions, ocspResponder, tlsIdentity } from '../../../src/cli/serve/house-options.ts';
 import { openHouse } from '../../../src/cli/wire.ts';
 import { createEnroller } from '../../../src/enroll/enroller.ts';
 import type { Ledger, LedgerTx } from '../../../src/enroll/ports.ts';
@@ -69,6 +69,7 @@ const enroll = createEnroller({ ledger, issuing, keyLimits: config.keyPolicy, cl
 const { addresses } = await listen({
   api: apiOptions({ ...house, issuing, enroll }),
   authorities,
+  ocsp: ocspResponder(house),
   tls: tlsIdentity(house),
   at: { ...config.listen, publicPort: 0, tlsPort: 0 },
 });

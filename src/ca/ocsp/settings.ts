@@ -1,0 +1,36 @@
+import Type, { type Static } from 'typebox';
+import type { OcspPolicy } from './responder.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** The responder as the configuration writes it. */
+export const OcspConfigSchema = Type.Object(
+  {
+    validityHours: Type.Integer({
+      minimum: 1,
+      maximum: 96,
+      description: 'From thisUpdate to nextUpdate of an answer.',
+    }),
+    maxAgeSeconds: Type.Integer({
+      minimum: 0,
+      maximum: 86_400,
+      description:
+        'How long proxies and CDNs may keep an answer: behind one, this is how late a revocation is heard of. Never more than a ' +
+        'quarter of validityHours.',
+    }),
+    neverIssued: Type.Enum(['revoked', 'unknown'], {
+      description:
+        'What is said of a serial number that was never issued: revoked (RFC 6960 §2.2: nobody should take such a certificate), or ' +
+        'unknown, upon which some ask elsewhere. Never good.',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+export type OcspConfig = Static<typeof OcspConfigSchema>;
+
+export const DEFAULT_OCSP: OcspConfig = { validityHours: 24, maxAgeSeconds: 300, neverIssued: 'revoked' };
+
+export function parseOcspPolicy({ validityHours, ...rest }: OcspConfig): OcspPolicy {
+  return { ...rest, validityMs: validityHours * HOUR_MS };
+}
