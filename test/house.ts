@@ -9,6 +9,7 @@ import { DEFAULT_OCSP, parseOcspPolicy } from '../src/ca/ocsp/settings.ts';
 import { parseProfile } from '../src/ca/parse-profile.ts';
 import type { AuthorityRecord } from '../src/ca/ports.ts';
 import { defaultProfiles, type ProfileConfig } from '../src/ca/profile-config.ts';
+import type { CrlRoom } from '../src/ca/publish-crls.ts';
 import { publishedUrls } from '../src/ca/published-urls.ts';
 import type { Clock } from '../src/core/clock.ts';
 import { BirthmarkError } from '../src/core/errors.ts';
@@ -25,6 +26,7 @@ import type { KeyLimits } from '../src/enroll/examine.ts';
 import type { Ledger } from '../src/enroll/ports.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../src/enroll/service-issuer.ts';
 import type { HardwareModule } from '../src/fleet/ports.ts';
+import { createRevoker, type Revoker } from '../src/fleet/revoker.ts';
 import { createFileSigner } from '../src/keys/file-signer.ts';
 import { type AuthorityKeyAlgorithm, generateKey } from '../src/keys/key-algorithm.ts';
 import type { Signer } from '../src/keys/signer.ts';
@@ -81,6 +83,8 @@ export interface TestHouse extends Disposable {
   readonly issuing: IssuingRoom;
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
+  readonly crls: CrlRoom;
+  readonly revoker: Revoker;
   /** Nobody has made it signers. */
   readonly ocsp: OcspResponder;
   /** A request of a device with a key of its own. */
@@ -198,6 +202,12 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     shards,
     random,
   });
+  const crls: CrlRoom = {
+    ledger,
+    authorities,
+    urls: publishedUrls(PUBLIC_URL),
+    policy: { shards, validityMs: 10 * 3_600_000, coalesceMs: 60_000 },
+  };
   const shared = { ledger: faulty?.(ledger) ?? ledger, issuing, keyLimits: KEY_LIMITS, clock: guardedClock };
   const enroll = createEnroller(shared);
   const request: TestHouse['request'] = (serialNumber, asking = {}) => {
@@ -220,6 +230,16 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     issuing,
     enroll,
     issueService: createServiceIssuer(shared),
+    crls,
+    revoker: createRevoker({
+      ledger,
+      crls,
+      idevidProfiles: issuing.idevidProfiles,
+      clock: clock.now,
+      onUnpublished: (error) => {
+        throw error;
+      },
+    }),
     ocsp: createOcspResponder({
       authorities,
       ledger: ledger.read,

@@ -15,6 +15,7 @@ import { createDeviceDoor, type DeviceDoor } from '../enroll/device-door.ts';
 import { createEnroller, type Enroller } from '../enroll/enroller.ts';
 import { createIdentifier } from '../enroll/identify.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../enroll/service-issuer.ts';
+import { createRevoker, type Revoker } from '../fleet/revoker.ts';
 import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
 import { createMetrics, type Metrics } from '../server/metrics.ts';
@@ -42,6 +43,7 @@ export interface House {
   readonly enroll: Enroller;
   readonly devices: DeviceDoor;
   readonly issueService: ServiceIssuer;
+  readonly revoker: Revoker;
   readonly metrics: Metrics;
   readonly passphrase: string;
   readonly version: string;
@@ -114,12 +116,13 @@ export async function openHouse(
     };
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
     const metrics = createMetrics(worker);
+    const logger = createLogger(config.log.level);
     const enroll = metrics.counting(createEnroller(shared));
     const identify = createIdentifier({ ledger, authorities, issuing });
     return {
       home,
       loaded,
-      logger: createLogger(config.log.level),
+      logger,
       clock,
       wallClock: systemClock,
       random,
@@ -130,6 +133,17 @@ export async function openHouse(
       enroll,
       devices: createDeviceDoor({ ledger, enroll, identify, clock }),
       issueService: createServiceIssuer(shared),
+      revoker: createRevoker({
+        ledger,
+        crls,
+        idevidProfiles: issuing.idevidProfiles,
+        clock: systemClock,
+        onUnpublished: (error) =>
+          logger.error(
+            { err: error },
+            'a revocation is in the ledger and not in its CRL yet; it is tried again',
+          ),
+      }),
       metrics,
       passphrase,
       version: programVersion(),

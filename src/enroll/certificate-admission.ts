@@ -2,17 +2,19 @@ import { BirthmarkError } from '../core/errors.ts';
 import type { Admission } from './admission.ts';
 import type { DeviceIdentity } from './identify.ts';
 import type { LedgerTx } from './ports.ts';
+import { refuseTakenBack } from './refuse-taken-back.ts';
 
 /**
  * A certificate vouches for one certificate more. Whether its key may still speak is looked at again in the unit of work
- * that reserves: a block that came in between counts.
+ * that reserves: a block or a revocation that came in between counts.
  */
 export function certificateAdmission(identity: DeviceIdentity): Admission {
-  const { device, vouchedBy, keyHash } = identity;
+  const { device, vouchedBy, keyHash, record } = identity;
   return {
     actor: `device:${device.namespace}/${device.serialNumber}`,
     vouchedBy,
     redeem: async (tx) => {
+      if (record) await refuseTakenBack(tx, record.id);
       const [key] = await tx.findKeys([keyHash]);
       if (key?.blocked !== undefined)
         throw new BirthmarkError('key-blocked', "the key of the client's certificate is on the block list");

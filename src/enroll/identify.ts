@@ -22,6 +22,7 @@ import { hashKey } from '../x509/public-key.ts';
 import type { Voucher } from './label-config.ts';
 import type { PeerCertificate } from './peer.ts';
 import type { Ledger, TrustedCa } from './ports.ts';
+import { refuseTakenBack } from './refuse-taken-back.ts';
 import { matchesPattern } from './serial-pattern.ts';
 
 /** A device that was recognized by its certificate. */
@@ -48,7 +49,7 @@ export interface IdentifyOptions {
   readonly graceMs: number;
 }
 
-/** Recognizes a device, or throws BirthmarkError `certificate-refused`, `key-blocked`, `bad-der`, `bad-certificate`. */
+/** Recognizes a device, or throws BirthmarkError `certificate-refused`, `certificate-revoked`, `certificate-held`, `key-blocked`, … */
 export type Identify = (peer: PeerCertificate, options: IdentifyOptions) => Promise<DeviceIdentity>;
 
 interface ForeignTrust {
@@ -106,6 +107,7 @@ export function createIdentifier({
         'certificate-refused',
         'the certificate is not one of a device of this authority',
       );
+    await refuseTakenBack(ledger.read, record.id);
     await refuseBlocked(record.keyHash);
     return {
       voucher: kind,

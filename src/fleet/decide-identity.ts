@@ -1,4 +1,4 @@
-import type { CertificateRecord, KeyRecord } from '../ca/ports.ts';
+import type { CertificateRecord, KeyRecord, RevocationRecord } from '../ca/ports.ts';
 import type { Profile } from '../ca/profile.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
@@ -12,6 +12,8 @@ export interface KnownIdentity {
   readonly key?: KeyRecord;
   /** All that was issued to the device, oldest first. */
   readonly certificates: readonly CertificateRecord[];
+  /** Those of them that were taken back or are held, by id. */
+  readonly revocations: ReadonlyMap<number, RevocationRecord>;
 }
 
 export type IdentityVerdict =
@@ -20,13 +22,19 @@ export type IdentityVerdict =
   /** `incident` names what a person should look at. */
   | { readonly kind: 'refuse'; readonly error: BirthmarkError; readonly incident?: 'key-in-use' };
 
+/** Reasons that say nothing against the key or its holder; undefined: unspecified. */
+const REPLACEABLE: ReadonlySet<RevocationRecord['reason']> = new Set(['superseded', undefined]);
+
 /**
  * Decides whether a device may have a certificate of a profile for a key. Pure: the caller holds the ledger still.
  *
  * - A blocked key gets nothing, whoever brings it.
  * - A key belongs to one holder for ever. The same key with another device is cloned firmware until proven otherwise.
  * - The same device, key and profile gets the same certificate until that expires, so a lost answer is repaired by asking again.
- * - A device is born once: another IDevID for another key only when an operator allowed it, so that a stolen factory
+ * - A certificate that was taken back is given to nobody again. One that was merely replaced (superseded), or taken back
+ *   without a reason, may be followed by another one for the same key, if who vouches still stands; any other reason speaks
+ *   against the holder of the key, who then needs a new key. While one is held there is none for its key.
+ * - A device is born once: another IDevID, also in the place of a revoked one, only when an operator allowed it, so that a stolen factory
  *   token does not clone devices in the field.
  *
  * @param idevidProfiles names of the profiles of kind idevid
@@ -42,7 +50,7 @@ export function decideIdentity(
   now: number,
   renewed?: Uint8Array,
 ): IdentityVerdict {
-  const { device, key, certificates } = known;
+  const { device, key, certificates, revocations } = known;
   if (key?.blocked !== undefined) {
     return refuse(
       'key-blocked',
@@ -62,10 +70,29 @@ export function decideIdentity(
     (record) =>
       record.profile === profile.name && equalBytes(record.keyHash, keyHash) && record.notAfter > now,
   );
-  if (same && !(renewed && equalBytes(same.serial, renewed))) return { kind: 'repeat', record: same };
+  const takenBack = same && revocations.get(same.id);
+  if (takenBack?.held)
+    return refuse(
+      'certificate-held',
+      'the certificate of this key is held; an operator must release it first',
+    );
+  if (takenBack && !REPLACEABLE.has(takenBack.reason)) {
+    return refuse(
+      'certificate-revoked',
+      `the certificate of this key was revoked (${takenBack.reason}); make a new key`,
+    );
+  }
+  if (same && !takenBack && !(renewed && equalBytes(same.serial, renewed)))
+    return { kind: 'repeat', record: same };
   const bornWith = certificates.filter((record) => idevidProfiles.has(record.profile));
   if (profile.kind === 'idevid' && bornWith.length > 0) {
     if (device?.rebirthAllowed) return { kind: 'issue', usesRebirth: true };
+    if (takenBack) {
+      return refuse(
+        'certificate-revoked',
+        "this device's IDevID was revoked; if it may have another one, an operator must allow it first (birthmark device allow-rebirth)",
+      );
+    }
     return refuse(
       'device-already-born',
       'this device has its IDevID, and comes with another key; if that is right, an operator must allow it first (birthmark device allow-rebirth)',
@@ -84,7 +111,7 @@ export function decideIdentity(
 }
 
 function refuse(
-  code: 'key-blocked' | 'device-already-born' | 'key-in-use',
+  code: 'key-blocked' | 'device-already-born' | 'key-in-use' | 'certificate-revoked' | 'certificate-held',
   message: string,
 ): IdentityVerdict {
   return { kind: 'refuse', error: new BirthmarkError(code, message, { field: 'csr' }) };

@@ -125,6 +125,9 @@ async function judge(
   const keys = await tx.findKeys(requests.map(({ keyHash }) => keyHash));
   const known = devices.flatMap((device) => (device ? [device.id] : []));
   const certificates = known.length === 0 ? [] : await tx.findByDevices(known);
+  const takenBack =
+    certificates.length === 0 ? [] : await tx.findRevocations(certificates.map(({ id }) => id));
+  const revocations = new Map(takenBack.flatMap((one) => (one ? [[one.id, one] as const] : [])));
   const byDevice = Map.groupBy(certificates, ({ deviceId }) => deviceId);
   let quota = options.quota;
   return requests.map((request, at) => {
@@ -135,7 +138,7 @@ async function judge(
     let verdict = decideIdentity(
       profile,
       request.keyHash,
-      { certificates: issued, ...(device && { device }), ...(key && { key }) },
+      { certificates: issued, revocations, ...(device && { device }), ...(key && { key }) },
       options.idevidProfiles,
       options.now,
       request.renewed,

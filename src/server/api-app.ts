@@ -14,6 +14,7 @@ import { mountFactoryDoor } from '../enroll/factory/routes.ts';
 import type { Labels } from '../enroll/label.ts';
 import type { Ledger } from '../enroll/ports.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
+import type { Revoker } from '../fleet/revoker.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } from './caller.ts';
 import { type Metrics, mountMetrics } from './metrics.ts';
@@ -24,6 +25,7 @@ import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
 import { mountCertificates } from './routes/certificates.ts';
 import { mountDevices } from './routes/devices.ts';
+import { mountRevocations } from './routes/revocations.ts';
 import { mountTokens } from './routes/tokens.ts';
 import { mountTrust } from './routes/trust.ts';
 
@@ -34,6 +36,7 @@ export interface ApiAppOptions {
   readonly issuing: IssuingRoom;
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
+  readonly revoker: Revoker;
   readonly devices: DeviceDoor;
   readonly labels: Labels;
   readonly keyLimits: KeyLimits;
@@ -158,6 +161,7 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountAdmission(api, routes);
   mountDevices(api, routes);
   mountCertificates(api, routes);
+  mountRevocations(api, routes);
   mountTokens(api, routes);
   mountTrust(api, routes);
   mountApprovals(api, routes);

@@ -32,7 +32,7 @@ export interface RemoteOptions {
   readonly shownBy: PeerReader['shownBy'];
 }
 
-/** A bearer token, or a registered operator's certificate. */
+/** A bearer token, or a registered operator's certificate that nobody took back. */
 export function authenticateRemote({ ledger, clock, shownBy }: RemoteOptions): Authenticate {
   return async (request) => {
     const bearer = bearerOf(request);
@@ -76,6 +76,8 @@ async function byCertificate(
   const issued = operator && (await ledger.read.findBySerial(tbs.serial));
   if (!operator || !issued?.signature || operator.revokedAt !== undefined || !equalBytes(issued.tbs, tbs.raw))
     return undefined;
+  const [takenBack] = await ledger.read.findRevocations([issued.id]);
+  if (takenBack) return undefined;
   if (now < tbs.notBefore.at || now > tbs.notAfter.at) return undefined;
   return { actor: `operator:${operator.name}`, role: operator.role, local: false };
 }

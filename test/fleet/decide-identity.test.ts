@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseProfile } from '../../src/ca/parse-profile.ts';
-import type { CertificateRecord, KeyRecord } from '../../src/ca/ports.ts';
+import type { CertificateRecord, KeyRecord, RevocationRecord } from '../../src/ca/ports.ts';
 import type { Profile } from '../../src/ca/profile.ts';
 import { decideIdentity, type KnownIdentity } from '../../src/fleet/decide-identity.ts';
 import type { DeviceRecord } from '../../src/fleet/ports.ts';
@@ -50,11 +50,60 @@ function certificate(profile: string, keyHash: Uint8Array, notAfter = NOW + 1): 
 function decide(profileName: string, known: Partial<KnownIdentity>, key = KEY_A): string {
   const profile = profiles.get(profileName);
   if (!profile) throw new Error(`there is no profile ${profileName}`);
-  const verdict = decideIdentity(profile, key, { certificates: [], ...known }, IDEVIDS, NOW);
+  const verdict = decideIdentity(
+    profile,
+    key,
+    { certificates: [], revocations: new Map(), ...known },
+    IDEVIDS,
+    NOW,
+  );
   if (verdict.kind === 'issue') return verdict.usesRebirth ? 'issue by rebirth' : 'issue';
   if (verdict.kind === 'repeat') return 'repeat';
   return verdict.error.code + (verdict.incident ? '!' : '');
 }
+
+describe('a certificate that was taken back', () => {
+  const takenBack = (more: Partial<RevocationRecord>): Partial<KnownIdentity> => {
+    const revocation: RevocationRecord = {
+      id: 1,
+      serial: Uint8Array.of(1),
+      authority: 'idevid',
+      shard: 0,
+      notAfter: NOW + 1,
+      held: false,
+      revokedAt: NOW,
+      discoveredAt: NOW,
+      decidedAt: NOW,
+      recordedAt: NOW,
+      by: 'operator:test',
+      ...more,
+    };
+    return { device, key: ownKey, revocations: new Map([[1, revocation]]) };
+  };
+
+  test.each([
+    ['superseded', { reason: 'superseded' }, 'issue'],
+    ['without a reason', {}, 'issue'],
+    ['since the holder may no longer', { reason: 'privilegeWithdrawn' }, 'certificate-revoked'],
+    ['since it is at its end', { reason: 'cessationOfOperation' }, 'certificate-revoked'],
+    ['for a while', { held: true }, 'certificate-held'],
+  ] as const)('%s: its key gets no such LDevID again, or another one', (_title, more, verdict) => {
+    const known = { ...takenBack(more), certificates: [certificate('ldevid', KEY_A)] };
+    expect(decide('ldevid', known)).toBe(verdict);
+    expect(decide('ldevid', { ...known, revocations: new Map() })).toBe('repeat');
+    expect(decide('ldevid', known, KEY_B)).toBe(
+      decide('ldevid', { ...known, revocations: new Map() }, KEY_B),
+    );
+  });
+
+  test('that was an IDevID is followed by another one only where an operator allows it', () => {
+    const known = { ...takenBack({ reason: 'superseded' }), certificates: [certificate('idevid', KEY_A)] };
+    expect(decide('idevid', known)).toBe('certificate-revoked');
+    expect(decide('idevid', { ...known, device: { ...device, rebirthAllowed: true } })).toBe(
+      'issue by rebirth',
+    );
+  });
+});
 
 test('a new device with a new key is born', () => {
   expect(decide('idevid', {})).toBe('issue');
@@ -133,7 +182,15 @@ describe('the same certificate again', () => {
     if (!idevid) throw new Error('no profile');
     const [a, b] = [certificate('idevid', KEY_A), { ...certificate('idevid', KEY_B), id: 2 }];
     const key: KeyRecord = { keyHash: KEY_B, deviceId: 7 };
-    expect(decideIdentity(idevid, KEY_B, { device, key, certificates: [a, b] }, IDEVIDS, NOW)).toMatchObject({
+    expect(
+      decideIdentity(
+        idevid,
+        KEY_B,
+        { device, key, certificates: [a, b], revocations: new Map() },
+        IDEVIDS,
+        NOW,
+      ),
+    ).toMatchObject({
       record: { id: 2 },
     });
   });

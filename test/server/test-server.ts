@@ -76,6 +76,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     issuing: house.issuing,
     enroll,
     issueService: house.issueService,
+    revoker: house.revoker,
     clock: house.guardedClock,
     wallClock: house.clock.now,
     random: house.random,

@@ -20,7 +20,7 @@ import { type Ledger, ROLES } from '../../enroll/ports.ts';
 import type { ServiceIssuer } from '../../enroll/service-issuer.ts';
 import { toPem } from '../../x509/pem.ts';
 import { type Authenticate, assertRole, type Caller } from '../caller.ts';
-import { CertificateSummary, toCertificateSummary } from './certificate-summary.ts';
+import { CertificateSummary, summarize } from './certificate-summary.ts';
 import { PageQuery, pageOf } from './schemas.ts';
 
 const ListQuery = Type.Object(
@@ -90,7 +90,7 @@ export function mountCertificates(app: FastifyInstance, routes: CertificateRoute
     async (request) => {
       assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
       const page = await ledger.read.searchCertificates(request.query);
-      return { ...page, items: page.items.map(toCertificateSummary) };
+      return { ...page, items: await summarize(ledger.read, page.items) };
     },
   );
 
@@ -118,8 +118,10 @@ export function mountCertificates(app: FastifyInstance, routes: CertificateRoute
       const authority = record && issuing.authorities.get(record.authority);
       if (!record || !certificate || !authority)
         throw new BirthmarkError('not-found', `no certificate here has serial ${serial}`);
+      const [summary] = await summarize(ledger.read, [record]);
+      if (!summary) throw new BirthmarkError('internal', 'a certificate has no summary');
       return {
-        ...toCertificateSummary(record),
+        ...summary,
         certificate: toPem('CERTIFICATE', certificate),
         chain: chainBelowRoot(authority).map(toCertificatePem),
       };

@@ -7,7 +7,7 @@ import { OWN_NAMESPACE } from '../../core/identifiers.ts';
 import type { Ledger } from '../../enroll/ports.ts';
 import type { DeviceRecord } from '../../fleet/ports.ts';
 import { type Authenticate, assertRole } from '../caller.ts';
-import { CertificateSummary, toCertificateSummary } from './certificate-summary.ts';
+import { CertificateSummary, summarize } from './certificate-summary.ts';
 import { PageQuery, pageOf, toDateTime } from './schemas.ts';
 
 const Device = Type.Object({
@@ -94,9 +94,10 @@ export function mountDevices(app: FastifyInstance, { ledger, authenticate, clock
       const certificates = await ledger.read.findByDevices([device.id]);
       return {
         ...toAnswer(device),
-        certificates: certificates
-          .filter(({ signature }) => signature !== undefined)
-          .map(toCertificateSummary),
+        certificates: await summarize(
+          ledger.read,
+          certificates.filter(({ signature }) => signature !== undefined),
+        ),
       };
     },
   );

@@ -1,0 +1,18 @@
+import type { RevocationReads } from '../ca/ports.ts';
+import { BirthmarkError } from '../core/errors.ts';
+
+/**
+ * Refuses to hear a certificate that was taken back or is held.
+ *
+ * @throws BirthmarkError `certificate-revoked`, `certificate-held`
+ */
+export async function refuseTakenBack(
+  reads: Pick<RevocationReads, 'findRevocations'>,
+  certificateId: number,
+): Promise<void> {
+  const [revocation] = await reads.findRevocations([certificateId]);
+  if (!revocation) return;
+  throw revocation.held
+    ? new BirthmarkError('certificate-held', "the client's certificate is held; an operator must release it")
+    : new BirthmarkError('certificate-revoked', "the client's certificate is revoked");
+}
