@@ -55,6 +55,10 @@ test('holds each address of the contract, and none of its own', () => {
   ).toEqual(
     [
       'POST /api/v1/factory/batch',
+      'POST /api/v1/revocations',
+      'POST /api/v1/certificates/{serial}/revoke',
+      'POST /api/v1/certificates/{serial}/hold',
+      'POST /api/v1/certificates/{serial}/unhold',
       'POST /api/v1/enroll',
       'POST /api/v1/tickets',
       'GET /api/v1/devices',

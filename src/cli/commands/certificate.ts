@@ -19,6 +19,7 @@ const parseSummary = schemaParser(
     holder: Type.String(),
     notAfter: Type.String(),
     vouchedBy: Type.String(),
+    status: Type.String(),
   }),
   'internal',
 );
@@ -44,14 +45,15 @@ export function certificateCommand(shell: Shell): Command {
       if (options.json) return shell.out(JSON.stringify(found));
       const rows = found
         .map((certificate) => parseSummary(certificate, ''))
-        .map(({ serial, profile: name, holder, notAfter, vouchedBy }) => [
+        .map(({ serial, profile: name, holder, notAfter, vouchedBy, status }) => [
           serial,
           name,
           holder,
           notAfter,
           vouchedBy,
+          status,
         ]);
-      printTable(shell, ['certificate', 'profile', 'holder', 'not after', 'vouched by'], rows);
+      printTable(shell, ['certificate', 'profile', 'holder', 'not after', 'vouched by', 'status'], rows);
     });
   const show = newCommand(
     'show',

@@ -129,22 +129,27 @@ export function mountRevocations(app: FastifyInstance, { revoker, authenticate }
     ['hold', 'hold'],
     ['unhold', 'release'],
   ] as const) {
-    app.post<{ Params: { serial: string }; Body: Static<typeof WhyBody> | null }>(
+    app.post<{ Params: { serial: string }; Body: Static<typeof WhyBody> }>(
       `/certificates/:serial/${word}`,
       {
         schema: {
           summary: `${word[0]?.toUpperCase()}${word.slice(1)} one certificate`,
           tags: ['revocation'],
           params: Type.Object({ serial: Type.String({ maxLength: 64 }) }),
-          body: Type.Union([WhyBody, Type.Null()]),
+          body: WhyBody,
           response: { 200: Result },
+        },
+        // Who has nothing to add need not send a body.
+        preValidation: (request, _reply, done) => {
+          request.body ??= {};
+          done();
         },
       },
       async (request) => {
         const caller = await authenticate(request);
         assertRole(caller, 'admin', 'operator');
         const by = parseSelector({ serial: request.params.serial });
-        return run({ by, act, ...parseWhy(request.body ?? {}, act) }, caller.actor);
+        return run({ by, act, ...parseWhy(request.body, act) }, caller.actor);
       },
     );
   }
