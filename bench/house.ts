@@ -13,6 +13,7 @@ const START_MS = 60_000;
 /** A server of the real command on a home of its own. */
 export interface BenchHouse {
   readonly home: string;
+  readonly pid: number;
   readonly tls: string;
   readonly public: string;
   readonly ca: string;
@@ -71,6 +72,7 @@ export async function startHouse(home: string, workers: number): Promise<BenchHo
   const addresses: { tls: string; public: string } = JSON.parse(readFileSync(ready, 'utf8'));
   return {
     home,
+    pid: server.pid ?? 0,
     ...addresses,
     ca: join(home, 'pki', 'root.pem'),
     startMs,

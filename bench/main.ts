@@ -1,6 +1,7 @@
 import { benchDoors } from './doors.ts';
 import { benchEst } from './est.ts';
 import { benchIssue } from './issue.ts';
+import { benchOcsp } from './ocsp.ts';
 import { benchScale } from './scale.ts';
 import { benchVerify } from './verify.ts';
 
@@ -9,6 +10,7 @@ const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<
   issue: benchIssue,
   doors: benchDoors,
   est: benchEst,
+  ocsp: benchOcsp,
   scale: benchScale,
   verify: benchVerify,
 };

@@ -8,7 +8,7 @@ import { BirthmarkError } from '../core/errors.ts';
 import { toPem } from '../x509/pem.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { isKnownTag } from './known-tag.ts';
-import { addOcspRoutes } from './ocsp-routes.ts';
+import { addOcspRoutes, answerOcspFirst } from './ocsp-routes.ts';
 
 export interface PublicAppOptions {
   readonly logger: FastifyBaseLogger;
@@ -62,6 +62,7 @@ export function createPublicApp({
   );
 
   addOcspRoutes(app, ocsp);
+  answerOcspFirst(app, ocsp, limits.bodyMs);
 
   app.get('/healthz', () => ({ status: 'ok' }));
   app.get('/readyz', async () => {

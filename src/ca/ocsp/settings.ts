@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import type { OcspPolicy } from './responder.ts';
+import type { OcspPolicy } from './sign-answer.ts';
 
 const HOUR_MS = 3_600_000;
 
