@@ -48,6 +48,7 @@ const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>
   lint: async () => (await import('./commands/lint.ts')).lintCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   admit: async () => (await import('./commands/admit.ts')).admitCommand,
+  ocsp: async () => (await import('./commands/ocsp.ts')).ocspCommand,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,
 };
 const asked = Object.entries(commands).find(([name]) => name === process.argv[2]);

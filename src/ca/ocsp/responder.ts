@@ -72,7 +72,10 @@ export function createOcspResponder(options: OcspResponderOptions): OcspResponde
       const now = clock();
       if (!cache.isCurrent(now)) await cache.bringUpToDate(now);
       const kept = key === undefined ? undefined : cache.get(key);
-      if (kept?.kind === 'answer' && now < kept.end) return kept.answer;
+      if (key !== undefined && kept?.kind === 'answer' && now < kept.end) {
+        if (now >= kept.renewAt) renew(asked, request, key);
+        return kept.answer;
+      }
       const { generation } = cache;
       const { answer, isKnown } = await sign(asked.authority, request);
       // A serial number that is unknown may be issued in the next moment, of which no status change tells.

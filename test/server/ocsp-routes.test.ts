@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import { connect } from 'node:net';
+import pino from 'pino';
+import { afterAll, describe, expect, test } from 'vitest';
+import { createPublicApp } from '../../src/server/public-app.ts';
+import { readOcspResponse } from '../../src/x509/ocsp-response-reader.ts';
+import { openResponding, question } from '../ca/ocsp/responding.ts';
+import { openTestHouse } from '../house.ts';
+import { LIMITS } from './test-server.ts';
+
+const TYPE = 'application/ocsp-request';
+const house = await openTestHouse();
+const responding = await openResponding(house);
+const app = createPublicApp({
+  logger: pino({ level: 'silent' }),
+  limits: LIMITS,
+  authorities: house.authorities,
+  crls: house.ledger.read,
+  ocsp: responding.respond,
+  clock: house.clock.now,
+});
+const url = await app.listen({ port: 0, host: '127.0.0.1' });
+afterAll(async () => {
+  await app.close();
+  responding[Symbol.dispose]();
+  house[Symbol.dispose]();
+});
+const { serial } = await house.grant('SN-1');
+const first = question(house, serial);
+/** Its base64 has what paths trip over. A nonce of this length is not given back, so the kept answer is the answer. */
+function requestWith(text: string): Buffer {
+  for (;;) {
+    const request = question(house, serial, { nonce: randomBytes(64) });
+    if (request.toString('base64').includes(text)) return request;
+  }
+}
+const asked = ['//', '+', '/'].map(requestWith);
+house.clock.pass(120_000);
+
+const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
+  fetch(`${url}/ocsp/${path}`, { headers, method });
+const post = (body: Buffer, headers: Record<string, string> = { 'content-type': TYPE }, path = '/ocsp') =>
+  fetch(url + path, { method: 'POST', body: Uint8Array.from(body), headers });
+const octets = async (answer: Response) => Buffer.from(await answer.arrayBuffer());
+const FAILURES = { malformed: '30030a0101', unauthorized: '30030a0106' };
+
+test('POST and every spelling of GET give the same answer', async () => {
+  for (const request of asked) {
+    const text = request.toString('base64');
+    const whole = await octets(await post(request));
+    expect(readOcspResponse(whole).responses).toHaveLength(1);
+    const spellings = [
+      text,
+      encodeURIComponent(text),
+      text.replaceAll('/', '%2f'),
+      text.replaceAll('+', '%2B'),
+      `/${text}`,
+    ];
+    for (const spelling of spellings) expect(await octets(await get(spelling))).toEqual(whole);
+  }
+});
+
+test.each([
+  ['base64url', first.toString('base64url')],
+  ['no padding', first.toString('base64').replace(/=+$/, '').slice(0, -1)],
+  ['encoded twice', encodeURIComponent(encodeURIComponent(first.toString('base64')))],
+  ['spaces', 'MA AA'],
+  ['a broken escape', '%zz'],
+  ['nothing', ''],
+  ['a query', `${first.toString('base64')}?a=b`],
+])('GET with %s is malformed, in the words of the protocol, and nobody keeps that', async (_what, path) => {
+  const answer = await get(path);
+  expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store']);
+  expect(answer.headers.get('etag')).toBeNull();
+  expect((await octets(answer)).toString('hex')).toBe(FAILURES.malformed);
+});
+
+test('an unknown issuer is unauthorized, and nobody keeps that', async () => {
+  const foreign = Buffer.from(first);
+  foreign[30] = (foreign[30] ?? 0) ^ 1;
+  const answer = await post(foreign);
+  expect(answer.headers.get('cache-control')).toBe('no-store');
+  expect((await octets(answer)).toString('hex')).toBe(FAILURES.unauthorized);
+});
+
+describe('caching', () => {
+  const path = first.toString('base64');
+
+  test('an answer says how long it may be kept, by GET, HEAD and POST', async () => {
+    for (const answer of [await get(path), await get(path, {}, 'HEAD'), await post(first)]) {
+      expect(answer.headers.get('content-type')).toBe('application/ocsp-response');
+      expect(answer.headers.get('cache-control')).toBe('max-age=300, public, no-transform, must-revalidate');
+      expect(answer.headers.get('etag')).toMatch(/^"[0-9a-f]{64}"$/);
+      expect(Date.parse(answer.headers.get('expires') ?? '')).toBeGreaterThan(house.clock.now() + 300_000);
+      expect(Date.parse(answer.headers.get('last-modified') ?? '')).toBeLessThanOrEqual(house.clock.now());
+      await answer.arrayBuffer();
+    }
+  });
+
+  test('who has it already is told so, and who has another one gets it', async () => {
+    const { headers } = await get(path);
+    const etag = headers.get('etag') ?? '';
+    expect((await get(path, { 'if-none-match': etag })).status).toBe(304);
+    expect((await get(path, { 'if-none-match': '"another"' })).status).toBe(200);
+    expect((await post(first, { 'content-type': TYPE, 'if-none-match': etag })).status).toBe(200);
+  });
+
+  test('an answer to a nonce is kept by nobody', async () => {
+    const nonce = randomBytes(32);
+    const answer = await post(question(house, serial, { nonce }));
+    expect(answer.headers.get('cache-control')).toBe('max-age=0, no-transform, must-revalidate');
+    expect([answer.headers.get('expires'), answer.headers.get('etag')]).toEqual([null, null]);
+    expect(Buffer.from(readOcspResponse(await octets(answer)).nonce ?? [])).toEqual(nonce);
+  });
+});
+
+test('other media types, methods and sizes are refused', async () => {
+  expect((await post(first, { 'content-type': 'application/xml' })).status).toBe(415);
+  expect((await fetch(`${url}/ocsp`, { method: 'PUT', body: 'a' })).status).toBe(405);
+  expect((await post(Buffer.alloc(20_000, 0x30))).status).toBe(413);
+  expect((await octets(await post(Buffer.alloc(0)))).toString('hex')).toBe(FAILURES.malformed);
+  expect((await octets(await post(first, undefined, '/ocsp/'))).length).toBeGreaterThan(100);
+});
+
+test('a body that trickles in is not waited for', async () => {
+  const { port } = new URL(url);
+  const text = await new Promise<string>((resolve) => {
+    let got = '';
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.on('data', (piece) => {
+      got += String(piece);
+    });
+    socket.once('close', () => resolve(got));
+    socket.write(`POST /ocsp HTTP/1.1\r\nHost: a\r\nContent-Type: ${TYPE}\r\nContent-Length: 90\r\n\r\n0`);
+  });
+  expect(text).toMatch(/^HTTP\/1\.1 408 /);
+});
