@@ -1,0 +1,66 @@
+// What was taken back, as OpenSSL and GnuTLS see it in our lists.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { FULL, publishDueCrls } from '../../src/ca/publish-crls.ts';
+import { toPem } from '../../src/x509/pem.ts';
+import { BEGINNING, openTestHouse } from '../house.ts';
+import { runProgram } from '../interop/run-program.ts';
+
+test('OpenSSL refuses what is revoked or held, takes what is released or good; GnuTLS verifies the lists', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'birthmark-'));
+  const write = (name: string, label: 'CERTIFICATE' | 'X509 CRL', der: Uint8Array) =>
+    writeFileSync(path.join(folder, name), toPem(label, der));
+  using house = await openTestHouse({ shards: 1 });
+  const { authorities, clock, crls, ledger, revoker } = house;
+  try {
+    clock.pass(Date.now() - BEGINNING - 120_000);
+    const names = ['revoked', 'held', 'released', 'good'];
+    for (const name of names) {
+      const { certificate, serial } = await house.grant(name);
+      write(`${name}.pem`, 'CERTIFICATE', certificate);
+      const by = { kind: 'serial', serial } as const;
+      if (name === 'revoked')
+        await revoker({ act: 'revoke', by, reason: 'superseded', invalidityAt: BEGINNING }, 'system');
+      if (name === 'held' || name === 'released') await revoker({ act: 'hold', by }, 'system');
+      if (name === 'released') await revoker({ act: 'release', by }, 'system');
+    }
+    await publishDueCrls(crls, clock.now());
+    for (const [name, scope] of [
+      ['idevid', FULL],
+      ['idevid', '0'],
+      ['root', FULL],
+    ] as const) {
+      write(`${name}-${scope}.crl`, 'X509 CRL', (await ledger.read.findCrl(name, scope))?.crl ?? Buffer.of());
+      write(`${name}.pem`, 'CERTIFICATE', authorities.get(name)?.certificate.raw ?? Buffer.of());
+    }
+    const openssl = async (name: string, ...words: string[]) => {
+      const trust = ['-CAfile', 'root.pem', '-untrusted', 'idevid.pem', `${name}.pem`];
+      const { status, out, err } = await runProgram('openssl', ['verify', ...words, ...trust], {
+        cwd: folder,
+      });
+      return status === 0 ? 'OK' : (/lookup: (.*)/.exec(out + err)?.[1] ?? out + err);
+    };
+    const ways = [
+      ['-crl_check', '-CRLfile', 'idevid-full.crl'],
+      ['-crl_check', '-extended_crl', '-CRLfile', 'idevid-0.crl'],
+      ['-crl_check_all', '-extended_crl', '-CRLfile', 'idevid-0.crl', '-CRLfile', 'root-full.crl'],
+    ];
+    const verdicts = await Promise.all(
+      ways.map((way) => Promise.all(names.map((name) => openssl(name, ...way)))),
+    );
+    const refused = 'certificate revoked';
+    expect(verdicts).toEqual(ways.map(() => [refused, refused, 'OK', 'OK']));
+    for (const list of ['idevid-full.crl', 'idevid-0.crl']) {
+      const certtool = (ca: string) =>
+        runProgram('certtool', ['--verify-crl', '--load-ca-certificate', ca, '--infile', list], {
+          cwd: folder,
+        });
+      expect((await certtool('idevid.pem')).status).toBe(0);
+      expect((await certtool('root.pem')).status).not.toBe(0);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
