@@ -14,7 +14,7 @@ import { median } from './statistics.ts';
 const BARE = fileURLToPath(new URL('bare-http.ts', import.meta.url));
 const LOAD = fileURLToPath(new URL('ocsp-load.ts', import.meta.url));
 const SECONDS = 1.5;
-const ROUNDS = 2;
+const ROUNDS = 7;
 const SERVER_CORE = '0';
 const LOAD_CORE = '1';
 
