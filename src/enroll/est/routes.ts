@@ -35,7 +35,7 @@ export interface EstDoor {
   readonly tell: (error: unknown) => ToldError;
 }
 
-export const EST_PREFIX = '/.well-known/est';
+const EST_PREFIX = '/.well-known/est';
 
 interface Call {
   readonly request: FastifyRequest;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BirthmarkError } from '../../../src/core/errors.ts';
+import { compareBinding } from '../../../src/enroll/compare-binding.ts';
 import { parseBasicAuth } from '../../../src/enroll/est/basic-auth.ts';
 import { decodeBody } from '../../../src/enroll/est/body.ts';
-import { compareBinding } from '../../../src/enroll/compare-binding.ts';
 import { assertMediaType } from '../../../src/enroll/est/media-type.ts';
 import { parseForwarded } from '../../../src/server/forwarded-certificate.ts';
 import { readTbsCertificate } from '../../../src/x509/certificate.ts';
