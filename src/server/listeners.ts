@@ -4,7 +4,7 @@ import type { Authorities } from '../ca/authority.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { type ApiAppOptions, createLocalApi } from './api-app.ts';
 import { createPublicApp } from './public-app.ts';
-import { createConstrainedDoor, createTlsDoor, renewWhenReplaced } from './secure-door.ts';
+import { createConstrainedDoor, createTlsDoor, keepDoorsFresh } from './secure-door.ts';
 import type { TlsIdentity } from './tls-identity.ts';
 
 /** Where the listeners are, as the ready file says it. */
@@ -66,11 +66,11 @@ export async function listen({ api, authorities, tls, at }: ListenOptions): Prom
         ),
       }),
     };
-    const stopLooking = renewWhenReplaced(doors, tls, api.logger);
+    const stop = keepDoorsFresh(doors, tls, api.logger);
     return {
       addresses,
       close: () => {
-        stopLooking();
+        stop();
         return close();
       },
     };
