@@ -136,7 +136,9 @@ function fixedExtensions(profile: Profile, authority: Authority, urls: Published
 function altNames({ names, altNames: known }: Holder): Der[] {
   if (names !== undefined) {
     const { subjectAltName: value } = names;
-    return value === undefined ? [] : [extensions.extension(extensions.EXTENSION.subjectAltName, false, value)];
+    return value === undefined
+      ? []
+      : [extensions.extension(extensions.EXTENSION.subjectAltName, false, value)];
   }
   return known.length === 0 ? [] : [extensions.subjectAltName(known)];
 }
