@@ -231,7 +231,9 @@ function checkBinding(csr: CertificateRequest, { bound, label, peer }: Applicati
     return 'none';
   }
   if (!peer.binding)
-    throw refuse('the CSR is bound to a TLS connection, and the one that it was made for ends elsewhere');
+    throw refuse(
+      'the CSR is bound to a TLS connection, and this one has no binding: it ends at a proxy, or is TLS 1.2 without extended master secret',
+    );
   if (compareBinding(claimed, peer.binding.octets) !== 'equal') {
     throw refuse(
       `the challengePassword is not the ${peer.binding.kind} of this TLS connection in base64: the CSR was made for another one`,
