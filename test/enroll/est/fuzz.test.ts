@@ -13,7 +13,7 @@ import { encode, sequence, setOf } from '../../../src/x509/der/encode.ts';
 import { oid, printableString } from '../../../src/x509/der/values.ts';
 import { readEstAttributes } from '../../../src/x509/est-attributes.ts';
 import { subjectAltName } from '../../../src/x509/extensions.ts';
-import { parseGeneralNames } from '../../../src/x509/general-names.ts';
+import { parseGeneralNames } from '../../../src/x509/general-name.ts';
 import { encodeName } from '../../../src/x509/name.ts';
 import { toPem } from '../../../src/x509/pem.ts';
 import { readCsrAttributes } from '../../../src/x509/read-csr-attributes.ts';
