@@ -4,14 +4,14 @@ import { BirthmarkError, type ErrorCode } from '../../core/errors.ts';
 import type { Addresses } from '../../server/listeners.ts';
 
 /**
- * A worker turns over much memory and keeps little. A large young generation that is tidied at half of its size costs a
+ * A worker turns over much memory and keeps little. A large young generation that is tidied before it is full costs a
  * tenth less time than V8's default; the old one is kept from growing to several times what is in it. Three processes
  * stay below 400 MB with this.
  */
 const HEAP_FLAGS = [
   '--max-semi-space-size=32',
   '--min-semi-space-size=32',
-  '--minor-gc-task-trigger=50',
+  '--minor-gc-task-trigger=40',
   '--heap-growing-percent=20',
 ];
 /** glibc otherwise gives each of V8's threads a heap of its own and keeps what was freed: 20 MB a worker. */
