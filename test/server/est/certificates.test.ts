@@ -43,6 +43,14 @@ describe('an IDevID of ours', () => {
     expect([outcome, facts.via, facts.door]).toEqual(['done', 'tls', 'est']);
   });
 
+  test('gets one certificate for one key, asked one after another or all at once', async () => {
+    const credential = await est.credential(next());
+    const csr = newCsr();
+    const ask = async () => certificateIn(await est.enroll('simpleenroll', csr, { credential }));
+    const all = await Promise.all([ask(), ask(), ask(), ask()]);
+    expect(new Set([...all, await ask()].map((der) => der.toString('hex'))).size).toBe(1);
+  });
+
   test('without its key proven is that of nobody', async () => {
     const { chain } = await est.credential(next());
     // Another key under the same certificate: TLS refuses it before we are asked.

@@ -75,6 +75,15 @@ describe('a renewal', () => {
     expect(certificateIn(await renew(credential, csr))).toEqual(second);
   });
 
+  test('asked for many times at once gives one certificate', async () => {
+    for (const sameKey of [false, true]) {
+      const credential = await est.credential(nextDevice(), 'ldevid');
+      const csr = renewal(credential, sameKey ? credential.key : newKey());
+      const answers = await Promise.all(Array.from({ length: 5 }, () => renew(credential, csr)));
+      expect(new Set(answers.map((answer) => certificateIn(answer).toString('hex'))).size).toBe(1);
+    }
+  });
+
   test('leaves the old certificate good', async () => {
     const credential = await est.credential(nextDevice(), 'ldevid');
     await renew(credential, renewal(credential));
