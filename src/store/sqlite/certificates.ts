@@ -1,7 +1,7 @@
 import type { CertificateReads, CertificateWrites } from '../../ca/ports.ts';
 import type { Connection } from './connection.ts';
+import { later } from './later.ts';
 import { type CertificateRow, toCertificate } from './rows.ts';
-import { certificateSearch } from './search-certificates.ts';
 
 export function certificateReads(connection: Connection): CertificateReads {
   const { db, call } = connection;
@@ -24,7 +24,10 @@ export function certificateReads(connection: Connection): CertificateReads {
         return rows.sort((a, b) => a.id - b.id).map(toCertificate);
       }),
     findReserved: (limit) => call(() => reserved.all(limit).map(toCertificate)),
-    searchCertificates: certificateSearch(connection),
+    searchCertificates: later(async () => {
+      const { certificateSearch } = await import('./search-certificates.ts');
+      return certificateSearch(connection);
+    }),
     latestReservation: () => call(() => latest.get() ?? 0),
   };
 }
