@@ -19,7 +19,7 @@ export interface IssuedCertificate {
 }
 
 /** Signatures between two breaths of the event loop. */
-const SLICE = 64;
+const SLICE = 32;
 
 /** What a unit of work decided for one request. */
 export type Decision =

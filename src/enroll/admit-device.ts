@@ -5,11 +5,13 @@ import { compareIdentity, type IdentityDifference } from '../x509/compare-identi
 import { type CertificateRequest, parseCsr } from '../x509/csr.ts';
 import { readEstAttributes } from '../x509/est-attributes.ts';
 import { EXTENSION } from '../x509/extensions.ts';
+import { parseName } from '../x509/name.ts';
 import { hashKey } from '../x509/public-key.ts';
 import { type Admission, ticketAdmission } from './admission.ts';
 import { certificateAdmission, withApproval } from './certificate-admission.ts';
 import { compareBinding } from './compare-binding.ts';
 import type { EnrollmentRequest } from './enroller.ts';
+import { refuseOtherDevice } from './examine.ts';
 import type { DeviceIdentity, Identify } from './identify.ts';
 import type { Label } from './label.ts';
 import type { Peer } from './peer.ts';
@@ -100,6 +102,8 @@ export async function admitDevice(application: Application, options: AdmitOption
   onStep({ rule: 'serialPattern', detail: `${serialNumber} is like ${label.serialPattern}` });
   const csr = parseCsr(application.csr);
   const { spki } = application.madeCsr ? parseCsr(application.madeCsr) : csr;
+  // Of a CSR whose key is not certified, all but the key and the signature counts (RFC 7030 §4.4.1).
+  if (application.madeCsr) refuseOtherDevice(parseName(csr.subject).flat(), serialNumber);
   refuseVouchersKey(spki, label, identity);
   onStep({ rule: 'csr', detail: 'can be read, with a key of its own' });
   const renews = renewsWith(application, identity);
@@ -227,7 +231,9 @@ function checkBinding(csr: CertificateRequest, { bound, label, peer }: Applicati
     return 'none';
   }
   if (!peer.binding)
-    throw refuse('the CSR is bound to a TLS connection, and the one that it was made for ends elsewhere');
+    throw refuse(
+      'the CSR is bound to a TLS connection, and this one has no binding: it ends at a proxy, or is TLS 1.2 without extended master secret',
+    );
   if (compareBinding(claimed, peer.binding.octets) !== 'equal') {
     throw refuse(
       `the challengePassword is not the ${peer.binding.kind} of this TLS connection in base64: the CSR was made for another one`,

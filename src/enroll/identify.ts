@@ -80,19 +80,20 @@ export function createIdentifier({
 
   return async (peer, options) => {
     const verdict = judge(peer, own, options.at, 'all');
-    if (verdict.reason === 'untrusted') return byManufacturer(peer, options, verdict);
-    return byUs(peer, options, verdict);
+    // Its issuer may have the name of one of ours, and still be somebody else: only a path to our root makes it ours.
+    return verdict.path ? byUs(peer, options, verdict) : byManufacturer(peer, options, verdict);
   };
 
   async function byUs(
-    { leaf }: PeerCertificate,
+    peer: PeerCertificate,
     { at, graceMs }: IdentifyOptions,
     verdict: Verdict,
   ): Promise<DeviceIdentity> {
-    const certificate = verdict.reason === 'malformed' ? undefined : parseCertificate(leaf);
-    const late = verdict.reason === 'expired' && certificate && at <= certificate.tbs.notAfter.at + graceMs;
-    if (!certificate || !(verdict.reason === 'ok' || late)) throw refused(verdict);
+    if (verdict.reason !== 'ok' && verdict.reason !== 'expired') throw refused(verdict);
+    const certificate = parseCertificate(peer.leaf);
     const { tbs } = certificate;
+    const late = verdict.reason === 'expired';
+    if (late && !heldUntil(tbs.notAfter.at)) throw refused(verdict);
     const record = await ledger.read.findBySerial(tbs.serial);
     if (!record?.signature || !equalBytes(record.tbs, tbs.raw) || record.deviceId === null)
       throw new BirthmarkError(
@@ -114,11 +115,16 @@ export function createIdentifier({
       device: { namespace: device.namespace, serialNumber: device.serialNumber },
       certificate,
       keyHash: record.keyHash,
-      fingerprint: fingerprintOf(leaf),
+      fingerprint: fingerprintOf(peer.leaf),
       vouchedBy: `certificate:${toHex(record.serial)}`,
       record,
       detail: late ? `${verdict.detail}; within the grace for renewal` : verdict.detail,
     };
+
+    /** Whether it was good up to its end, a grace ago at most: that another one of the path has ended is not forgiven. */
+    function heldUntil(end: number): boolean {
+      return at > end && at <= end + graceMs && judge(peer, own, end, 'all').reason === 'ok';
+    }
   }
 
   async function byManufacturer(

@@ -2,7 +2,10 @@
 export interface Peer {
   /** The certificate whose key the peer proved in the handshake, or that a configured proxy forwarded. Not judged yet. */
   readonly certificate?: PeerCertificate;
-  /** What a CSR can be bound to (RFC 7030 §3.5). Absent where a proxy ended the TLS connection. */
+  /**
+   * What a CSR can be bound to (RFC 7030 §3.5). Absent where a proxy ended the TLS connection, and on TLS 1.2 without extended
+   * master secret, where tls-unique is worth nothing (RFC 7627).
+   */
   readonly binding?: ChannelBinding;
 }
 

@@ -13,7 +13,7 @@ const FLAGS_TAG = 0xad;
  * 5929 §3.1: the first Finished of the handshake, the client's in a full one, the server's in a resumed one).
  *
  * @returns undefined where TLS 1.2 goes without extended master secret: whoever sits between two connections can then
- *   give both the same Finished (RFC 7627 §1)
+ *   give both the same Finished (RFC 7627)
  */
 export function readChannelBinding(socket: TLSSocket): ChannelBinding | undefined {
   // The context is given and empty: in TLS 1.2 one that is not given makes another value.

@@ -5,7 +5,7 @@ import type { OcspResponder } from '../ca/ocsp/responder.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { type ApiAppOptions, createLocalApi } from './api-app.ts';
 import { createPublicApp } from './public-app.ts';
-import { createConstrainedDoor, createTlsDoor, renewWhenReplaced } from './secure-door.ts';
+import { createConstrainedDoor, createTlsDoor, keepDoorsFresh } from './secure-door.ts';
 import type { TlsIdentity } from './tls-identity.ts';
 
 /** Where the listeners are, as the ready file says it. */
@@ -74,11 +74,11 @@ export async function listen({ api, authorities, ocsp, tls, at }: ListenOptions)
         ),
       }),
     };
-    const stopLooking = renewWhenReplaced(doors, tls, api.logger);
+    const stop = keepDoorsFresh(doors, tls, api.logger);
     return {
       addresses,
       close: () => {
-        stopLooking();
+        stop();
         return close();
       },
     };

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { type SecureContextOptions, type TLSSocket, type TlsOptions, Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import { asBuffer } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { type ApiAppOptions, createRemoteApi } from './api-app.ts';
 import type { TlsIdentity } from './tls-identity.ts';
@@ -11,6 +12,8 @@ export interface SecureDoor {
   readonly app: FastifyInstance;
   /** New connections get another key and certificate; those that are open stay. */
   renew(context: SecureContextOptions): void;
+  /** Sessions from before are not resumed any more: their clients shake hands in full. */
+  changeTicketKeys(): void;
 }
 
 /** The door that everyone uses. */
@@ -29,13 +32,15 @@ export async function createConstrainedDoor(
   context: SecureContextOptions,
 ): Promise<SecureDoor> {
   refuseUnfit(context);
-  const { app, renew } = await createDoor(api, CONSTRAINED_POLICY, context);
-  app.server.on('secureConnection', (socket: TLSSocket) => socket.setMaxSendFragment(CONSTRAINED_RECORD));
+  const door = await createDoor(api, CONSTRAINED_POLICY, context);
+  door.app.server.on('secureConnection', (socket: TLSSocket) =>
+    socket.setMaxSendFragment(CONSTRAINED_RECORD),
+  );
   return {
-    app,
+    ...door,
     renew: (next) => {
       refuseUnfit(next);
-      renew(next);
+      door.renew(next);
     },
   };
 }
@@ -53,6 +58,9 @@ async function createDoor(
       // What is not said again falls back to what Node takes for good.
       if (server instanceof TlsServer) server.setSecureContext({ ...policy, ...next });
     },
+    changeTicketKeys: () => {
+      if (server instanceof TlsServer) server.setTicketKeys(asBuffer(api.random(TICKET_KEYS_OCTETS)));
+    },
   };
 }
 
@@ -68,24 +76,28 @@ function refuseUnfit({ cert }: SecureContextOptions): void {
 
 /** How often a process looks whether the certificate was replaced. */
 const LOOK_EVERY_MS = 10_000;
+/** Who takes the keys of tickets from memory can read what was sent under them (RFC 9325 §3.4, §7.4). */
+const TICKET_KEYS_EVERY_MS = 24 * 3_600_000;
+const TICKET_KEYS_OCTETS = 48;
 
 /**
- * Gives the doors the new certificate when its files change.
+ * Gives doors that are open the new certificate when its files change, and new ticket keys, at once and every day. Node
+ * would have workers share those: a session would then be resumed where its client's chain was never seen.
  *
  * @returns stops it
  */
-export function renewWhenReplaced(
+export function keepDoorsFresh(
   doors: readonly SecureDoor[],
   tls: TlsIdentity,
   logger: FastifyBaseLogger,
 ): () => void {
   let current = tls.version();
-  const timer = setInterval(() => {
+  const renew = () => {
     try {
       const latest = tls.version();
       if (latest === current) return;
       const context = tls.read();
-      for (const { renew } of doors) renew(context);
+      for (const door of doors) door.renew(context);
       current = latest;
       logger.info('new connections get the new TLS certificate');
     } catch (error) {
@@ -94,6 +106,13 @@ export function renewWhenReplaced(
         'the new TLS certificate cannot be used; the old one stays, it is tried again',
       );
     }
-  }, LOOK_EVERY_MS);
-  return () => clearInterval(timer);
+  };
+  const changeTicketKeys = () => {
+    for (const door of doors) door.changeTicketKeys();
+  };
+  changeTicketKeys();
+  const timers = [setInterval(renew, LOOK_EVERY_MS), setInterval(changeTicketKeys, TICKET_KEYS_EVERY_MS)];
+  return () => {
+    for (const timer of timers) clearInterval(timer);
+  };
 }

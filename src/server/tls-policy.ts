@@ -32,7 +32,7 @@ export const TLS_POLICY = {
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_COMPRESSION,
 } as const satisfies TlsOptions;
 
-/** What RFC 7925 §4.2 has devices speak that have room for nothing else; those that can do better get better. */
+/** What RFC 7925 has devices speak that have room for nothing else; those that can do better get better. */
 const CONSTRAINED_CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_128_CCM_SHA256',
@@ -44,7 +44,7 @@ const CONSTRAINED_CIPHERS = [
   '@SECLEVEL=0',
 ];
 
-/** RFC 9325 §4.3: no SHA-1. */
+/** No SHA-1 (RFC 9155). */
 const SIGNATURES = [
   'ecdsa_secp256r1_sha256',
   'ecdsa_secp384r1_sha384',
@@ -53,7 +53,7 @@ const SIGNATURES = [
   'rsa_pkcs1_sha256',
 ];
 
-/** How the listener for constrained devices speaks (RFC 7925 §4). Its certificate must have a key on P-256. */
+/** How the listener for constrained devices speaks (RFC 7925). Its certificate must have a key on P-256. */
 export const CONSTRAINED_POLICY = {
   ...TLS_POLICY,
   ciphers: CONSTRAINED_CIPHERS.join(':'),

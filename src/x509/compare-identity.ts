@@ -1,9 +1,9 @@
-import { equalBytes } from '../core/bytes.ts';
+import { equalBytes, toHex } from '../core/bytes.ts';
 import { findExtension, type TbsCertificate } from './certificate.ts';
 import { nameKey, sameName } from './compare-names.ts';
 import type { CertificateRequest } from './csr.ts';
 import { EXTENSION } from './extensions.ts';
-import { type GeneralName, parseGeneralNames } from './general-names.ts';
+import { GENERAL_NAME, type GeneralName, parseGeneralNames } from './general-name.ts';
 
 /** What of an identity is not the same; `san-missing` where the certificate has a SAN and the CSR has none. */
 export type IdentityDifference = 'subject-differs' | 'san-missing' | 'san-differs';
@@ -41,9 +41,7 @@ function sameAltNames(a: Uint8Array, b: Uint8Array): boolean {
 function keysOf(names: readonly GeneralName[]): ReadonlySet<string> {
   return new Set(
     names.map((name) =>
-      name.kind === 'directoryName'
-        ? `name ${nameKey(name.name)}`
-        : `octets ${Buffer.from(name.der).toString('hex')}`,
+      name.kind === GENERAL_NAME.directory ? `name ${nameKey(name.content)}` : `octets ${toHex(name.raw)}`,
     ),
   );
 }

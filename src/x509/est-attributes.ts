@@ -2,7 +2,7 @@ import { BirthmarkError } from '../core/errors.ts';
 import type { CertificateRequest } from './csr.ts';
 import { DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
-import { type GeneralName, parseGeneralNames } from './general-names.ts';
+import { type GeneralName, parseGeneralNames } from './general-name.ts';
 import { assertName } from './name.ts';
 
 /** RFC 2985 §5.4.1. */

@@ -1,5 +1,6 @@
 import { isAscii } from 'node:buffer';
 import { BirthmarkError } from '../core/errors.ts';
+import { decodeOidContent } from './der/oid.ts';
 import { DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
 import { assertName } from './name.ts';
@@ -66,6 +67,34 @@ export function readGeneralName(list: DerReader, what: string, ip: IpForm = 'add
 export function readGeneralNames(list: DerReader, what: string): GeneralName[] {
   const names = [readGeneralName(list, what)];
   while (!list.atEnd) names.push(readGeneralName(list, what));
+  return names;
+}
+
+/** Above any honest list: bounds what a stranger makes us compare. */
+const MAX_NAMES = 256;
+
+/**
+ * Reads GeneralNames whole: what a subjectAltName's extnValue holds. Stricter than the path's reader, since these names are
+ * compared and not only matched: a text is not empty, a registeredID is an object identifier.
+ *
+ * @throws BirthmarkError `bad-der`
+ */
+export function parseGeneralNames(der: Uint8Array): GeneralName[] {
+  const outer = new DerReader(der);
+  const list = outer.sequence('GeneralNames');
+  outer.finish('GeneralNames');
+  const names: GeneralName[] = [];
+  do {
+    const name = readGeneralName(list, 'GeneralNames');
+    if (name.content.length === 0 || names.length === MAX_NAMES) {
+      throw new BirthmarkError(
+        'bad-der',
+        `GeneralNames hold an empty name, or more than ${MAX_NAMES} of them`,
+      );
+    }
+    if (name.kind === GENERAL_NAME.registeredId) decodeOidContent(name.content);
+    names.push(name);
+  } while (!list.atEnd);
   return names;
 }
 

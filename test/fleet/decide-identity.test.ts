@@ -245,3 +245,46 @@ describe('a new key', () => {
     expect(decide(profile, { device, key: ownKey, certificates })).toBe(verdict);
   });
 });
+
+describe('a certificate that follows another', () => {
+  const ldevid = profiles.get('ldevid');
+  if (!ldevid) throw new Error('no profile');
+  const first = { ...certificate('ldevid', KEY_A), serial: Uint8Array.of(1) };
+  const second = { ...certificate('ldevid', KEY_A), id: 2, serial: Uint8Array.of(2) };
+  const decideAfter = (
+    certificates: readonly CertificateRecord[],
+    renewed: Uint8Array | undefined,
+    keyHash = KEY_A,
+  ): string => {
+    const known = { device, key: { keyHash, deviceId: 7 }, certificates, revocations: new Map() };
+    const verdict = decideIdentity(ldevid, keyHash, known, IDEVIDS, NOW, renewed);
+    if (verdict.kind === 'refuse') return verdict.error.code;
+    return verdict.kind === 'repeat' ? `repeat ${verdict.record.id}` : verdict.kind;
+  };
+
+  test.each<[string, readonly CertificateRecord[], Uint8Array | undefined, string]>([
+    ['is issued for the same key', [first], first.serial, 'issue'],
+    ['is not where it follows none: that one comes again', [first], undefined, 'repeat 1'],
+    ['is issued once: who asks again has it', [first, second], first.serial, 'repeat 2'],
+    ['is issued after the one that followed', [first, second], second.serial, 'issue'],
+    [
+      'is issued again where it has ended itself',
+      [first, { ...second, notAfter: NOW }],
+      first.serial,
+      'issue',
+    ],
+    ['comes after one that has ended', [{ ...first, notAfter: NOW }], first.serial, 'issue'],
+  ])('%s', (_title, certificates, renewed, verdict) => {
+    expect(decideAfter(certificates, renewed)).toBe(verdict);
+  });
+
+  test('is issued for a new key, and once for each', () => {
+    const followed = { ...certificate('ldevid', KEY_B), id: 3, serial: Uint8Array.of(3) };
+    expect(decideAfter([first], first.serial, KEY_B)).toBe('issue');
+    expect(decideAfter([first, followed], first.serial, KEY_B)).toBe('repeat 3');
+  });
+
+  test('is refused the key of the IDevID all the same', () => {
+    expect(decideAfter([certificate('idevid', KEY_B), first], first.serial, KEY_B)).toBe('key-in-use');
+  });
+});

@@ -12,6 +12,8 @@ export interface HouseOptions {
   readonly init?: readonly string[];
   /** Rewrites birthmark.toml before the first `serve`. */
   readonly configure?: (toml: string) => string;
+  /** Done in its folder before the first `serve`. */
+  readonly before?: (folder: string) => Promise<void>;
   /** What follows `birthmark serve`. */
   readonly serve?: readonly string[];
   /** Where its folder is made; the system's temporary folder by default. */
@@ -89,6 +91,7 @@ export function lastLine(text: string): string {
 export async function startHouse({
   init = [],
   configure,
+  before,
   serve = [],
   under = tmpdir(),
 }: HouseOptions = {}): Promise<House> {
@@ -99,6 +102,7 @@ export async function startHouse({
   if (told.status !== 0) throw new Error(`birthmark init ended with ${told.status}: ${told.err}`);
   const config = path.join(home, 'birthmark.toml');
   if (configure) writeFileSync(config, configure(readFileSync(config, 'utf8')));
+  await before?.(folder);
   let log = '';
   const start = (ports: readonly string[]) =>
     startServing(folder, [...ports, ...serve], { ...cleanEnvironment(), ...env }, (text) => {

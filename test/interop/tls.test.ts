@@ -1,7 +1,9 @@
 // How the TLS listeners speak, as OpenSSL and GnuTLS find it out.
 import { X509Certificate } from 'node:crypto';
+import { chmodSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { hasProgram, runProgram } from './run-program.ts';
+import { hasProgram, mustRun, runProgram } from './run-program.ts';
 import { useHouse } from './use-house.ts';
 
 const house = useHouse({
@@ -41,6 +43,20 @@ async function suitesOf(door: Door): Promise<readonly string[]> {
     if ((await agree(door, ...words)) !== 'refused') agreed.push(cipher);
   }
   return agreed.sort();
+}
+
+/** Whether a session of TLS 1.2 is resumed, each time that it is tried. */
+async function resumptions(url: string, folder: string, times: number): Promise<readonly string[]> {
+  const words = ['s_client', '-connect', new URL(url).host, '-tls1_2'];
+  const run = (...more: readonly string[]) =>
+    runProgram('openssl', [...words, ...more], { cwd: folder, input: '' });
+  await run('-sess_out', 'session');
+  const found: string[] = [];
+  for (let time = 0; time < times; time += 1) {
+    const { out } = await run('-sess_in', 'session');
+    found.push(/^(New|Reused), TLS/m.exec(out)?.[1] ?? 'refused');
+  }
+  return found;
 }
 
 const REQUEST = 'GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
@@ -111,6 +127,52 @@ describe('the TLS listener', () => {
   test('does not renegotiate', async () => {
     const { out, err } = await sClient('tls', 'R\n', '-tls1_2');
     expect(out + err).toMatch(/RENEGOTIATING[\s\S]*no renegotiation/);
+  });
+});
+
+describe('a session', () => {
+  test('is resumed by the process that saw its handshake', async () => {
+    expect(await resumptions(house().tlsUrl, house().folder, 3)).toEqual(['Reused', 'Reused', 'Reused']);
+  });
+
+  const two = useHouse({ serve: ['--workers', '2'] });
+  test('is resumed by no other worker, which never saw what came with the certificate', async () => {
+    expect(new Set(await resumptions(two().tlsUrl, two().folder, 6))).toEqual(new Set(['New', 'Reused']));
+  });
+});
+
+describe("a user's RSA certificate", () => {
+  const other = useHouse({
+    configure: (toml) => toml.replace(/^#(tls(?:Certificate|Key)File) = .*/gm, '$1 = "../$1.pem"'),
+    before: async (folder) => {
+      const names = ['-subj', '/CN=own', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+      const files = ['-keyout', 'tlsKeyFile.pem', '-out', 'tlsCertificateFile.pem'];
+      await mustRun('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...names, ...files], {
+        cwd: folder,
+      });
+      chmodSync(path.join(folder, 'tlsKeyFile.pem'), 0o600);
+    },
+  });
+
+  test('is shown, and opens no way to static RSA or CBC', async () => {
+    const try_ = async (cipher: string) => {
+      const words = ['-connect', new URL(other().tlsUrl).host, '-CAfile', 'tlsCertificateFile.pem'];
+      const { out, status } = await runProgram(
+        'openssl',
+        ['s_client', ...words, '-verify_return_error', '-tls1_2', '-cipher', `${cipher}:@SECLEVEL=0`],
+        { cwd: other().folder, input: '' },
+      );
+      return status === 0 && out.includes('Verify return code: 0 (ok)');
+    };
+    expect(await try_('ECDHE-RSA-AES128-GCM-SHA256')).toBe(true);
+    for (const cipher of [
+      'kRSA',
+      'AES128-GCM-SHA256',
+      'ECDHE-RSA-AES128-SHA256',
+      'ECDHE-RSA-AES128-SHA',
+      'DHE',
+    ])
+      expect(await try_(cipher), cipher).toBe(false);
   });
 });
 

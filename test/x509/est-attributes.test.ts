@@ -78,8 +78,12 @@ describe('changeSubjectName', () => {
   test.each([
     ['a subject', [name], { subject: name }],
     ['an empty subject', [hex('30 00')], { subject: hex('30 00') }],
-    ['a SAN', [names], { subjectAlt: [{ kind: 'dNSName', text: 'new.example' }] }],
-    ['both', [name, names], { subject: name, subjectAlt: [{ kind: 'dNSName', text: 'new.example' }] }],
+    ['a SAN', [names], { subjectAlt: [{ kind: 2, content: Buffer.from('new.example') }] }],
+    [
+      'both',
+      [name, names],
+      { subject: name, subjectAlt: [{ kind: 2, content: Buffer.from('new.example') }] },
+    ],
   ])('with %s is read', (_what, members, expected) => {
     expect(read(attribute(CHANGE, tlv(0x30, ...members))).changeSubjectName).toMatchObject(expected);
   });

@@ -6,20 +6,23 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseBase64 } from '../../src/core/bytes.ts';
 import { BirthmarkError } from '../../src/core/errors.ts';
 import { parseCertificate, readCertificate, readExtensions } from '../../src/x509/certificate.ts';
+import { readCrl } from '../../src/x509/crl-reader.ts';
 import { parseCsr, verifyPossession } from '../../src/x509/csr.ts';
 import { assertDer, DerReader } from '../../src/x509/der/reader.ts';
 import { assertName, nameToText, parseName } from '../../src/x509/name.ts';
+import { openTrust } from '../../src/x509/path/trust.ts';
+import { validatePath } from '../../src/x509/path/validate-path.ts';
+import type { Verdict } from '../../src/x509/path/verdict.ts';
 import { parsePem, parsePemBlocks } from '../../src/x509/pem.ts';
 import { importPublicKey, parsePublicKey } from '../../src/x509/public-key.ts';
+import { FUZZ_SEED, type FuzzTarget, failWith, fuzz, fuzzSeconds, readFindings } from '../fuzz-run.ts';
 import { CORPUS_FOLDER, makeCorpus, readCorpus, writeCorpus } from './corpus.ts';
 import { mutate, seededRandom } from './mutate.ts';
+import { makeAuthority, makeCertificate, NOW } from './path/make-certificate.ts';
+import { makeCrl } from './path/make-crl.ts';
+import { sampleKey } from './samples.ts';
 
-/** How long all targets together run; a nightly run sets more. */
-const SECONDS = Number(process.env.BIRTHMARK_FUZZ_SECONDS ?? 3);
-/** The usual run tries the same inputs each time; a longer one tries others, unless it is to repeat a finding. */
-const SEED = Number(
-  process.env.BIRTHMARK_FUZZ_SEED ?? (process.env.BIRTHMARK_FUZZ_SECONDS === undefined ? 1 : process.pid),
-);
+const SECONDS = fuzzSeconds(3);
 /** Far above what any input of these sizes may take, far below what a hang does. */
 const LONGEST_MS = 2000;
 /** The other libraries are slow: at most so many accepted inputs of a target are shown to them in three seconds. */
@@ -143,25 +146,58 @@ describe('whatever is sent', () => {
     { timeout: (SECONDS + 60) * 1000 },
     ({ name, ...target }) => {
       const corpus = readCorpus(target.corpus);
-      const random = seededRandom(SEED);
+      const before = readFindings(name);
+      const random = seededRandom(FUZZ_SEED);
       const end = performance.now() + (SECONDS * 1000) / TARGETS.length;
       let tries = 0;
       let shown = 0;
-      for (; performance.now() < end; tries += 1) {
-        const input = mutate(corpus[tries % corpus.length] ?? Buffer.alloc(0), corpus, random);
+      for (; tries <= before.length || performance.now() < end; tries += 1) {
+        const input =
+          before[tries] ?? mutate(corpus[tries % corpus.length] ?? Buffer.alloc(0), corpus, random);
         const { accepted, fault } = tryInput({ name, ...target }, input);
-        const where = `${name}, BIRTHMARK_FUZZ_SEED=${SEED}, try ${tries}, input ${input.toString('hex')}`;
-        if (fault) expect.fail(`${fault}; ${where}`);
+        if (fault) failWith(name, input, `${fault}, try ${tries}`);
         if (!accepted || !target.readByOther || shown >= SAMPLES) continue;
         shown += 1;
         try {
           target.readByOther(input);
         } catch (error) {
-          expect.fail(`we accept what another library cannot read: ${String(error)}; ${where}`);
+          failWith(name, input, `we accept what another library cannot read: ${String(error)}, try ${tries}`);
         }
       }
       expect(tries).toBeGreaterThan(0);
     },
+  );
+
+  const key = sampleKey('P-256');
+  const signing = makeAuthority({ key });
+  const middle = makeAuthority({ issuer: signing, cn: 'middle', pathLength: 0 });
+  const leaf = makeCertificate({ issuer: middle });
+  const list = makeCrl({ issuer: signing, number: 2, listed: [{ certificate: leaf, reason: 1 }] });
+  const trust = openTrust({ anchors: [signing.der] });
+  const judge = (input: Buffer, untrusted: Buffer) =>
+    validatePath(input, { trust, at: NOW, purpose: 'clientAuth', untrusted: [untrusted, middle.der] });
+  const judging: readonly FuzzTarget[] = [
+    { name: 'readCrl', corpus: [list], read: readCrl },
+    // A verdict is never thrown: what is, is a fault, ours or not.
+    {
+      name: 'validatePath, leaf',
+      corpus: [leaf.der, ...readCorpus('certificate')],
+      read: (input) => saying(judge(input, middle.der)),
+    },
+    {
+      name: 'validatePath, chain',
+      corpus: [middle.der, signing.der],
+      read: (input) => saying(judge(leaf.der, input)),
+    },
+    { name: 'validatePath, anchor', corpus: [signing.der], read: (input) => openTrust({ anchors: [input] }) },
+  ];
+
+  function saying({ reason }: Verdict): void {
+    if (reason.length === 0) throw new Error('there is no reason');
+  }
+
+  test.each(judging)('$name is answered with a code, in time', { timeout: (SECONDS + 60) * 1000 }, (target) =>
+    fuzz(target, SECONDS / TARGETS.length),
   );
 });
 

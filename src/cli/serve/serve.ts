@@ -5,10 +5,16 @@ import { type Addresses, type Listeners, listen, listenLocally } from '../../ser
 import { lockHome } from '../../store/sqlite/lock-home.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';
-import { type House, openHouse } from '../wire.ts';
+import { createLogger, type House, openHouse } from '../wire.ts';
 import { apiOptions, ocspResponder, tlsIdentity } from './house-options.ts';
 import { finishAbandoned, keepUp, prepareToServe } from './upkeep.ts';
-import { startWorkers, type WorkerFailed, type WorkerReady } from './workers.ts';
+import {
+  type ForkedWorkers,
+  forkWorkers,
+  untilToldToBegin,
+  type WorkerFailed,
+  type WorkerReady,
+} from './workers.ts';
 
 export interface ServeOptions {
   readonly home: Home;
@@ -32,12 +38,17 @@ export async function serve(options: ServeOptions): Promise<void> {
   if (cluster.isWorker) return serveAsWorker(options);
   const stopSignal = untilStopped();
   const lock = lockHome(options.home.path);
-  const house = await openHouse(options.home, options.loaded, options.environment);
-  const closers: (() => Promise<void> | void)[] = [() => house.close()];
+  const closers: (() => Promise<void> | void)[] = [() => lock.release()];
   try {
+    const { config } = options.loaded;
+    const forked =
+      config.workers > 1 ? forkWorkers(config.workers, createLogger(config.log.level)) : undefined;
+    if (forked) closers.unshift(() => forked.stop());
+    const house = await openHouse(options.home, options.loaded, options.environment);
+    closers.splice(closers.length - 1, 0, () => house.close());
     await prepareToServe(house);
     closers.unshift(keepUp(house));
-    const network = await openNetwork(house);
+    const network = forked ? await beginServing(forked, house) : await listenHere(house);
     closers.unshift(() => network.close());
     const local = await listenLocally(apiOptions(house), house.home.socket);
     closers.unshift(() => local.close());
@@ -48,21 +59,18 @@ export async function serve(options: ServeOptions): Promise<void> {
     house.logger.info('stopping');
   } finally {
     for (const close of closers) await close();
-    lock.release();
   }
 }
 
-async function openNetwork(house: House): Promise<{ addresses: Addresses; close: () => Promise<void> }> {
-  const { workers } = house.loaded.config;
-  if (workers === 1) return listenHere(house);
-  const started = await startWorkers(workers, house.logger, () => {
+async function beginServing(forked: ForkedWorkers, house: House): Promise<Listeners> {
+  const addresses = await forked.begin(() => {
     setTimeout(() => {
       finishAbandoned(house).catch((error: unknown) =>
         house.logger.error({ err: error }, 'abandoned reservations are finished later'),
       );
     }, FINISH_AFTER_DEATH_MS).unref();
   });
-  return { addresses: started.addresses, close: () => started.stop() };
+  return { addresses, close: () => forked.stop() };
 }
 
 function listenHere(house: House): Promise<Listeners> {
@@ -83,6 +91,10 @@ async function serveAsWorker(options: ServeOptions): Promise<void> {
     process.once('disconnect', resolve);
   });
   try {
+    if (!(await Promise.race([untilToldToBegin(), stopped.then(() => false)]))) {
+      cluster.worker?.disconnect();
+      return;
+    }
     const { house, listeners } = await openAsWorker(options);
     await tellSupervisor({ ready: listeners.addresses });
     await stopped;

@@ -4,14 +4,14 @@ import { BirthmarkError, type ErrorCode } from '../../core/errors.ts';
 import type { Addresses } from '../../server/listeners.ts';
 
 /**
- * A worker turns over much memory and keeps little. A large young generation that is tidied at half of its size costs a
+ * A worker turns over much memory and keeps little. A large young generation that is tidied before it is full costs a
  * tenth less time than V8's default; the old one is kept from growing to several times what is in it. Three processes
  * stay below 400 MB with this.
  */
 const HEAP_FLAGS = [
   '--max-semi-space-size=32',
   '--min-semi-space-size=32',
-  '--minor-gc-task-trigger=50',
+  '--minor-gc-task-trigger=40',
   '--heap-growing-percent=20',
 ];
 /** glibc otherwise gives each of V8's threads a heap of its own and keeps what was freed: 20 MB a worker. */
@@ -33,20 +33,27 @@ export interface WorkerFailed {
   readonly failed: { readonly code: ErrorCode; readonly message: string };
 }
 
-export interface Workers {
-  readonly addresses: Addresses;
+/** Workers that bring in their code, which takes longer than all else, and wait for the word to begin. */
+export interface ForkedWorkers {
+  /**
+   * Lets them serve, and starts a new one for each that dies. What a worker had answered is in the ledger; what it had only
+   * reserved is finished by `onDeath`.
+   *
+   * @throws BirthmarkError what kept a worker from its start, with all of them ended
+   */
+  begin(onDeath: () => void): Promise<Addresses>;
   stop(): Promise<void>;
 }
 
-/**
- * Starts worker processes that share the listeners' ports, and a new one for each that dies. What a worker had answered
- * is in the ledger; what it had only reserved is finished by `onDeath`.
- *
- * @throws BirthmarkError what kept a worker from its start, with all of them ended
- */
-export async function startWorkers(count: number, logger: Logger, onDeath: () => void): Promise<Workers> {
+/** The word. */
+const BEGIN = 'begin';
+
+/** Forks worker processes that share the listeners' ports. */
+export function forkWorkers(count: number, logger: Logger): ForkedWorkers {
   cluster.setupPrimary({ execArgv: [...process.execArgv, ...HEAP_FLAGS] });
   let state: 'starting' | 'serving' | 'stopping' = 'starting';
+  let onDeath = (): void => undefined;
+  const first = Array.from({ length: count }, () => cluster.fork(MALLOC_LIMITS));
   const stop = async () => {
     state = 'stopping';
     const workers = Object.values(cluster.workers ?? {}).filter(
@@ -65,26 +72,45 @@ export async function startWorkers(count: number, logger: Logger, onDeath: () =>
       'a worker died; another one is started',
     );
     setTimeout(() => {
-      if (state === 'serving') cluster.fork(MALLOC_LIMITS);
+      if (state === 'serving') cluster.fork(MALLOC_LIMITS).send(BEGIN);
     }, RESTART_AFTER_MS);
     onDeath();
   });
-  try {
-    const first = await Promise.all(
-      Array.from({ length: count }, () => untilReady(cluster.fork(MALLOC_LIMITS))),
-    );
-    const [addresses] = first;
-    if (!addresses) throw new Error('no worker was asked for');
-    state = 'serving';
-    return { addresses, stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  return {
+    stop,
+    async begin(whenOneDies) {
+      onDeath = whenOneDies;
+      try {
+        const [addresses] = await Promise.all(
+          first.map((worker) => {
+            const ready = untilReady(worker);
+            if (worker.isConnected()) worker.send(BEGIN);
+            return ready;
+          }),
+        );
+        if (!addresses) throw new Error('no worker was asked for');
+        state = 'serving';
+        return addresses;
+      } catch (error) {
+        await stop();
+        throw error;
+      }
+    },
+  };
+}
+
+/** Waits, in a worker, for the supervisor's word. */
+export function untilToldToBegin(): Promise<true> {
+  return new Promise((resolve) => {
+    process.on('message', (message) => {
+      if (message === BEGIN) resolve(true);
+    });
+  });
 }
 
 function untilReady(worker: Worker): Promise<Addresses> {
   return new Promise((resolve, reject) => {
+    if (worker.isDead()) reject(new Error('a worker ended before it was asked to begin'));
     worker.on('message', (message: unknown) => {
       if (isReady(message)) resolve(message.ready);
       if (isFailed(message)) reject(new BirthmarkError(message.failed.code, message.failed.message));

@@ -35,7 +35,7 @@ export interface EstDoor {
   readonly tell: (error: unknown) => ToldError;
 }
 
-export const EST_PREFIX = '/.well-known/est';
+const EST_PREFIX = '/.well-known/est';
 
 interface Call {
   readonly request: FastifyRequest;
@@ -106,7 +106,9 @@ async function answer(
   door: EstDoor,
 ): Promise<FastifyReply> {
   const [name = '', labelName, ...more] = request.params['*'].split('/').reverse();
-  const operation = more.length === 0 ? OPERATIONS.get(name) : undefined;
+  // A slash that is written as %2F parts nothing (RFC 3986 §2.2): a proxy with rules for labels reads it so.
+  const plain = more.length === 0 && !/^[^?]*%2f/i.test(request.url);
+  const operation = plain ? OPERATIONS.get(name) : undefined;
   let label: Label | undefined;
   try {
     if (!operation)

@@ -1,9 +1,9 @@
 import type { CertificateReads, CertificateWrites } from '../../ca/ports.ts';
 import { equalBytes } from '../../core/bytes.ts';
 import type { Connection } from './connection.ts';
+import { later } from './later.ts';
 import { type CertificateRow, toCertificate } from './rows.ts';
 import { certificateScan } from './scan-certificates.ts';
-import { certificateSearch } from './search-certificates.ts';
 
 export function certificateReads(connection: Connection): CertificateReads {
   const { db, call } = connection;
@@ -42,7 +42,10 @@ export function certificateReads(connection: Connection): CertificateReads {
       }),
     scanCertificates: certificateScan(connection),
     findReserved: (limit) => call(() => reserved.all(limit).map(toCertificate)),
-    searchCertificates: certificateSearch(connection),
+    searchCertificates: later(async () => {
+      const { certificateSearch } = await import('./search-certificates.ts');
+      return certificateSearch(connection);
+    }),
     latestReservation: () => call(() => latest.get() ?? 0),
   };
 }

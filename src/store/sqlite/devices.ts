@@ -1,8 +1,8 @@
 import { BirthmarkError } from '../../core/errors.ts';
 import type { DeviceReads, DeviceState, DeviceWrites } from '../../fleet/ports.ts';
 import type { Connection } from './connection.ts';
+import { later } from './later.ts';
 import { type DevicesTable, toDevice } from './rows.ts';
-import { deviceSearch } from './search-devices.ts';
 
 export function deviceReads(connection: Connection): DeviceReads {
   const { db, call } = connection;
@@ -25,7 +25,10 @@ export function deviceReads(connection: Connection): DeviceReads {
           return row && toDevice(row);
         }),
       ),
-    searchDevices: deviceSearch(connection),
+    searchDevices: later(async () => {
+      const { deviceSearch } = await import('./search-devices.ts');
+      return deviceSearch(connection);
+    }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { parseBasicAuth } from '../../../src/enroll/est/basic-auth.ts';
 import { compareBinding } from '../../../src/enroll/compare-binding.ts';
+import { parseBasicAuth } from '../../../src/enroll/est/basic-auth.ts';
 import { codeOf } from '../../x509/code-of.ts';
 
 const encode = (octets: string | Uint8Array) => Buffer.from(octets).toString('base64');

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BirthmarkError } from '../../../src/core/errors.ts';
+import { compareBinding } from '../../../src/enroll/compare-binding.ts';
 import { parseBasicAuth } from '../../../src/enroll/est/basic-auth.ts';
 import { decodeBody } from '../../../src/enroll/est/body.ts';
-import { compareBinding } from '../../../src/enroll/compare-binding.ts';
 import { assertMediaType } from '../../../src/enroll/est/media-type.ts';
 import { parseForwarded } from '../../../src/server/forwarded-certificate.ts';
 import { readTbsCertificate } from '../../../src/x509/certificate.ts';
@@ -13,20 +12,15 @@ import { encode, sequence, setOf } from '../../../src/x509/der/encode.ts';
 import { oid, printableString } from '../../../src/x509/der/values.ts';
 import { readEstAttributes } from '../../../src/x509/est-attributes.ts';
 import { subjectAltName } from '../../../src/x509/extensions.ts';
-import { parseGeneralNames } from '../../../src/x509/general-names.ts';
+import { parseGeneralNames } from '../../../src/x509/general-name.ts';
 import { encodeName } from '../../../src/x509/name.ts';
 import { toPem } from '../../../src/x509/pem.ts';
 import { readCsrAttributes } from '../../../src/x509/read-csr-attributes.ts';
-import { mutate, seededRandom } from '../../x509/mutate.ts';
+import { type FuzzTarget, fuzz, fuzzSeconds } from '../../fuzz-run.ts';
 import { HARDWARE_MODULE, sampleCertificate, sampleCsr, sampleKey, sampleTbs } from '../../x509/samples.ts';
 import { tlv } from '../../x509/tlv.ts';
 
-/** As in test/x509/fuzz.test.ts: how long all targets together run, and what is tried. */
-const SECONDS = Number(process.env.BIRTHMARK_FUZZ_SECONDS ?? 2);
-const SEED = Number(
-  process.env.BIRTHMARK_FUZZ_SEED ?? (process.env.BIRTHMARK_FUZZ_SECONDS === undefined ? 1 : process.pid),
-);
-const LONGEST_MS = 1000;
+const SECONDS = fuzzSeconds(2);
 
 const key = sampleKey('P-256');
 const san = subjectAltName([HARDWARE_MODULE, { kind: 'dns', name: 'd.example' }]);
@@ -60,13 +54,7 @@ const forwarded = (kind: 'rfc9440' | 'xfcc') => (octets: Buffer) =>
     },
   );
 
-interface Target {
-  readonly name: string;
-  readonly corpus: readonly (string | Uint8Array)[];
-  readonly read: (octets: Buffer) => unknown;
-}
-
-const TARGETS: readonly Target[] = [
+const TARGETS: readonly FuzzTarget[] = [
   {
     name: 'decodeBody',
     corpus: [csr.toString('base64'), toPem('CERTIFICATE REQUEST', csr), csr],
@@ -124,31 +112,5 @@ test.each(TARGETS)('$name takes what it is made for', ({ corpus, read }) => {
 test.each(TARGETS)(
   '$name refuses with a code and in time, whatever is sent',
   { timeout: (SECONDS + 30) * 1000 },
-  ({ name, corpus, read }) => {
-    const octets = corpus.map((input) => Buffer.from(input));
-    const random = seededRandom(SEED);
-    const end = performance.now() + (SECONDS * 1000) / TARGETS.length;
-    let tries = 0;
-    for (; performance.now() < end; tries += 1) {
-      const input = mutate(octets[tries % octets.length] ?? Buffer.alloc(0), octets, random);
-      const before = performance.now();
-      const fault = faultOf(read, input);
-      const took = performance.now() - before;
-      if (fault || took > LONGEST_MS)
-        expect.fail(
-          `${fault ?? `took ${took} ms`}; ${name}, BIRTHMARK_FUZZ_SEED=${SEED}, try ${tries}, input ${input.toString('hex')}`,
-        );
-    }
-    expect(tries).toBeGreaterThan(0);
-  },
+  (target) => fuzz(target, SECONDS / TARGETS.length),
 );
-
-function faultOf(read: Target['read'], input: Buffer): string | undefined {
-  try {
-    read(input);
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof BirthmarkError)) return `threw ${String(error)}`;
-    return error.code === 'internal' ? `took the blame: ${error.message}` : undefined;
-  }
-}

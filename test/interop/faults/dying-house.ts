@@ -6,7 +6,9 @@ import { loadConfig } from '../../../src/cli/config/load-config.ts';
 import { homeAt } from '../../../src/cli/home.ts';
 import { apiOptions, ocspResponder, tlsIdentity } from '../../../src/cli/serve/house-options.ts';
 import { openHouse } from '../../../src/cli/wire.ts';
+import { createDeviceDoor } from '../../../src/enroll/device-door.ts';
 import { createEnroller } from '../../../src/enroll/enroller.ts';
+import { createIdentifier } from '../../../src/enroll/identify.ts';
 import type { Ledger, LedgerTx } from '../../../src/enroll/ports.ts';
 import { writeDurably } from '../../../src/keys/durable-file.ts';
 import { listen } from '../../../src/server/listeners.ts';
@@ -66,8 +68,14 @@ const issuing = createIssuingRoom({
   random: house.random,
 });
 const enroll = createEnroller({ ledger, issuing, keyLimits: config.keyPolicy, clock: house.clock });
+const devices = createDeviceDoor({
+  ledger,
+  enroll,
+  identify: createIdentifier({ ledger, authorities, issuing }),
+  clock: house.clock,
+});
 const { addresses } = await listen({
-  api: apiOptions({ ...house, issuing, enroll }),
+  api: apiOptions({ ...house, issuing, enroll, devices }),
   authorities,
   ocsp: ocspResponder(house),
   tls: tlsIdentity(house),

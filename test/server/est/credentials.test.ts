@@ -169,6 +169,16 @@ describe('an enrollment that an operator must approve', () => {
     ]);
   });
 
+  test('that is asked for many times at once waits once', async () => {
+    const headers = await est.ticket('SN-24');
+    const csr = newCsr();
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => est.enroll('slow/simpleenroll', csr, { headers })),
+    );
+    expect(new Set(answers.map(verdictOf))).toEqual(new Set(['202 waiting']));
+    expect(await waiting('SN-24')).toHaveLength(1);
+  });
+
   test('is refused once it was denied, and waits again for another key', async () => {
     const headers = await est.ticket('SN-21');
     const csr = newCsr();

@@ -132,7 +132,7 @@ describe('an address', () => {
     if (method !== 'HEAD') expect(verdictOf(answer)).toBe('405 method-not-allowed');
   });
 
-  test.each(['cacerts', 'csrattrs', 'gold/cacerts', 'gold/csrattrs'])(
+  test.each(['cacerts', 'csrattrs', 'gold/cacerts', 'gold/csrattrs', 'gold/cacerts?a=%2F', 'g%6fld/cacerts'])(
     '%s needs no credentials',
     async (operation) => {
       expect((await ask(operation)).status).toBe(200);
@@ -151,6 +151,8 @@ describe('an address', () => {
     '',
     'cacerts/',
     'a/b/cacerts',
+    'gold%2Fcacerts',
+    'gold%2fcacerts?a',
     `${'a'.repeat(65)}/cacerts`,
     `${'a'.repeat(101)}/cacerts`,
   ])('%j is not there', async (operation) => {

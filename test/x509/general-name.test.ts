@@ -3,7 +3,7 @@ import * as pkijs from 'pkijs';
 import { describe, expect, test } from 'vitest';
 import { encode, explicit, sequence } from '../../src/x509/der/encode.ts';
 import { utf8String } from '../../src/x509/der/values.ts';
-import { parseGeneralNames } from '../../src/x509/general-names.ts';
+import { parseGeneralNames } from '../../src/x509/general-name.ts';
 import { encodeName } from '../../src/x509/name.ts';
 import { codeOf } from './code-of.ts';
 import { hex, tlv } from './tlv.ts';
@@ -28,25 +28,12 @@ describe('reads', () => {
       tlv(0x88, hex('2a 03 04')),
     ];
     const read = parseGeneralNames(list(...names));
-    expect(read.map(({ kind }) => kind)).toEqual([
-      'otherName',
-      'rfc822Name',
-      'dNSName',
-      'x400Address',
-      'directoryName',
-      'ediPartyName',
-      'uniformResourceIdentifier',
-      'iPAddress',
-      'iPAddress',
-      'registeredID',
-    ]);
-    expect(read.map(({ der }) => Buffer.from(der))).toEqual(names);
+    expect(read.map(({ kind }) => kind)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 7, 8]);
+    expect(read.map(({ raw }) => Buffer.from(raw))).toEqual(names);
     const { result } = asn1js.fromBER(list(...names));
     const others = new pkijs.GeneralNames({ schema: result }).names;
-    expect(read.map(({ tag }) => tag & 0x1f)).toEqual(others.map(({ type }) => type));
-    expect(read[0]).toMatchObject({ typeId: '1.2.3.4' });
-    expect(read[2]).toMatchObject({ text: 'd.example' });
-    expect(read[9]).toMatchObject({ oid: '1.2.3.4' });
+    expect(read.map(({ kind }) => kind)).toEqual(others.map(({ type }) => type));
+    expect(Buffer.from(read[2]?.content ?? []).toString()).toBe('d.example');
   });
 });
 
