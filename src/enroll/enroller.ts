@@ -89,8 +89,7 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
   return async (requests, admission) => {
     const examined: (Candidate | BirthmarkError)[] = [];
     for (let at = 0; at < requests.length; at += SLICE) {
-      // One device alone does not stand in the queue of the batches.
-      if (requests.length > 1) await breathe();
+      if (at > 0) await breathe();
       const slice = requests.slice(at, at + SLICE);
       const read = stage(slice, (request): Read => {
         const csr = readCsr(request.csr, keyLimits);

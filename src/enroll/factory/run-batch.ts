@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { Profile } from '../../ca/profile.ts';
+import { breathe } from '../../core/breathe.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { gather } from '../../core/gather.ts';
 import { mapInOrder } from '../../core/map-in-order.ts';
@@ -41,6 +42,8 @@ async function answerGroup(
   before: number,
   options: BatchOptions,
 ): Promise<Buffer> {
+  // Groups stand in one queue, in their order; a device that comes alone, by another door, does not.
+  await breathe();
   const lines = group.map((line, at) => readLine(line, before + at + 1, options));
   const requests = lines.flatMap((line) => ('request' in line ? [line.request] : []));
   const outcomes = await options.enroll(requests, options.admission);
