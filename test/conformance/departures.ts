@@ -4,7 +4,7 @@ import type { Finding } from './checker.ts';
 
 /** What was judged. */
 export interface Subject {
-  readonly kind: 'idevid' | 'ldevid' | 'crl';
+  readonly kind: 'idevid' | 'ldevid' | 'crl' | 'ocsp';
   /** The device's key; absent for lists. */
   readonly key?: KeyKind;
 }

@@ -9,6 +9,7 @@ import { type Checker, type Finding, openChecker } from './checker.ts';
 import { judgeCsrAttributes } from './csrattrs.ts';
 import { DEPARTURES, type Departure, departureFor, type Subject } from './departures.ts';
 import { makeCsrs, makeFleet, type Specimen } from './make-fleet.ts';
+import { askOcsp } from './ocsp.ts';
 import { judgePaths, PATH_SUITES } from './paths.ts';
 
 /** A file to be judged, and how. */
@@ -40,6 +41,7 @@ try {
   const checkers = {
     devId: await openChecker(folder, 'check_idevid.py'),
     crl: await openChecker(folder, 'check_crl.py'),
+    ocsp: await openChecker(folder, 'check_ocsp.py'),
   };
   countCsrAttributes(path.join(folder, 'vectors', 'est-csrattrs.json'));
   for (const { suite, passed: good, known, complaints } of await judgePaths(folder)) {
@@ -66,7 +68,7 @@ async function judgeHierarchy(
   algorithm: string,
   shards: number,
   csrs: ReadonlyMap<string, string>,
-  { devId, crl }: { readonly devId: Checker; readonly crl: Checker },
+  { devId, crl, ocsp }: Readonly<Record<'devId' | 'crl' | 'ocsp', Checker>>,
 ): Promise<void> {
   const house = await startHouse({
     init: ['--algorithm', algorithm, '--organization', 'Conformance'],
@@ -77,8 +79,16 @@ async function judgeHierarchy(
     const specimens = await makeFleet(house, csrs);
     const certificates = specimens.map((specimen) => certificateCase(house, specimen, algorithm, devId));
     const lists = await crlCases(house, specimens, algorithm, crl);
-    for (const [one] of [certificates, lists]) if (one) await assertAlive(one, house.pem('service'));
-    await judge([...certificates, ...lists]);
+    // Last, since it takes certificates back.
+    const answers = (await askOcsp(house, specimens)).map(({ what, words }) => ({
+      group: `OCSP answers of an ${algorithm} hierarchy (check_ocsp.py)`,
+      what,
+      subject: { kind: 'ocsp' } as const,
+      checker: ocsp,
+      words,
+    }));
+    for (const [one] of [certificates, lists, answers]) if (one) await assertAlive(one, house.pem('service'));
+    await judge([...certificates, ...lists, ...answers]);
   } catch (error) {
     console.log(house.log());
     throw error;
@@ -245,17 +255,7 @@ function fail(group: string, what: string, why: readonly string[]): void {
 
 /** What lies in DIR and has nothing of ours to judge yet. It counts neither way. */
 function tellWhatIsNotRun(dir: string): void {
-  const later: Readonly<Record<string, string>> = {
-    'check/check_ocsp.py': 'the OCSP responder answers tryLater only',
-  };
-  for (const [file, why] of Object.entries(later)) {
-    if (existsSync(path.join(dir, file))) console.log(`not run  ${file}: ${why}`);
-  }
-  const known = new Set([
-    ...Object.keys(later),
-    ...PATH_SUITES.map((suite) => `vectors/${suite}`),
-    'vectors/est-csrattrs.json',
-  ]);
+  const known = new Set([...PATH_SUITES.map((suite) => `vectors/${suite}`), 'vectors/est-csrattrs.json']);
   const vectors = existsSync(path.join(dir, 'vectors')) ? readdirSync(path.join(dir, 'vectors')) : [];
   for (const file of vectors.filter((name) => /\.jsonl?$/.test(name) && !known.has(`vectors/${name}`)))
     console.log(`not run  vectors/${file}: nothing here knows what it is`);
