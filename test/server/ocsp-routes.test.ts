@@ -19,7 +19,8 @@ const app = createPublicApp({
   ocsp: responding.respond,
   clock: house.clock.now,
 });
-const url = await app.listen({ port: 0, host: '127.0.0.1' });
+const listening: Promise<string> = app.listen({ port: 0, host: '127.0.0.1' });
+const url = await listening;
 afterAll(async () => {
   await app.close();
   responding[Symbol.dispose]();
