@@ -1,12 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import Type from 'typebox';
 import { toBase64 } from '../../core/bytes.ts';
-import { BirthmarkError } from '../../core/errors.ts';
 import { schemaParser } from '../../core/schema.ts';
 import { toPem } from '../../x509/pem.ts';
 import { withApi } from '../api-client.ts';
 import { type CommonOptions, homeOf, newCommand, type Shell } from '../command.ts';
+import { readAsText } from '../input-file.ts';
 
 interface ExplainOptions extends CommonOptions {
   readonly cert: string;
@@ -41,8 +40,11 @@ export function admitCommand(shell: Shell): Command {
       const { cert, csr, label, reenroll } = options;
       const answer = await withApi(homeOf(options), shell.environment, (call) =>
         call('POST', '/admission/explain', {
-          certificate: asText(cert, (der) => toPem('CERTIFICATE', der)),
-          csr: asText(csr, toBase64),
+          certificate: readAsText(cert, (der) => toPem('CERTIFICATE', der), {
+            code: 'bad-certificate',
+            option: '--cert',
+          }),
+          csr: readAsText(csr, toBase64, { code: 'bad-csr', option: '--csr' }),
           label,
           operation: reenroll ? 'reenroll' : 'enroll',
         }),
@@ -60,15 +62,4 @@ export function admitCommand(shell: Shell): Command {
       if (refused) process.exitCode = 1;
     });
   return new Command('admit').description('who may enroll as what').addCommand(explain);
-}
-
-/** Files come as PEM, or as DER, which the API does not take. */
-function asText(path: string, encode: (der: Buffer) => string): string {
-  let octets: Buffer;
-  try {
-    octets = readFileSync(path);
-  } catch (cause) {
-    throw new BirthmarkError('bad-request', `${path} cannot be read`, { cause });
-  }
-  return octets.includes('-----BEGIN') ? octets.toString('utf8') : encode(octets);
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { BirthmarkError } from '../../core/errors.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
@@ -6,6 +5,7 @@ import { parsePemBlocks } from '../../x509/pem.ts';
 import { newCommand, type Shell, wholeNumber } from '../command.ts';
 import { enrollFile } from '../factory/enroll-file.ts';
 import { createProgress } from '../factory/progress.ts';
+import { readInput } from '../input-file.ts';
 
 interface FactoryOptions {
   readonly url: string;
@@ -83,12 +83,7 @@ function readToken(path: string): string {
 }
 
 function readPem(path: string): string {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new BirthmarkError('bad-pem', `--ca ${path} cannot be read`, { cause });
-  }
+  const text = readInput(path, { code: 'bad-pem', option: '--ca' }).toString('utf8');
   parsePemBlocks(text, ['CERTIFICATE'], `--ca ${path}`);
   return text;
 }

@@ -1,12 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import Type from 'typebox';
+import { toBase64 } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { schemaParser } from '../../core/schema.ts';
 import { ROLES } from '../../enroll/ports.ts';
 import { writeDurably } from '../../keys/durable-file.ts';
 import { withApi } from '../api-client.ts';
 import { type CommonOptions, homeOf, newCommand, repeated, type Shell } from '../command.ts';
+import { readAsText } from '../input-file.ts';
 
 interface IssueOptions extends CommonOptions {
   readonly profile: string;
@@ -53,7 +54,7 @@ export function issueCommand(shell: Shell): Command {
       const { profile, serialNumber, hwType, hwSerialNum, dns, ip, role, name } = options;
       const body = {
         profile,
-        csr: readCsrFile(options.csr),
+        csr: readAsText(options.csr, toBase64, { code: 'bad-csr', option: '--csr' }),
         serialNumber,
         hwType,
         hwSerialNum: hwSerialNum === undefined ? undefined : Buffer.from(hwSerialNum).toString('base64'),
@@ -88,15 +89,4 @@ function writeOut(path: string, pem: string, serial: string): void {
       { cause },
     );
   }
-}
-
-/** PEM as it is, DER as base64: both are what the API takes. */
-function readCsrFile(path: string): string {
-  let content: Buffer;
-  try {
-    content = readFileSync(path);
-  } catch (cause) {
-    throw new BirthmarkError('bad-csr', `--csr ${path} cannot be read`, { field: 'csr', cause });
-  }
-  return content.includes('-----BEGIN') ? content.toString('latin1') : content.toString('base64');
 }

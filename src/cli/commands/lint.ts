@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { lintCertificate } from '../../ca/lint/lint.ts';
 import type { LintFinding, LintKind } from '../../ca/lint/rule.ts';
@@ -6,9 +5,9 @@ import { ALL_KINDS } from '../../ca/lint/rule.ts';
 import { LINT_RULES } from '../../ca/lint/rules.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { parseCertificate } from '../../x509/certificate.ts';
-import { parsePem, parsePemBlocks } from '../../x509/pem.ts';
 import { readByOthers } from '../../x509/second-opinion.ts';
 import { newCommand, repeated, type Shell } from '../command.ts';
+import { readBlocks } from '../input-file.ts';
 
 interface LintOptions {
   readonly profile: LintKind;
@@ -105,15 +104,8 @@ async function otherOpinions(der: Uint8Array): Promise<LintFinding[]> {
   }
 }
 
+/** A file with a chain is judged by its first certificate. */
 function readCertificateFile(path: string): Buffer {
-  let content: Buffer;
-  try {
-    content = readFileSync(path === '-' ? 0 : path);
-  } catch (cause) {
-    throw new BirthmarkError('bad-certificate', `${path} cannot be read`, { cause });
-  }
-  if (!content.includes('-----BEGIN')) return content;
-  const text = content.toString('latin1');
-  // A file with a chain is judged by its first certificate.
-  return parsePemBlocks(text, ['CERTIFICATE'], path)[0] ?? parsePem(text, ['CERTIFICATE'], path);
+  const [first = Buffer.alloc(0)] = readBlocks(path, 'CERTIFICATE', { code: 'bad-certificate' });
+  return first;
 }

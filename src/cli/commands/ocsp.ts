@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { systemClock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
@@ -8,8 +7,8 @@ import { CRL_REASON } from '../../x509/crl-reason.ts';
 import { type CertIdHash, certIdIssuer } from '../../x509/ocsp-cert-id.ts';
 import { encodeCertId, encodeOcspRequest } from '../../x509/ocsp-request.ts';
 import { judgeOcspResponse, type ReadSingle, readOcspResponse } from '../../x509/ocsp-response-reader.ts';
-import { parsePemBlocks } from '../../x509/pem.ts';
 import { newCommand, type Shell } from '../command.ts';
+import { readBlocks } from '../input-file.ts';
 
 interface QueryOptions {
   readonly issuer: string;
@@ -53,11 +52,10 @@ export function ocspCommand(shell: Shell): Command {
 }
 
 async function query(options: QueryOptions): Promise<ReadSingle> {
-  const [der = new Uint8Array(0)] = parsePemBlocks(
-    readFileSync(options.issuer, 'latin1'),
-    ['CERTIFICATE'],
-    options.issuer,
-  );
+  const [der = new Uint8Array(0)] = readBlocks(options.issuer, 'CERTIFICATE', {
+    code: 'bad-certificate',
+    option: '--issuer',
+  });
   const issuer = parseCertificate(der);
   const { subject: name, spki } = issuer.tbs;
   const certId = encodeCertId(

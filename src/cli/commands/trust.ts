@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import Type from 'typebox';
 import { BirthmarkError } from '../../core/errors.ts';
@@ -6,6 +5,7 @@ import { schemaParser } from '../../core/schema.ts';
 import { toPem } from '../../x509/pem.ts';
 import { type CallApi, withApi } from '../api-client.ts';
 import { type CommonOptions, homeOf, newCommand, type Shell } from '../command.ts';
+import { readAsText } from '../input-file.ts';
 import { printTable } from '../output.ts';
 
 interface AddOptions extends CommonOptions {
@@ -55,7 +55,11 @@ function addTrust(shell: Shell): Command {
     )
     .action(async (options: AddOptions) => {
       const { namespace, serialPattern, validity } = options;
-      const body = { certificate: readCaFile(options.ca), namespace, serialPattern, validity };
+      const certificate = readAsText(options.ca, (der) => toPem('CERTIFICATE', der), {
+        code: 'bad-certificate',
+        option: '--ca',
+      });
+      const body = { certificate, namespace, serialPattern, validity };
       const answer = await withApi(homeOf(options), shell.environment, (call) =>
         call('POST', '/trust', body),
       );
@@ -126,15 +130,4 @@ async function findFingerprint(call: CallApi, start: string): Promise<string> {
     'bad-request',
     `${more.length + 1} trusted CAs have fingerprints that begin with ${start}; give more digits`,
   );
-}
-
-/** PEM as it is; DER becomes PEM, which is what the API takes. */
-function readCaFile(path: string): string {
-  let content: Buffer;
-  try {
-    content = readFileSync(path);
-  } catch (cause) {
-    throw new BirthmarkError('bad-certificate', `--ca ${path} cannot be read`, { field: 'ca', cause });
-  }
-  return content[0] === 0x30 ? toPem('CERTIFICATE', content) : content.toString('latin1');
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
@@ -9,9 +8,9 @@ import type { StatusScope } from '../../x509/path/check-status.ts';
 import { openTrust } from '../../x509/path/trust.ts';
 import { validatePath } from '../../x509/path/validate-path.ts';
 import type { Verdict } from '../../x509/path/verdict.ts';
-import { type PemLabel, parsePemBlocks } from '../../x509/pem.ts';
 import { readSubject } from '../../x509/read-subject.ts';
 import { newCommand, repeated, type Shell, wholeNumber } from '../command.ts';
+import { type FileErrors, readBlocks } from '../input-file.ts';
 import { verifyLines } from '../verify/verify-lines.ts';
 
 interface VerifyOptions {
@@ -70,15 +69,19 @@ export function verifyCommand(shell: Shell): Command {
     });
 }
 
+const UNREADABLE: FileErrors = { code: 'bad-request' };
+
 function verifyFile(file: string, options: VerifyOptions, note: (text: string) => void): Verdict {
   const { trust = [], untrusted = [], crl, status, at, purpose, strict, maxDepth } = options;
-  const [leaf = new Uint8Array(0), ...more] = readBlocks(file, 'CERTIFICATE');
-  const anchors = openTrust({ anchors: trust.flatMap((name) => readBlocks(name, 'CERTIFICATE')) });
+  const [leaf = new Uint8Array(0), ...more] = readBlocks(file, 'CERTIFICATE', UNREADABLE);
+  const anchors = openTrust({
+    anchors: trust.flatMap((name) => readBlocks(name, 'CERTIFICATE', UNREADABLE)),
+  });
   for (const { error } of anchors.unreadable) note(`birthmark: an anchor is not trusted: ${error.message}`);
   return validatePath(leaf, {
     trust: anchors,
-    untrusted: [...more, ...untrusted.flatMap((name) => readBlocks(name, 'CERTIFICATE'))],
-    crls: (crl ?? []).flatMap((name) => readBlocks(name, 'X509 CRL').map(readCrl)),
+    untrusted: [...more, ...untrusted.flatMap((name) => readBlocks(name, 'CERTIFICATE', UNREADABLE))],
+    crls: (crl ?? []).flatMap((name) => readBlocks(name, 'X509 CRL', UNREADABLE).map(readCrl)),
     status: status ?? (crl ? 'leaf' : 'none'),
     at: at ?? systemClock(),
     purpose,
@@ -109,17 +112,4 @@ function parseTime(text: string): number {
   if (/^\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))?$/.test(text) && !Number.isNaN(at))
     return at;
   throw new InvalidArgumentError('It is a time as in 2026-01-31T12:00:00Z.');
-}
-
-/** What a PEM file holds, or the one thing that a DER file is. */
-function readBlocks(path: string, label: PemLabel): readonly Uint8Array[] {
-  let content: Buffer;
-  try {
-    content = readFileSync(path === '-' ? 0 : path);
-  } catch (cause) {
-    throw new BirthmarkError('bad-request', `${path} cannot be read`, { cause });
-  }
-  return content.includes('-----BEGIN')
-    ? parsePemBlocks(content.toString('latin1'), [label], path)
-    : [content];
 }
