@@ -224,7 +224,8 @@ function readDeviceSerialNumber(subject: Uint8Array): string {
   const [first, ...more] = parseName(subject)
     .flat()
     .filter(({ oid }) => oid === ATTRIBUTE_OIDS.serialNumber);
-  if (first && more.length === 0) return parseSerialNumber(first.value);
+  if (first && more.length === 0)
+    return parseSerialNumber(first.value, "the serialNumber of the client's certificate");
   throw new BirthmarkError(
     'certificate-refused',
     `the subject of the client's certificate has ${first ? 'more than one serialNumber' : 'no serialNumber'}, so it names no device`,

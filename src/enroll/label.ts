@@ -8,7 +8,7 @@ export interface Label {
   readonly name: string;
   readonly profile: Profile;
   readonly admits: ReadonlySet<Voucher>;
-  /** Undefined: any. */
+  /** Undefined where devices of every namespace may come. */
   readonly namespaces: ReadonlySet<string> | undefined;
   readonly serialPattern: string;
   readonly bindingRequired: boolean;

@@ -59,7 +59,7 @@ export interface TrustedCa {
   readonly certificate: Uint8Array;
   /** SHA-256 of the certificate: how people name it. */
   readonly fingerprint: Uint8Array;
-  /** Serial numbers that it may vouch for: `*` any run of characters, `?` one. Absent: any. */
+  /** Serial numbers that it may vouch for: `*` any run of characters, `?` one. Absent where it may vouch for all. */
   readonly serialPattern?: string;
   readonly validity: ChainValidity;
   readonly addedAt: number;

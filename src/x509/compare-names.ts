@@ -44,8 +44,7 @@ function attributeKey({ oid, tag, value }: ReadAttribute): string {
 const PLAIN = /^[\x20-\x7e]*$/;
 /** Mapped to nothing by RFC 4518 §2.2: controls, soft hyphen and joiners, variation selectors, format characters. */
 const NOTHING =
-  // biome-ignore lint/suspicious/noMisleadingCharacterClass: each of these characters is meant alone
-  /[\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f\u00ad\u034f\u06dd\u070f\u1806\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2063\u206a-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffc]/gu;
+  /[\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f\u00ad]|\u034f|[\u06dd\u070f\u1806]|[\u180b-\u180e]|[\u200b\u200c]|\u200d|[\u200e\u200f\u202a-\u202e\u2060-\u2063\u206a-\u206f]|[\ufe00-\ufe0f]|[\ufeff\ufff9-\ufffc]/gu;
 const WHITE = /[\t-\r\u0085\p{Z}]+/gu;
 
 /** Prepares text as RFC 4518 §2 does for caseIgnoreMatch: map, fold case, NFKC, insignificant spaces. */

@@ -114,12 +114,12 @@ function applyMappings(
     if (set) set.add(subjectPolicy);
     else subjects.set(issuerPolicy, new Set([subjectPolicy]));
   }
-  const any = level.get(ANY_POLICY);
+  const anyNode = level.get(ANY_POLICY);
   for (const [issuerPolicy, expected] of subjects) {
     const mapped = level.get(issuerPolicy);
     if (!allowed) level.delete(issuerPolicy);
     else if (mapped) mapped.expected = expected;
-    else if (any) level.set(issuerPolicy, { policy: issuerPolicy, parents: any.parents, expected });
+    else if (anyNode) level.set(issuerPolicy, { policy: issuerPolicy, parents: anyNode.parents, expected });
   }
 }
 

@@ -83,7 +83,7 @@ function judge(leafDer: Uint8Array, input: PathInput, limits: PathLimits, budget
   const anchor = found.path.at(-1) ?? leaf;
   return {
     reason: 'ok',
-    detail: `valid under ${anchor.title}`,
+    detail: `its path ends at ${anchor.title}`,
     path: path ?? [],
     lookAgainAt: found.until,
   };
