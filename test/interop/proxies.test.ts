@@ -1,8 +1,7 @@
 // Other people's proxies in front of us, which end a device's TLS and forward its certificate over mutual TLS.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +14,7 @@ import {
   type ShownPeer,
   startPeerServer,
 } from '../server/peer-server.ts';
+import { freePort } from './free-port.ts';
 import { hasProgram, mustRun } from './run-program.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'birthmark-'));
@@ -168,15 +168,6 @@ describe("Envoy's header, by curl", () => {
     expect([other.leaf, other.via]).toEqual([undefined, undefined]);
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { opensslCsr } from './csr-makers.ts';
+import { freePort } from './free-port.ts';
 import { hasProgram, runProgram } from './run-program.ts';
 import { useHouse } from './use-house.ts';
 
@@ -138,12 +138,3 @@ describe('a server certificate', () => {
     expect(text).toContain('DNS:localhost, IP Address:127.0.0.1');
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}

@@ -1,10 +1,8 @@
 // A power cut in the middle of an EST enrollment: the device asks again, and has what was made for it.
 
 import { X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -14,6 +12,7 @@ import { encodeName } from '../../../src/x509/name.ts';
 import { toPem } from '../../../src/x509/pem.ts';
 import { certificatesOf } from '../../server/est/est-server.ts';
 import { type SampleKey, sampleCsr, sampleKey } from '../../x509/samples.ts';
+import { freePort } from '../free-port.ts';
 import { copyHome, makeFolder, makeServedHome, makeTicket } from './home.ts';
 import { countIssued, faultOf, readLedger } from './ledger-facts.ts';
 import { childrenOf, type Serving, serve } from './serving.ts';
@@ -124,16 +123,7 @@ describe.concurrent.each(['prepare', 'reserve', 'sign', 'commit'] as const)(
   },
 );
 
-/** One that nobody has: workers that all died come back to the same port only where it is a fixed one. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address ? address.port : 0;
-}
-
+// On a port of its own: workers that all died come back to the same one only where it is fixed.
 test('workers killed with an enrollment under way: another one answers when the device asks again', async () => {
   const [asker] = askers;
   if (!asker) throw new Error('nobody asks');
