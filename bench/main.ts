@@ -28,6 +28,12 @@ for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
   if (!bench) continue;
   const result = await bench((text) => console.error(`${name}: ${text}`));
   if (json) console.log(JSON.stringify(names.length === 1 ? result : { [name]: result }));
-  else
-    console.table(Object.fromEntries(Object.entries(result).map(([key, value]) => [key, { [name]: value }])));
+  else console.table(Object.fromEntries(rows(result, '').map(([key, value]) => [key, { [name]: value }])));
+}
+
+/** Members of members get a row of their own: a table shows no objects. */
+function rows(result: object, prefix: string): [string, unknown][] {
+  return Object.entries(result).flatMap(([key, value]): [string, unknown][] =>
+    typeof value === 'object' && value !== null ? rows(value, `${prefix}${key}.`) : [[prefix + key, value]],
+  );
 }
