@@ -227,6 +227,11 @@ export interface RevocationReads {
   listStatusChanges(after: number, limit: number): Promise<readonly StatusChange[]>;
   /** The last sequence number, 0 before the first change. */
   lastStatusChange(): Promise<number>;
+  /**
+   * What the sequence numbers count in: 32 hexadecimal digits. Another one after a restore: who followed the changes
+   * before starts afresh.
+   */
+  statusEpoch(): Promise<string>;
 }
 
 export interface RevocationWrites extends RevocationReads {

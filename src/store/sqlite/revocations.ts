@@ -56,6 +56,13 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
     'SELECT * FROM status_changes WHERE sequence > ? ORDER BY sequence LIMIT ?',
   );
   const last = lastChange(db);
+  const findEpoch = db.prepare<[], string>('SELECT epoch FROM status_epoch').pluck();
+  const epoch = () => {
+    const found = findEpoch.get();
+    if (found === undefined)
+      throw new BirthmarkError('ledger-failed', 'the ledger has lost its status epoch');
+    return found;
+  };
 
   const statusOf = (authority: string, serial: Uint8Array): CertificateStatus => {
     const certificate = known.get(serial, authority);
@@ -77,6 +84,7 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
       call(() => (search.shard === undefined ? all : ofShard).all({ ...search, after }).map(toRevocation)),
     listStatusChanges: (after, limit) => call(() => changes.all(after, limit).map(toChange)),
     lastStatusChange: () => call(last),
+    statusEpoch: () => call(epoch),
   };
 }
 
