@@ -24,6 +24,7 @@ import { parseCertificate } from '../x509/certificate.ts';
 import { DEFAULT_COALESCE_SECONDS } from './config/default-config.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import type { Home } from './home.ts';
+import { ledgerPlace } from './ledger-place.ts';
 import { programVersion } from './program-version.ts';
 
 /** Everything of a home, built and open. */
@@ -87,7 +88,7 @@ export async function openHouse(
   worker = '0',
 ): Promise<House> {
   const { config, profiles } = loaded;
-  const ledger = openLedger({ path: home.ledger });
+  const ledger = openLedger(ledgerPlace(home, loaded));
   try {
     const records = await ledger.read.listAuthorities();
     if (records.length === 0) {
