@@ -79,6 +79,7 @@ export const ERROR_CODES = [
   'record-behind',
   'record-foreign',
   'record-broken',
+  'backup-invalid',
   'authority-expired',
   'unavailable',
   'internal',

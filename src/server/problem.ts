@@ -75,6 +75,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   'record-behind': 503,
   'record-foreign': 503,
   'record-broken': 503,
+  'backup-invalid': 500,
   unavailable: 503,
   internal: 500,
 };

@@ -5,6 +5,7 @@ import { encodeFrame, hashMember, type RecordAct } from './frame.ts';
 import { headReader, headWriter } from './head.ts';
 import { checkHead, reconcile } from './reconcile.ts';
 import { createRecordFile, openRecordFile } from './record-file.ts';
+import type { Replayed } from './replay.ts';
 
 export interface RecordOptions {
   readonly path: string;
@@ -17,8 +18,8 @@ export interface RecordOptions {
  * process or another one.
  */
 export interface LedgerRecord {
-  /** Brings a ledger up to its record when it is opened, and begins one where there is none. */
-  open(): void;
+  /** Brings a ledger up to its record when it is opened, and begins one where there is none. Tells what it brought back. */
+  open(): Replayed;
   /** Right after BEGIN. Costs a look at the file's size where the two agree. */
   agree(): void;
   note(act: RecordAct): void;
@@ -46,14 +47,22 @@ export function ledgerRecord(db: Database, { path, clock }: RecordOptions): Ledg
 
   return {
     open() {
+      const all = { frames: 0, reservations: 0, statuses: 0 };
       const head = readHead();
       if (!head) createRecordFile(path);
       else {
         checkHead(file, head);
-        if (file.size() === head.end) return;
+        if (file.size() === head.end) return all;
       }
       const catchUp = db.transaction(() => reconcile(db, file, { now: clock(), maxFrames: FRAMES_AT_ONCE }));
-      while (catchUp.immediate().more);
+      for (let more = true; more; ) {
+        const done = catchUp.immediate();
+        all.frames += done.frames;
+        all.reservations += done.reservations;
+        all.statuses += done.statuses;
+        more = done.more;
+      }
+      return all;
     },
     agree() {
       acts = [];
