@@ -18,6 +18,7 @@ import { beginRecordAnew, stampOf } from '../record/begin-anew.ts';
 import { newEpoch } from '../record/epoch.ts';
 import { ledgerRecord, type RecordOptions } from '../record/ledger-record.ts';
 import { note, type Reconciled } from '../record/reconcile.ts';
+import { verifyRecord } from '../record/verify-record.ts';
 import { isBusy, translateError } from '../translate-error.ts';
 
 export interface RestoreOptions {
@@ -74,12 +75,17 @@ export function restoreLedger(options: RestoreOptions): Restored {
   }
 }
 
-/** Begins the record of a ledger anew where it lies; see `beginRecordAnew`. Does nothing where the two agree. */
+/** Begins the record of a ledger anew where it lies; see `beginRecordAnew`. Does nothing where all of it agrees with the ledger. */
 export function renewRecord(ledger: string, record: RecordOptions): Omit<Restored, 'ledgerAside'> {
   const db = openFile(ledger, { cacheKiB: 4096, busyTimeoutMs: BUSY_TIMEOUT_MS, synchronous: 'FULL' });
   try {
     migrate(db, BUSY_TIMEOUT_MS);
-    return agree(db, record, true);
+    const outcome = agree(db, record, true);
+    // The start looks at the record's end only: one that is damaged further up is renewed too.
+    if (outcome.begun || verifyRecord({ ledger, record: record.path, full: true }).findings.length === 0)
+      return outcome;
+    const recordAside = beginRecordAnew(db, record);
+    return { ...outcome, begun: true, ...(recordAside !== undefined && { recordAside }) };
   } catch (error) {
     throw translateError(error);
   } finally {
