@@ -25,6 +25,7 @@ import { parseCertificate } from '../x509/certificate.ts';
 import { DEFAULT_COALESCE_SECONDS } from './config/default-config.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import type { Home } from './home.ts';
+import { ledgerPlace } from './ledger-place.ts';
 import { programVersion } from './program-version.ts';
 
 /** Everything of a home, built and open. */
@@ -91,7 +92,7 @@ export async function openHouse(
 ): Promise<House> {
   const { config, profiles } = loaded;
   let tail: StatusTail | undefined;
-  const ledger = openLedger({ path: home.ledger, onCommit: () => tail?.stir() });
+  const ledger = openLedger({ ...ledgerPlace(home, loaded), onCommit: () => tail?.stir() });
   try {
     const records = await ledger.read.listAuthorities();
     if (records.length === 0) {

@@ -73,6 +73,11 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   'ledger-full': 507,
   'ledger-failed': 503,
   'ledger-newer': 500,
+  'record-missing': 503,
+  'record-behind': 503,
+  'record-foreign': 503,
+  'record-broken': 503,
+  'backup-invalid': 500,
   unavailable: 503,
   internal: 500,
 };

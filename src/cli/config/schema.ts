@@ -143,6 +143,25 @@ export const ConfigSchema = Type.Object(
       default: 1,
       description: 'Processes that serve; one for each core is right for a factory.',
     }),
+    ledger: Type.Optional(
+      Type.Object(
+        {
+          record: Type.String({
+            minLength: 1,
+            examples: ['/srv/other-disk/ledger.record'],
+            description:
+              'Where the record is, from this folder. To move it: stop the server, move the file, change this.',
+          }),
+        },
+        {
+          ...closed,
+          examples: [{ record: '/srv/other-disk/ledger.record' }],
+          description:
+            'The record is a small file, only ever appended to, of what was issued and taken back: it brings back what a restored backup of ' +
+            'the ledger lacks. It lies beside the ledger, as ledger.record; on another disk it outlives the first one.',
+        },
+      ),
+    ),
     keys: Type.Object(
       {
         passphraseFile: Type.String({

@@ -1,4 +1,5 @@
 import type { KeyReads, KeyRecord, KeyWrites } from '../../ca/ports.ts';
+import { toHex } from '../../core/bytes.ts';
 import type { Connection } from './connection.ts';
 
 interface KeyRow {
@@ -46,7 +47,7 @@ export function keyReads({ db, call }: Connection): KeyReads {
   };
 }
 
-export function keyWrites({ db, call }: Connection): Omit<KeyWrites, keyof KeyReads> {
+export function keyWrites({ db, call, note }: Connection): Omit<KeyWrites, keyof KeyReads> {
   const claim = db.prepare<[Uint8Array, number | null, string | null, string | null]>(
     'INSERT INTO keys (key_hash, device_id, holder, blocked) VALUES (?, ?, ?, ?)',
   );
@@ -61,11 +62,20 @@ export function keyWrites({ db, call }: Connection): Omit<KeyWrites, keyof KeyRe
       call(() => {
         for (const { keyHash, deviceId, holder, blocked } of keys) {
           claim.run(keyHash, deviceId ?? null, holder ?? null, blocked ?? null);
+          // A device's key is in the record with the certificate that is reserved for it.
+          if (deviceId === undefined)
+            note({
+              act: 'claimKey',
+              keyHash: toHex(keyHash),
+              ...(holder !== undefined && { holder }),
+              ...(blocked !== undefined && { blocked }),
+            });
         }
       }),
     blockKey: (keyHash, reason, at) =>
       call(() => {
-        block.run(keyHash, reason, at);
+        if (block.run(keyHash, reason, at).changes > 0)
+          note({ act: 'blockKey', keyHash: toHex(keyHash), reason, at });
       }),
   };
 }
