@@ -5,6 +5,7 @@ import { type OcspRequest, readOcspRequest } from '../../x509/ocsp-request.ts';
 import { encodeOcspFailure, type OcspFailure } from '../../x509/ocsp-response.ts';
 import type { Authority } from '../authority.ts';
 import { createAnswerCache } from './answer-cache.ts';
+import type { ResponderSigner } from './responder-signer.ts';
 import {
   cacheKey,
   createAnswerSigner,
@@ -36,7 +37,7 @@ interface Asked {
  * their time is over or the ledger knows better, and what is asked for then is signed again before it is needed.
  */
 export function createOcspResponder(options: OcspResponderOptions): OcspResponder {
-  const { authorities, ledger, clock, onFault } = options;
+  const { authorities, ledger, signerOf, clock, onFault } = options;
   const issuers = new Map<string, Asked>();
   const waysOf = new Map<string, number[]>();
   for (const authority of authorities.values()) {
@@ -53,8 +54,25 @@ export function createOcspResponder(options: OcspResponderOptions): OcspResponde
     most: MOST_ENTRIES,
     keysOf: ({ authority, serial }) =>
       [authority, ...(waysOf.get(authority) ?? [])].map((about) => cacheKey(about, serial)),
+    isOtherwise: () => {
+      const replaced = [...signers].filter(([name, signer]) => signerOf(name) !== signer);
+      for (const [name] of replaced) signers.delete(name);
+      return replaced.length > 0;
+    },
   });
-  const sign = createAnswerSigner(options, cache);
+  /** Who signed what is kept. */
+  const signers = new Map<string, ResponderSigner>();
+  const sign = createAnswerSigner(
+    {
+      ...options,
+      signerOf: (name) => {
+        const signer = signerOf(name);
+        if (signer) signers.set(name, signer);
+        return signer;
+      },
+    },
+    cache,
+  );
   const renewing = new Set<string>();
 
   const fail = (error: unknown): OcspAnswer => {

@@ -57,12 +57,13 @@ export async function prepareTlsCertificate(house: House): Promise<void> {
 }
 
 function tlsCertificateOptions(house: House): TlsCertificateOptions {
-  const { home, passphrase, loaded, issuing, issueService, clock } = house;
+  const { home, passphrase, loaded, ledger, issuing, issueService, clock } = house;
   return {
     keyPath: home.key('tls-listener'),
     certificatePath: home.pem('tls-listener'),
     passphrase,
     names: loaded.config.listen.tlsNames,
+    reads: ledger.read,
     issuing,
     issueService,
     clock,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { BasicOCSPResponse, OCSPResponse } from 'pkijs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { lintCertificate } from '../../../src/ca/lint/lint.ts';
+import { renewResponderCertificates } from '../../../src/ca/ocsp/responder-certificate.ts';
 import type { OcspAnswer } from '../../../src/ca/ocsp/sign-answer.ts';
 import type { RevocationReason, RevocationRecord } from '../../../src/ca/ports.ts';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
@@ -216,15 +217,45 @@ describe.each(['root', 'idevid', 'ldevid', 'service'])('the signer of %s', (auth
   });
 });
 
-test('a signer does not take a key that is blocked', async () => {
-  const { house, signerOf, renew } = await open();
-  const { serial } = parseCertificate(signerOf('idevid')?.certificate ?? Buffer.alloc(0)).tbs;
-  const record = await house.ledger.read.findBySerial(serial);
-  await house.ledger.write((tx) =>
-    tx.blockKey(record?.keyHash ?? Buffer.alloc(0), 'leaked', house.clock.now()),
+describe('a signer whose certificate is taken back', () => {
+  test.each([
+    ['revoke', 'superseded', 'its key'],
+    ['hold', undefined, 'its key'],
+    ['revoke', 'keyCompromise', 'another key'],
+  ] as const)(
+    'after a %s for %s has another one, with %s, and no answer is given that it signed',
+    async (act, reason, kept) => {
+      const { house, respond, another, signerOf, renew, faults } = await open();
+      const { serial } = await house.grant('SN-1');
+      const asked = question(house, serial);
+      const processes = [respond, another()];
+      for (const one of processes) expect(judge(house, await one(asked), serial).status.status).toBe('good');
+      const before = signerOf('idevid');
+      if (!before) throw new Error('there is no signer');
+      const by = { kind: 'serial', serial: parseCertificate(before.certificate).tbs.serial } as const;
+      await house.revoker({ act, by, ...(reason && { reason }) }, 'operator:test');
+      expect(await renew()).toEqual(['idevid']);
+      expect(await renew()).toEqual([]);
+      house.clock.pass(1000);
+      const after = signerOf('idevid');
+      expect(after?.certificate).not.toEqual(before.certificate);
+      expect(Buffer.from(after?.keyId ?? []).equals(before.keyId)).toBe(kept === 'its key');
+      for (const one of processes) {
+        const answer = success(await one(asked));
+        expect(answer.der.includes(Buffer.from(after?.certificate ?? []))).toBe(true);
+        expect(judge(house, answer, serial).status.status).toBe('good');
+      }
+      expect(faults).toEqual([]);
+    },
   );
-  house.clock.pass(10 * DAY_MS);
-  expect(await codeOfAsync(renew())).toBe('key-blocked');
+
+  test('does not take the key of somebody else', async () => {
+    const { renewal, renew } = await open();
+    const files = (name: string) => renewal.files(name === 'idevid' ? 'ldevid' : name);
+    const other = renewResponderCertificates({ ...renewal, files });
+    expect(await codeOfAsync(other)).toBe('key-blocked');
+    expect(await renew()).toEqual([]);
+  });
 });
 
 test('pkijs reads the same, and finds the signature good', async () => {
