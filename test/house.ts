@@ -11,6 +11,7 @@ import type { AuthorityRecord } from '../src/ca/ports.ts';
 import { defaultProfiles, type ProfileConfig } from '../src/ca/profile-config.ts';
 import type { CrlRoom } from '../src/ca/publish-crls.ts';
 import { publishedUrls } from '../src/ca/published-urls.ts';
+import { createStanding, type Standing } from '../src/ca/standing.ts';
 import type { Clock } from '../src/core/clock.ts';
 import { BirthmarkError } from '../src/core/errors.ts';
 import { OWN_NAMESPACE } from '../src/core/identifiers.ts';
@@ -80,6 +81,8 @@ export interface TestHouse extends Disposable {
   readonly guardedClock: Clock;
   readonly random: RandomBytes;
   readonly authorities: Authorities;
+  /** Nobody looks but the test. */
+  readonly standing: Standing;
   readonly issuing: IssuingRoom;
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
@@ -193,6 +196,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
   });
   const clock = testClock();
   const guardedClock = guardClock(clock.now, await ledger.read.latestReservation());
+  const standing = createStanding({ authorities, reads: ledger.read, onFall: () => undefined });
   const issuing = createIssuingRoom({
     authorities,
     profiles: testProfiles(profiles).map(([name, config]) =>
@@ -201,6 +205,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     urls: publishedUrls(PUBLIC_URL),
     shards,
     random,
+    mayIssue: standing.mayIssue,
   });
   const crls: CrlRoom = {
     ledger,
@@ -227,6 +232,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     guardedClock,
     random,
     authorities,
+    standing,
     issuing,
     enroll,
     issueService: createServiceIssuer(shared),

@@ -76,6 +76,7 @@ export const ERROR_CODES = [
   'ledger-failed',
   'ledger-newer',
   'authority-expired',
+  'authority-revoked',
   'unavailable',
   'internal',
 ] as const;

@@ -9,6 +9,7 @@ import { createRevoker, type RevocationOrder } from '../../src/fleet/revoker.ts'
 import { nameKey } from '../../src/x509/compare-names.ts';
 import { readCrl } from '../../src/x509/crl-reader.ts';
 import { hashKey } from '../../src/x509/public-key.ts';
+import { recordAuthority } from '../ca/record-authority.ts';
 import { codeOfAsync, newCsr, newKey, only, openTestHouse, outcomeCode, type TestHouse } from '../house.ts';
 
 const OPERATOR = 'operator:test';
@@ -244,33 +245,14 @@ describe('a revocation', () => {
   test('of a CA is in the full list of its issuer at once, and a root is not on its own', async () => {
     using house = await openTestHouse();
     await publishDueCrls(house.crls, house.clock.now());
-    const tbsOf = (name: string) => {
-      const authority = house.authorities.get(name);
-      if (!authority) throw new Error(`there is no authority ${name}`);
-      return authority.certificate.tbs;
-    };
-    for (const name of ['root', 'ldevid']) {
-      const { serial, raw, spki, notBefore, notAfter } = tbsOf(name);
-      await house.ledger.write(async (tx) => {
-        const row = {
-          serial,
-          tbs: raw,
-          notBefore: notBefore.at,
-          notAfter: notAfter.at,
-          keyHash: hashKey(spki),
-        };
-        const rest = { authority: 'root', deviceId: null, profile: 'ca', shard: 0, vouchedBy: OPERATOR };
-        const [id = 0] = await tx.reserve([{ ...row, ...rest, holder: name, reservedAt: notBefore.at }]);
-        await tx.commit([{ id, signature: Buffer.from('signature') }]);
-      });
-    }
-    const { serial } = tbsOf('ldevid');
+    const { serial } = await recordAuthority(house, 'ldevid');
+    const root = await recordAuthority(house, 'root');
     expect(await revoke(house, { by: bySerial(serial), reason: 'cACompromise' })).toMatchObject({
       changed: 1,
       published: true,
     });
     expect(await listed(house, { serial }, FULL)).toBe(2);
-    expect(await codeOfAsync(revoke(house, { by: bySerial(tbsOf('root').serial) }))).toBe('bad-request');
+    expect(await codeOfAsync(revoke(house, { by: bySerial(root.serial) }))).toBe('bad-request');
   });
 
   test.each([

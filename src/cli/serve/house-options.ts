@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createOcspResponder, type OcspResponder } from '../../ca/ocsp/responder.ts';
 import { renewResponderCertificates } from '../../ca/ocsp/responder-certificate.ts';
 import { type ResponderHome, readResponderSigners } from '../../ca/ocsp/responder-signer.ts';
 import { DEFAULT_OCSP, parseOcspPolicy } from '../../ca/ocsp/settings.ts';
+import { BirthmarkError } from '../../core/errors.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
 import type { ApiAppOptions } from '../../server/api-app.ts';
 import {
@@ -48,12 +50,32 @@ export function tlsIdentity(house: House): TlsIdentity {
 export async function prepareTlsCertificate(house: House): Promise<void> {
   const given = givenCertificateOptions(house);
   if (!given) {
-    await renewTlsCertificate(tlsCertificateOptions(house));
+    await renewOwn(house);
     return;
   }
   const { missingNames } = readGivenCertificate(given);
   if (missingNames.length > 0)
     house.logger.warn({ missingNames }, 'the TLS certificate does not have all names of listen.tlsNames');
+}
+
+/**
+ * Where the service authority can issue nothing more, the listener goes on with what it has: people need the house to set
+ * that right, and lists and OCSP answers must go out meanwhile.
+ */
+async function renewOwn(house: House): Promise<void> {
+  const options = tlsCertificateOptions(house);
+  try {
+    await renewTlsCertificate(options);
+  } catch (error) {
+    const isOver =
+      error instanceof BirthmarkError &&
+      (error.code === 'authority-revoked' || error.code === 'authority-expired');
+    if (!isOver || !existsSync(options.certificatePath)) throw error;
+    house.logger.error(
+      { err: error },
+      'the TLS certificate cannot be replaced; the listener goes on with it',
+    );
+  }
 }
 
 function tlsCertificateOptions(house: House): TlsCertificateOptions {
