@@ -57,7 +57,7 @@ function responderProfile(authority: string, organization: string): Profile {
  * stay the same, unless one is blocked.
  *
  * @returns the names of the authorities whose signer has a new one
- * @throws BirthmarkError `key-blocked`, `authority-expired`, or as the parts do; every authority was tried before
+ * @throws BirthmarkError `key-blocked`, or as the parts do; every authority was tried before
  */
 export async function renewResponderCertificates(renewal: ResponderRenewal): Promise<readonly string[]> {
   const renewed: string[] = [];
@@ -83,7 +83,8 @@ async function renewOne(authority: Authority, renewal: ResponderRenewal): Promis
   const { spki } = createFileSigner(key);
   const keyHash = hashKey(spki);
   const profile = responderProfile(authority.name, organizationOf(authority));
-  const prepare = createPreparer({ profile, authority, urls, shards: 1, random });
+  // IDevIDs have no end, and somebody must answer for them under the key that signed them (RFC 6960 §4.2.2.2).
+  const prepare = createPreparer({ profile, authority, urls, shards: 1, random, outlivesAuthority: true });
   const holder = `${authority.name} OCSP responder`;
   const now = clock();
   const prepared = prepare({ commonName: holder, altNames: [], spki, keyId: keyIdentifier(spki) }, now);

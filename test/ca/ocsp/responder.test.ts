@@ -217,6 +217,20 @@ describe.each(['root', 'idevid', 'ldevid', 'service'])('the signer of %s', (auth
   });
 });
 
+test('a signer is renewed after the end of its authority, and answers for an IDevID, which has none', async () => {
+  const { house, respond, renew } = await open();
+  const { serial } = await house.grant('SN-1');
+  const end = house.authorities.get('idevid')?.certificate.tbs.notAfter.at ?? 0;
+  house.clock.pass(end - house.clock.now() - DAY_MS);
+  for (const days of [0, 30, 30]) {
+    house.clock.pass(days * DAY_MS);
+    expect(await renew()).toContain('idevid');
+    expect(await renew()).toEqual([]);
+    house.clock.pass(1000);
+    expect(judge(house, await respond(question(house, serial)), serial).status.status).toBe('good');
+  }
+});
+
 describe('a signer whose certificate is taken back', () => {
   test.each([
     ['revoke', 'superseded', 'its key'],
