@@ -6,6 +6,7 @@ import { type AuthorityPlan, createHierarchy } from '../src/ca/hierarchy.ts';
 import { createIssuingRoom, type IssuingRoom } from '../src/ca/issuing-room.ts';
 import { createOcspResponder, type OcspResponder } from '../src/ca/ocsp/responder.ts';
 import { DEFAULT_OCSP, parseOcspPolicy } from '../src/ca/ocsp/settings.ts';
+import { newOcspTally } from '../src/ca/ocsp/sign-answer.ts';
 import { parseProfile } from '../src/ca/parse-profile.ts';
 import type { AuthorityRecord } from '../src/ca/ports.ts';
 import { defaultProfiles, type ProfileConfig } from '../src/ca/profile-config.ts';
@@ -253,6 +254,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
       policy: parseOcspPolicy(DEFAULT_OCSP),
       clock: clock.now,
       onFault: () => undefined,
+      tally: newOcspTally(),
     }),
     request,
     ask,

@@ -51,7 +51,12 @@ export interface TestServerOptions extends TestHouseOptions {
   readonly labels?: Readonly<Record<string, LabelConfig>>;
 }
 
-export const LIMITS: ListenerLimits = { bodyOctets: 64 * 1024, bodyMs: 200, idleMs: 5000 };
+export const LIMITS: ListenerLimits = {
+  bodyOctets: 64 * 1024,
+  bodyMs: 200,
+  idleMs: 5000,
+  ocspSignaturesPerSecond: 100,
+};
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const house = await openTestHouse(options);

@@ -31,7 +31,12 @@ export function apiOptions(house: House): ApiAppOptions {
     labels,
     keyLimits: config.keyPolicy,
     est: config.est ?? DEFAULT_EST,
-    limits: { bodyOctets, bodyMs: bodySeconds * SECOND_MS, idleMs: idleSeconds * SECOND_MS },
+    limits: {
+      bodyOctets,
+      bodyMs: bodySeconds * SECOND_MS,
+      idleMs: idleSeconds * SECOND_MS,
+      ocspSignaturesPerSecond: config.ocsp?.signaturesPerSecond ?? DEFAULT_OCSP.signaturesPerSecond,
+    },
     proxies: house.loaded.proxies,
   };
 }
@@ -116,6 +121,7 @@ export function ocspResponder(house: House): OcspResponder {
     policy: parseOcspPolicy(loaded.config.ocsp ?? DEFAULT_OCSP),
     clock: wallClock,
     onFault,
+    tally: house.metrics.ocsp,
   });
 }
 

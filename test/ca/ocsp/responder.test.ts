@@ -6,6 +6,7 @@ import { renewResponderCertificates } from '../../../src/ca/ocsp/responder-certi
 import type { OcspAnswer } from '../../../src/ca/ocsp/sign-answer.ts';
 import type { RevocationReason, RevocationRecord } from '../../../src/ca/ports.ts';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
+import { encode, sequence } from '../../../src/x509/der/encode.ts';
 import { judgeOcspResponse, readOcspResponse } from '../../../src/x509/ocsp-response-reader.ts';
 import { codeOfAsync, DAY_MS, openTestHouse, type TestHouse } from '../../house.ts';
 import { certIdFor, openResponding, type Question, question } from './responding.ts';
@@ -171,6 +172,51 @@ test.each([
   const nonce = randomBytes(size);
   const answer = success(await respond(question(house, serial, { nonce })));
   expect(readOcspResponse(answer.der).nonce !== undefined).toBe(isEchoed);
+});
+
+describe('who may have no more signatures', () => {
+  const never = () => false;
+
+  test('is told to try later where an answer would be of use to nobody else, and no signature is made', async () => {
+    const { house, respond, tally } = await open();
+    const { serial } = await house.grant('SN-1');
+    const certIds = [certIdFor(house, serial), certIdFor(house, serial, { digest: 'sha256' })];
+    const several = encode(sequence(sequence(sequence(...certIds.map((certId) => sequence(certId))))));
+    for (const asked of [
+      question(house, serial, { nonce: randomBytes(32) }),
+      question(house, NEVER),
+      several,
+    ]) {
+      expect(failureOf(await respond(asked, never))).toBe('tryLater');
+      expect(failureOf(await respond(asked))).toBe('answered');
+    }
+    expect(tally).toMatchObject({ limited: 3, signed: 3, kept: 0 });
+  });
+
+  test('still gets what is kept, and what will be', async () => {
+    const { house, respond, tally } = await open();
+    const { serial } = await house.grant('SN-1');
+    for (const nonce of [undefined, randomBytes(64), randomBytes(64)]) {
+      const asked = question(house, serial, { ...(nonce && { nonce }) });
+      expect(failureOf(await respond(asked, never))).toBe('answered');
+    }
+    expect(tally).toEqual({ certIds: { sha1: 3, sha256: 0 }, kept: 2, signed: 1, limited: 0 });
+  });
+});
+
+test('the same octets are answered by what is known now, and not by what was', async () => {
+  const { house, respond } = await open();
+  const { serial } = await house.grant('SN-1');
+  const asked = question(house, serial, { digest: 'sha256' });
+  // Whoever gave the octets may overwrite them.
+  for (let at = 0; at < 3; at += 1) {
+    const lent = Buffer.from(asked);
+    expect(judge(house, await respond(lent), serial, { digest: 'sha256' }).status.status).toBe('good');
+    lent.fill(0);
+  }
+  await takeBack(house, serial, 'superseded');
+  house.clock.pass(200);
+  expect(judge(house, await respond(asked), serial, { digest: 'sha256' }).status.status).toBe('revoked');
 });
 
 test('what it cannot answer it says in the words of the protocol', async () => {
