@@ -7,6 +7,7 @@ import { createIssuingRoom, type IssuingRoom } from '../ca/issuing-room.ts';
 import type { AuthorityRecord } from '../ca/ports.ts';
 import type { CrlRoom } from '../ca/publish-crls.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
+import { createStanding } from '../ca/standing.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { poolRandom } from '../core/pooled-random.ts';
@@ -56,6 +57,8 @@ export interface House {
 
 const SECOND_MS = 1000;
 const HOUR_MS = 3600 * SECOND_MS;
+/** How long an authority may go on issuing once its own certificate is revoked. */
+const STANDING_EVERY_MS = SECOND_MS;
 
 export const random: RandomBytes = poolRandom((size) => randomBytes(size));
 
@@ -105,12 +108,24 @@ export async function openHouse(
     const authorities = assembleAuthorities(records, (record) => openSigner(home, record, passphrase));
     const clock = guardClock(systemClock, await ledger.read.latestReservation());
     const urls = publishedUrls(config.publicUrl);
+    const logger = createLogger(config.log.level);
+    const standing = createStanding({
+      authorities,
+      reads: ledger.read,
+      onFall: (authority) =>
+        logger.error(
+          { authority },
+          'the certificate of an authority was revoked or is held: it issues nothing',
+        ),
+    });
+    await standing.look();
     const issuing = createIssuingRoom({
       authorities,
       profiles,
       urls,
       shards: config.crl.shards,
       random,
+      mayIssue: standing.mayIssue,
     });
     const { shards, validityHours, coalesceSeconds = DEFAULT_COALESCE_SECONDS } = config.crl;
     const crls: CrlRoom = {
@@ -121,7 +136,6 @@ export async function openHouse(
     };
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
     const metrics = createMetrics(worker);
-    const logger = createLogger(config.log.level);
     const enroll = metrics.counting(createEnroller(shared));
     const statusTail = createStatusTail({
       ledger: ledger.read,
@@ -131,6 +145,11 @@ export async function openHouse(
     });
     tail = statusTail;
     const identify = createIdentifier({ ledger, authorities, issuing });
+    const timer = setInterval(() => {
+      standing
+        .look()
+        .catch((error: unknown) => logger.error({ err: error }, 'the ledger could not be asked'));
+    }, STANDING_EVERY_MS).unref();
     return {
       home,
       loaded,
@@ -162,6 +181,7 @@ export async function openHouse(
       version: programVersion(),
       close: () => {
         statusTail.close();
+        clearInterval(timer);
         ledger.close();
       },
     };

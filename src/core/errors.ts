@@ -84,6 +84,7 @@ export const ERROR_CODES = [
   'record-broken',
   'backup-invalid',
   'authority-expired',
+  'authority-revoked',
   'unavailable',
   'internal',
 ] as const;

@@ -69,6 +69,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   'passphrase-wrong': 500,
   'listen-failed': 500,
   'authority-expired': 503,
+  'authority-revoked': 503,
   'ledger-busy': 503,
   'ledger-full': 507,
   'ledger-failed': 503,

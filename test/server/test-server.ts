@@ -62,7 +62,12 @@ export interface TestServerOptions extends TestHouseOptions {
   readonly status?: Partial<StatusLimits> & { readonly lookEveryMs?: number; readonly beatMs?: number };
 }
 
-export const LIMITS: ListenerLimits = { bodyOctets: 64 * 1024, bodyMs: 200, idleMs: 5000 };
+export const LIMITS: ListenerLimits = {
+  bodyOctets: 64 * 1024,
+  bodyMs: 200,
+  idleMs: 5000,
+  ocspSignaturesPerSecond: 100,
+};
 
 const SNAPSHOT_VALID_MS = 3_600_000;
 
