@@ -6,11 +6,13 @@ import { type AuthorityPlan, createHierarchy } from '../src/ca/hierarchy.ts';
 import { createIssuingRoom, type IssuingRoom } from '../src/ca/issuing-room.ts';
 import { createOcspResponder, type OcspResponder } from '../src/ca/ocsp/responder.ts';
 import { DEFAULT_OCSP, parseOcspPolicy } from '../src/ca/ocsp/settings.ts';
+import { newOcspTally } from '../src/ca/ocsp/sign-answer.ts';
 import { parseProfile } from '../src/ca/parse-profile.ts';
 import type { AuthorityRecord } from '../src/ca/ports.ts';
 import { defaultProfiles, type ProfileConfig } from '../src/ca/profile-config.ts';
 import type { CrlRoom } from '../src/ca/publish-crls.ts';
 import { publishedUrls } from '../src/ca/published-urls.ts';
+import { createStanding, type Standing } from '../src/ca/standing.ts';
 import type { Clock } from '../src/core/clock.ts';
 import { BirthmarkError } from '../src/core/errors.ts';
 import { OWN_NAMESPACE } from '../src/core/identifiers.ts';
@@ -80,6 +82,8 @@ export interface TestHouse extends Disposable {
   readonly guardedClock: Clock;
   readonly random: RandomBytes;
   readonly authorities: Authorities;
+  /** Nobody looks but the test. */
+  readonly standing: Standing;
   readonly issuing: IssuingRoom;
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
@@ -193,6 +197,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
   });
   const clock = testClock();
   const guardedClock = guardClock(clock.now, await ledger.read.latestReservation());
+  const standing = createStanding({ authorities, reads: ledger.read, onFall: () => undefined });
   const issuing = createIssuingRoom({
     authorities,
     profiles: testProfiles(profiles).map(([name, config]) =>
@@ -201,6 +206,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     urls: publishedUrls(PUBLIC_URL),
     shards,
     random,
+    mayIssue: standing.mayIssue,
   });
   const crls: CrlRoom = {
     ledger,
@@ -227,6 +233,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     guardedClock,
     random,
     authorities,
+    standing,
     issuing,
     enroll,
     issueService: createServiceIssuer(shared),
@@ -247,6 +254,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
       policy: parseOcspPolicy(DEFAULT_OCSP),
       clock: clock.now,
       onFault: () => undefined,
+      tally: newOcspTally(),
     }),
     request,
     ask,

@@ -8,7 +8,9 @@ import { BirthmarkError } from '../core/errors.ts';
 import { toPem } from '../x509/pem.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { isKnownTag } from './known-tag.ts';
-import { addOcspRoutes, answerOcspFirst } from './ocsp-routes.ts';
+import { answerOcspFirst } from './ocsp-first.ts';
+import { addOcspRoutes } from './ocsp-routes.ts';
+import { createSourceLimit } from './source-limit.ts';
 
 export interface PublicAppOptions {
   readonly logger: FastifyBaseLogger;
@@ -61,8 +63,9 @@ export function createPublicApp({
     sendCrl(reply, await published(request.params.name, shardOf(request.params.shard)), 'der', clock()),
   );
 
-  addOcspRoutes(app, ocsp);
-  answerOcspFirst(app, ocsp, limits.bodyMs);
+  const mayHave = createSourceLimit(limits.ocspSignaturesPerSecond, clock);
+  addOcspRoutes(app, ocsp, mayHave);
+  answerOcspFirst(app, { respond: ocsp, mayHave, bodyMs: limits.bodyMs });
 
   app.get('/healthz', () => ({ status: 'ok' }));
   app.get('/readyz', async () => {
