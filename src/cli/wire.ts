@@ -20,11 +20,13 @@ import { createRevoker, type Revoker } from '../fleet/revoker.ts';
 import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
 import { createMetrics, type Metrics } from '../server/metrics.ts';
+import { createStatusTail, type StatusTail } from '../server/status/status-tail.ts';
 import { openLedger, type SqliteLedger } from '../store/sqlite/open-ledger.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { DEFAULT_COALESCE_SECONDS } from './config/default-config.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import type { Home } from './home.ts';
+import { ledgerPlace } from './ledger-place.ts';
 import { programVersion } from './program-version.ts';
 
 /** Everything of a home, built and open. */
@@ -45,6 +47,8 @@ export interface House {
   readonly devices: DeviceDoor;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  /** One for all listeners of the process. */
+  readonly tail: StatusTail;
   readonly metrics: Metrics;
   readonly passphrase: string;
   readonly version: string;
@@ -90,7 +94,8 @@ export async function openHouse(
   worker = '0',
 ): Promise<House> {
   const { config, profiles } = loaded;
-  const ledger = openLedger({ path: home.ledger });
+  let tail: StatusTail | undefined;
+  const ledger = openLedger({ ...ledgerPlace(home, loaded), onCommit: () => tail?.stir() });
   try {
     const records = await ledger.read.listAuthorities();
     if (records.length === 0) {
@@ -132,6 +137,13 @@ export async function openHouse(
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
     const metrics = createMetrics(worker);
     const enroll = metrics.counting(createEnroller(shared));
+    const statusTail = createStatusTail({
+      ledger: ledger.read,
+      clock: systemClock,
+      onFault: (error) =>
+        logger.error({ err: error }, 'the status feed cannot see the ledger; it tries again'),
+    });
+    tail = statusTail;
     const identify = createIdentifier({ ledger, authorities, issuing });
     const timer = setInterval(() => {
       standing
@@ -163,10 +175,12 @@ export async function openHouse(
             'a revocation is in the ledger and not in its CRL yet; it is tried again',
           ),
       }),
+      tail: statusTail,
       metrics,
       passphrase,
       version: programVersion(),
       close: () => {
+        statusTail.close();
         clearInterval(timer);
         ledger.close();
       },

@@ -9,6 +9,8 @@ export interface Metrics {
   readonly registry: Registry;
   /** The same enroller, with its answers counted. */
   counting(enroll: Enroller): Enroller;
+  /** Counts a report of key compromise. */
+  countReport(outcome: string): void;
   /** Observes a request, in seconds. */
   observe(route: string, status: number, seconds: number): void;
   /** The OCSP responder counts in here: an answer takes less time than a counter of the library. */
@@ -23,6 +25,12 @@ export function createMetrics(worker: string): Metrics {
   const enrollments = new Counter({
     name: 'birthmark_enrollments_total',
     help: 'Answers to enrollment requests, by outcome (issued, or the code of the refusal).',
+    labelNames: ['outcome'],
+    registers: [registry],
+  });
+  const reports = new Counter({
+    name: 'birthmark_key_compromise_reports_total',
+    help: 'Proofs of key compromise, by what came of them (unknown, revoked, known-already, incident, refused).',
     labelNames: ['outcome'],
     registers: [registry],
   });
@@ -64,6 +72,7 @@ export function createMetrics(worker: string): Metrics {
       enrollments.inc({ outcome: 'issued' }, outcomes.length - refused.length);
       return outcomes;
     },
+    countReport: (outcome) => reports.inc({ outcome }),
     observe: (route, status, seconds) => requests.observe({ route, status: String(status) }, seconds),
   };
 }

@@ -5,13 +5,20 @@ import { renewResponderCertificates } from '../../ca/ocsp/responder-certificate.
 import { type ResponderHome, readResponderSigners } from '../../ca/ocsp/responder-signer.ts';
 import { DEFAULT_OCSP, parseOcspPolicy } from '../../ca/ocsp/settings.ts';
 import { BirthmarkError } from '../../core/errors.ts';
+import { type CompromiseDesk, createCompromiseDesk } from '../../enroll/compromise/compromise-desk.ts';
+import { DEFAULT_KEY_COMPROMISE } from '../../enroll/compromise/settings.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
+import { deriveSecret } from '../../keys/derive-secret.ts';
+import { readKeyFile } from '../../keys/file-signer.ts';
 import type { ApiAppOptions } from '../../server/api-app.ts';
 import {
   type GivenCertificateOptions,
   givenTlsIdentity,
   readGivenCertificate,
 } from '../../server/given-certificate.ts';
+import { STATUS_LIMITS, type StatusDesk } from '../../server/routes/status.ts';
+import { createChangePages } from '../../server/status/change-pages.ts';
+import { DEFAULT_STATUS } from '../../server/status/settings.ts';
 import {
   ownTlsIdentity,
   renewTlsCertificate,
@@ -21,6 +28,7 @@ import type { TlsIdentity } from '../../server/tls-identity.ts';
 import type { House } from '../wire.ts';
 
 const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
 
 /** What the listeners need of a house. */
 export function apiOptions(house: House): ApiAppOptions {
@@ -29,6 +37,8 @@ export function apiOptions(house: House): ApiAppOptions {
   return {
     ...house,
     labels,
+    status: statusDesk(house),
+    compromise: compromiseDesk(house),
     keyLimits: config.keyPolicy,
     est: config.est ?? DEFAULT_EST,
     limits: {
@@ -38,6 +48,40 @@ export function apiOptions(house: House): ApiAppOptions {
       ocspSignaturesPerSecond: config.ocsp?.signaturesPerSecond ?? DEFAULT_OCSP.signaturesPerSecond,
     },
     proxies: house.loaded.proxies,
+  };
+}
+
+function compromiseDesk(house: House): CompromiseDesk {
+  const { home, passphrase, loaded, metrics, wallClock } = house;
+  const { keyPolicy, keyCompromise = DEFAULT_KEY_COMPROMISE } = loaded.config;
+  return createCompromiseDesk({
+    ...house,
+    ...keyCompromise,
+    keyLimits: keyPolicy,
+    clock: wallClock,
+    // A key that every process has, and that only ever certifies: what is derived from it is worth nothing elsewhere.
+    secret: deriveSecret(readKeyFile(home.key('service'), passphrase), 'key-compromise challenge'),
+    onReport: metrics.countReport,
+  });
+}
+
+function statusDesk(house: House): StatusDesk {
+  const { authorities, tail, wallClock, logger, loaded } = house;
+  const ledger = house.ledger.read;
+  const { snapshotValidMinutes } = loaded.config.status ?? DEFAULT_STATUS;
+  return {
+    tail,
+    pages: createChangePages({ ledger, authorities }),
+    snapshot: {
+      ledger,
+      authorities,
+      signerOf: readResponderSigners(responderHome(house), wallClock, (error) =>
+        logger.error({ err: error }, 'the signer of status snapshots cannot be read'),
+      ),
+      clock: wallClock,
+      validMs: snapshotValidMinutes * MINUTE_MS,
+    },
+    limits: STATUS_LIMITS,
   };
 }
 

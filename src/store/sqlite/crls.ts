@@ -24,11 +24,12 @@ export function crlReads({ db, call }: Connection): CrlReads {
   };
 }
 
-export function crlWrites({ db, call }: Connection): Omit<CrlWrites, keyof CrlReads> {
+export function crlWrites({ db, call, note }: Connection): Omit<CrlWrites, keyof CrlReads> {
   const take = db
     .prepare<[string, string], number>(
-      `INSERT INTO crl_numbers (authority, scope, number) VALUES (?, ?, 1)
-       ON CONFLICT (authority, scope) DO UPDATE SET number = number + 1 RETURNING number`,
+      `INSERT INTO crl_numbers (authority, scope, number)
+       SELECT ?, ?, number + 1 FROM crl_number_floor WHERE true
+       ON CONFLICT (authority, scope) DO UPDATE SET number = crl_numbers.number + 1 RETURNING number`,
     )
     .pluck();
   // Of two processes that publish at once the one with the higher number stays, whichever comes last.
@@ -44,6 +45,7 @@ export function crlWrites({ db, call }: Connection): Omit<CrlWrites, keyof CrlRe
       call(() => {
         const number = take.get(authority, scope);
         if (number === undefined) throw new Error('RETURNING gave no CRL number');
+        note({ act: 'crlNumber', authority, scope, number });
         return number;
       }),
     publishCrl: ({ authority, scope, number, thisUpdate, nextUpdate, changes, crl }) =>
