@@ -144,7 +144,7 @@ export interface CrlReads {
 export interface CrlWrites extends CrlReads {
   /** Takes the next number of a scope for good, even if no CRL follows: numbers are never used twice. */
   takeCrlNumber(authority: string, scope: string): Promise<number>;
-  /** Replaces the published CRL of the scope; one with a lower number than that changes nothing. */
+  /** Replaces the published CRL of the scope; one with a lower number, or that tells less changes, does nothing. */
   publishCrl(crl: CrlRecord): Promise<void>;
 }
 

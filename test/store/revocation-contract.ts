@@ -138,6 +138,26 @@ export function revocationContract(current: () => Ledger): void {
       expect(await current().read.findRevocations([id])).toMatchObject([{ publishedAt: NOW + 7 }]);
     });
 
+    it('that a list tells are not lost to a later number that tells less', async () => {
+      const list = (number: number, changes: number) =>
+        current().write((tx) =>
+          tx.publishCrl({
+            authority: 'idevid',
+            scope: '3',
+            number,
+            thisUpdate: NOW,
+            nextUpdate: NOW + 1,
+            changes,
+            crl: Buffer.from(`crl ${number}`),
+          }),
+        );
+      await list(1, 5);
+      await list(2, 4);
+      expect(await current().read.findCrl('idevid', '3')).toMatchObject({ number: 1, changes: 5 });
+      await list(3, 5);
+      expect(await current().read.findCrl('idevid', '3')).toMatchObject({ number: 3, changes: 5 });
+    });
+
     it('make the lists of their scope stale, and no others', async () => {
       const scopes = ['full', '3', '4'];
       const publish = (changes: number) =>

@@ -31,13 +31,14 @@ export function crlWrites({ db, call }: Connection): Omit<CrlWrites, keyof CrlRe
        ON CONFLICT (authority, scope) DO UPDATE SET number = number + 1 RETURNING number`,
     )
     .pluck();
-  // Of two processes that publish at once the one with the higher number stays, whichever comes last.
+  // Of two processes that publish at once the newer list stays, whichever comes last. Numbers are taken before the ledger
+  // is read, so that a later number alone does not make one newer.
   const publish = db.prepare<[string, string, number, number, number, number, Uint8Array]>(
     `INSERT INTO crls (authority, scope, number, this_update, next_update, changes, crl)
      VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (authority, scope) DO UPDATE SET number = excluded.number, this_update = excluded.this_update,
        next_update = excluded.next_update, changes = excluded.changes, crl = excluded.crl
-     WHERE excluded.number >= number`,
+     WHERE excluded.number >= number AND excluded.changes >= changes`,
   );
   return {
     takeCrlNumber: (authority, scope) =>
