@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { FULL, publishDueCrls } from '../../src/ca/publish-crls.ts';
+import { DELTA, FULL } from '../../src/ca/crl/scope.ts';
+import { publishDueCrls } from '../../src/ca/publish-due-crls.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { certificateAdmission } from '../../src/enroll/certificate-admission.ts';
 import { createIdentifier, type DeviceIdentity } from '../../src/enroll/identify.ts';
@@ -322,17 +323,17 @@ describe('a door', () => {
   });
 });
 
-test('the full list waits for its bound, the shard does not', async () => {
+test('the full list waits for its bound, the shard and the delta do not', async () => {
   using house = await openTestHouse();
   await publishDueCrls(house.crls, house.clock.now());
   const granted = await house.grant('SN-1');
   house.clock.pass(10_000);
   await revoke(house, { by: bySerial(granted.serial) });
-  expect(await listed(house, granted)).toBe(0);
+  expect([await listed(house, granted), await listed(house, granted, DELTA)]).toEqual([0, 0]);
   expect(await publishDueCrls(house.crls, house.clock.now())).toBe(0);
   expect(await listed(house, granted, FULL)).toBeUndefined();
   house.clock.pass(50_000);
-  expect(await publishDueCrls(house.crls, house.clock.now())).toBe(1);
+  expect(await publishDueCrls(house.crls, house.clock.now())).toBe(2);
   expect(await listed(house, granted, FULL)).toBe(0);
   expect(await publishDueCrls(house.crls, house.clock.now())).toBe(0);
 });

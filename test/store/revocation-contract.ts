@@ -148,6 +148,8 @@ export function revocationContract(current: () => Ledger): void {
             thisUpdate: NOW,
             nextUpdate: NOW + 1,
             changes,
+            endedBefore: 0,
+            idp: false,
             crl: Buffer.from(`crl ${number}`),
           }),
         );
@@ -170,6 +172,8 @@ export function revocationContract(current: () => Ledger): void {
               thisUpdate: NOW,
               nextUpdate: NOW + 1,
               changes,
+              endedBefore: 0,
+              idp: false,
               crl: Buffer.from('crl'),
             });
         });
