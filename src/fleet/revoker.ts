@@ -19,7 +19,7 @@ export interface RevocationOrder extends Omit<StatusOrder, 'discoveredAt' | 'dec
   readonly decidedAt?: number;
   /** Only finds out what would be done. */
   readonly dryRun?: boolean;
-  /** Stops after looking at about so many; `next` of the result goes on. */
+  /** Stops after looking at so many; `next` of the result goes on. */
   readonly limit?: number;
   /** `next` of the result before. */
   readonly after?: number;
@@ -102,8 +102,10 @@ export function createRevoker(options: RevokerOptions): Revoker {
     } else {
       const of = by.kind === 'batch' ? { batch: by.batch } : { authority: by.authority };
       let after: number | undefined = order.after ?? 0;
-      for (let looked = 0; after !== undefined && looked < (order.limit ?? Number.POSITIVE_INFINITY); ) {
-        const { items, through } = await ledger.read.scanCertificates({ of, after, limit: PIECE });
+      const most = order.limit ?? Number.POSITIVE_INFINITY;
+      for (let looked = 0; after !== undefined && looked < most; ) {
+        const limit = Math.min(PIECE, most - looked);
+        const { items, through } = await ledger.read.scanCertificates({ of, after, limit });
         tally.add(dryRun ? await work(ledger.read, items) : await ledger.write((tx) => change(tx, items)));
         looked += items.length;
         after = through;

@@ -323,6 +323,38 @@ describe('a door', () => {
   });
 });
 
+test('an act in parts publishes once, with its last part; what was cut short is published by upkeep', async () => {
+  using house = await openTestHouse({ shards: 1 });
+  await publishDueCrls(house.crls, house.clock.now());
+  const granted = await Promise.all(
+    ['SN-1', 'SN-2', 'SN-3'].map((name) => house.grant(name, { batch: 'B' })),
+  );
+  const numberOf = async (scope: string) => (await house.ledger.read.findCrl('idevid', scope))?.number;
+  const part = (after?: number) =>
+    revoke(house, {
+      by: { kind: 'batch', batch: 'B' },
+      limit: 1,
+      ...(after !== undefined && { after }),
+    });
+  const first = await part();
+  expect(first).toMatchObject({ published: false });
+  expect([await numberOf('0'), await numberOf(DELTA)]).toEqual([1, 2]);
+  let last = first;
+  while (last.next !== undefined) last = await part(last.next);
+  expect(last).toMatchObject({ published: true });
+  expect([await numberOf('0'), await numberOf(DELTA)]).toEqual([2, 3]);
+  for (const one of granted)
+    expect([await listed(house, one), await listed(house, one, DELTA)]).toEqual([0, 0]);
+
+  const cutShort = await house.grant('SN-4', { batch: 'C' });
+  await house.grant('SN-5', { batch: 'C' });
+  await revoke(house, { by: { kind: 'batch', batch: 'C' }, limit: 1 });
+  expect(await listed(house, cutShort)).toBeUndefined();
+  house.clock.pass(5000);
+  await publishDueCrls(house.crls, house.clock.now());
+  expect([await listed(house, cutShort), await listed(house, cutShort, DELTA)]).toEqual([0, 0]);
+});
+
 test('the full list waits for its bound, the shard and the delta do not', async () => {
   using house = await openTestHouse();
   await publishDueCrls(house.crls, house.clock.now());
