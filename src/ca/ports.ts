@@ -185,17 +185,6 @@ export interface RevocationReads {
   findStatuses(authority: string, serials: readonly Uint8Array[]): Promise<readonly CertificateStatus[]>;
   /** In order; undefined where the certificate stands. */
   findRevocations(ids: readonly number[]): Promise<readonly (RevocationRecord | undefined)[]>;
-  /**
-   * Revocations of an authority in the order of their rows, from behind `after` on; of one shard where it is given.
-   * Those whose certificate ended before `endedBefore` are left out.
-   */
-  listRevocations(search: {
-    readonly authority: string;
-    readonly shard?: number;
-    readonly endedBefore: number;
-    readonly after?: number;
-    readonly limit: number;
-  }): Promise<readonly RevocationRecord[]>;
   /** Changes behind that sequence number, oldest first. */
   listStatusChanges(after: number, limit: number): Promise<readonly StatusChange[]>;
   /** The last sequence number, 0 before the first change. */

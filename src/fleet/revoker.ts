@@ -59,7 +59,7 @@ export interface RevokerOptions {
 }
 
 /** Certificates changed in one unit of work: others wait for it some milliseconds only. */
-const PIECE = 500;
+const PIECE = 250;
 const SHOWN = 20;
 
 /**

@@ -63,6 +63,7 @@ export function keepUp(house: House): () => Promise<void> {
 
 /** By the clock of the wall: one that went back stops issuance, and must not keep a revocation from being told. */
 async function publishDue({ crls, wallClock, logger }: House): Promise<void> {
-  const published = await publishDueCrls(crls, wallClock());
-  if (published > 0) logger.info({ published }, 'published CRLs');
+  const begun = wallClock();
+  const published = await publishDueCrls(crls, begun);
+  if (published > 0) logger.info({ published, milliseconds: wallClock() - begun }, 'published CRLs');
 }

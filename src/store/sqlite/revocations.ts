@@ -32,26 +32,12 @@ interface ChangeRow extends Omit<StatusChange, 'keyHash' | 'reason'> {
   readonly reason: RevocationReason | null;
 }
 
-interface SearchRow {
-  readonly authority: string;
-  readonly shard?: number;
-  readonly endedBefore: number;
-  readonly after: number;
-  readonly limit: number;
-}
-
 export function revocationReads({ db, call }: Connection): RevocationReads {
   const find = db.prepare<[number], RevocationRow>('SELECT * FROM revocations WHERE id = ?');
   const known = db.prepare<[Uint8Array, string], { readonly id: number; readonly signed: number }>(
     `SELECT c.id, s.id IS NOT NULL AS signed FROM certificates c LEFT JOIN signatures s ON s.id = c.id
      WHERE c.serial = ? AND c.authority = ?`,
   );
-  const listing = (shard: string) =>
-    db.prepare<[SearchRow], RevocationRow>(
-      `SELECT * FROM revocations WHERE authority = @authority ${shard} AND id > @after AND not_after >= @endedBefore
-       ORDER BY id LIMIT @limit`,
-    );
-  const [all, ofShard] = [listing(''), listing('AND shard = @shard')];
   const changes = db.prepare<[number, number], ChangeRow>(
     'SELECT * FROM status_changes WHERE sequence > ? ORDER BY sequence LIMIT ?',
   );
@@ -73,8 +59,6 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
           return row && toRevocation(row);
         }),
       ),
-    listRevocations: ({ after = 0, ...search }) =>
-      call(() => (search.shard === undefined ? all : ofShard).all({ ...search, after }).map(toRevocation)),
     listStatusChanges: (after, limit) => call(() => changes.all(after, limit).map(toChange)),
     lastStatusChange: () => call(last),
   };

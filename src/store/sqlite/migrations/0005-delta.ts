@@ -49,6 +49,7 @@ CREATE TABLE crl_bases (
 
 DROP INDEX revocations_shard;
 CREATE INDEX revocations_shard ON revocations (authority, shard, serial);
-CREATE INDEX revocations_serial ON revocations (authority, serial);
+DROP INDEX revocations_authority;
+CREATE INDEX revocations_authority ON revocations (authority, serial);
 CREATE INDEX revocations_end ON revocations (authority, not_after);
 `;
