@@ -19,6 +19,7 @@ import { createRevoker, type Revoker } from '../fleet/revoker.ts';
 import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
 import { createMetrics, type Metrics } from '../server/metrics.ts';
+import { createStatusTail, type StatusTail } from '../server/status/status-tail.ts';
 import { openLedger, type SqliteLedger } from '../store/sqlite/open-ledger.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { DEFAULT_COALESCE_SECONDS } from './config/default-config.ts';
@@ -44,6 +45,8 @@ export interface House {
   readonly devices: DeviceDoor;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  /** One for all listeners of the process. */
+  readonly tail: StatusTail;
   readonly metrics: Metrics;
   readonly passphrase: string;
   readonly version: string;
@@ -87,7 +90,8 @@ export async function openHouse(
   worker = '0',
 ): Promise<House> {
   const { config, profiles } = loaded;
-  const ledger = openLedger({ path: home.ledger });
+  let tail: StatusTail | undefined;
+  const ledger = openLedger({ path: home.ledger, onCommit: () => tail?.stir() });
   try {
     const records = await ledger.read.listAuthorities();
     if (records.length === 0) {
@@ -118,6 +122,13 @@ export async function openHouse(
     const metrics = createMetrics(worker);
     const logger = createLogger(config.log.level);
     const enroll = metrics.counting(createEnroller(shared));
+    const statusTail = createStatusTail({
+      ledger: ledger.read,
+      clock: systemClock,
+      onFault: (error) =>
+        logger.error({ err: error }, 'the status feed cannot see the ledger; it tries again'),
+    });
+    tail = statusTail;
     const identify = createIdentifier({ ledger, authorities, issuing });
     return {
       home,
@@ -144,10 +155,14 @@ export async function openHouse(
             'a revocation is in the ledger and not in its CRL yet; it is tried again',
           ),
       }),
+      tail: statusTail,
       metrics,
       passphrase,
       version: programVersion(),
-      close: () => ledger.close(),
+      close: () => {
+        statusTail.close();
+        ledger.close();
+      },
     };
   } catch (error) {
     ledger.close();

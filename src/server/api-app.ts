@@ -26,6 +26,7 @@ import { mountAudit } from './routes/audit.ts';
 import { mountCertificates } from './routes/certificates.ts';
 import { mountDevices } from './routes/devices.ts';
 import { mountRevocations } from './routes/revocations.ts';
+import { mountStatus, type StatusDesk } from './routes/status.ts';
 import { mountTokens } from './routes/tokens.ts';
 import { mountTrust } from './routes/trust.ts';
 
@@ -37,6 +38,8 @@ export interface ApiAppOptions {
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  /** What the status feed and the snapshot are made of. */
+  readonly status: StatusDesk;
   readonly devices: DeviceDoor;
   readonly labels: Labels;
   readonly keyLimits: KeyLimits;
@@ -162,6 +165,7 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountDevices(api, routes);
   mountCertificates(api, routes);
   mountRevocations(api, routes);
+  mountStatus(api, routes);
   mountTokens(api, routes);
   mountTrust(api, routes);
   mountApprovals(api, routes);

@@ -12,6 +12,10 @@ import { type ApiAppOptions, createLocalApi, createRemoteApi } from '../../src/s
 import type { ListenerLimits } from '../../src/server/base-app.ts';
 import { createMetrics } from '../../src/server/metrics.ts';
 import { createPublicApp } from '../../src/server/public-app.ts';
+import { STATUS_LIMITS, type StatusLimits } from '../../src/server/routes/status.ts';
+import { createChangePages } from '../../src/server/status/change-pages.ts';
+import { createStatusTail } from '../../src/server/status/status-tail.ts';
+import { openResponding, type Responding } from '../ca/ocsp/responding.ts';
 import { KEY_LIMITS, openTestHouse, type TestHouse, type TestHouseOptions } from '../house.ts';
 
 export type App = Awaited<ReturnType<typeof createRemoteApi>>;
@@ -43,15 +47,21 @@ export interface TestServer extends AsyncDisposable {
   readonly log: readonly string[];
   /** A token of that role; its text is the secret. */
   token(role: Role, limits?: Partial<TokenRecord>): Promise<string>;
+  /** Gives it OCSP signers, which sign snapshots too. */
+  signSnapshots(): Promise<void>;
   /** Asks the remote API, by paths below /api/v1. */
   ask(method: string, path: string, asked?: Asked): Promise<Answered>;
 }
 
 export interface TestServerOptions extends TestHouseOptions {
   readonly labels?: Readonly<Record<string, LabelConfig>>;
+  /** Bounds of the status feed that differ from the usual ones. */
+  readonly status?: Partial<StatusLimits> & { readonly lookEveryMs?: number; readonly beatMs?: number };
 }
 
 export const LIMITS: ListenerLimits = { bodyOctets: 64 * 1024, bodyMs: 200, idleMs: 5000 };
+
+export const SNAPSHOT_VALID_MS = 3_600_000;
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const house = await openTestHouse(options);
@@ -60,7 +70,30 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const metrics = createMetrics('test');
   const { ledger, issuing, authorities, guardedClock: clock } = house;
   const enroll = metrics.counting(house.enroll);
+  const { lookEveryMs = 5, beatMs = 20, ...statusLimits } = options.status ?? {};
+  const tail = createStatusTail({
+    ledger: ledger.read,
+    clock: house.clock.now,
+    onFault: (error) => logger.error({ err: error }, 'the status feed cannot see the ledger'),
+    lookEveryMs,
+    beatMs,
+  });
+  // Made when it is first needed: it issues certificates, which other tests count.
+  let responding: Promise<Responding> | undefined;
+  let signers: Responding | undefined;
   const api: ApiAppOptions = {
+    status: {
+      tail,
+      pages: createChangePages({ ledger: ledger.read, authorities }),
+      snapshot: {
+        ledger: ledger.read,
+        authorities,
+        signerOf: (name) => signers?.signerOf(name),
+        clock: house.clock.now,
+        validMs: SNAPSHOT_VALID_MS,
+      },
+      limits: { ...STATUS_LIMITS, ...statusLimits },
+    },
     devices: createDeviceDoor({
       ledger,
       enroll,
@@ -120,9 +153,15 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       await house.ledger.write((tx) => tx.addToken(record));
       return text;
     },
+    signSnapshots: async () => {
+      responding ??= openResponding(house);
+      signers = await responding;
+    },
     ask: (method, path, asked) => inject(remote, method, `/api/v1${path}`, asked),
     [Symbol.asyncDispose]: async () => {
       await Promise.all([remote.close(), local.close(), publicApp.close()]);
+      tail.close();
+      signers?.[Symbol.dispose]();
       house[Symbol.dispose]();
     },
   };

@@ -120,6 +120,13 @@ export function revocationContract(current: () => Ledger): void {
       expect(await current().read.lastStatusChange()).toBe(2);
     });
 
+    it('are told in one epoch, whatever is written', async () => {
+      const epoch = await current().read.statusEpoch();
+      expect(epoch).toMatch(/^[0-9a-f]{32}$/);
+      await put(revocation(await issue('a'), 'a'));
+      expect(await current().read.statusEpoch()).toBe(epoch);
+    });
+
     it('leave no gap in the changes where a work fails', async () => {
       const id = await issue('a');
       const work = current().write(async (tx) => {

@@ -3,6 +3,7 @@ import { defaultProfiles } from '../../ca/profile-config.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
 import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
 import type { AuthorityKeyAlgorithm } from '../../keys/key-algorithm.ts';
+import { DEFAULT_STATUS } from '../../server/status/settings.ts';
 import type { Config } from './schema.ts';
 
 /** What `crl.coalesceSeconds` is where a configuration does not say it. */
@@ -55,6 +56,7 @@ export function defaultConfig({
     },
     crl: { shards: 64, validityHours: 168 },
     ocsp: DEFAULT_OCSP,
+    status: DEFAULT_STATUS,
     keyPolicy: { minRsaBits: 2048, maxRsaBits: 8192, fermatRounds: 100 },
     limits: { bodyOctets: 131_072, bodySeconds: 15, idleSeconds: 120 },
     log: { level: 'info' },

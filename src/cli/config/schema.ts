@@ -4,6 +4,7 @@ import { ProfileConfigSchema } from '../../ca/profile-config.ts';
 import { EstConfigSchema } from '../../enroll/est/settings.ts';
 import { LabelConfigSchema } from '../../enroll/label-config.ts';
 import { KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
+import { StatusConfigSchema } from '../../server/status/settings.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -189,6 +190,10 @@ export const ConfigSchema = Type.Object(
       closed,
     ),
     ocsp: Type.Optional({ ...OcspConfigSchema, description: 'The OCSP responder (RFC 6960).' }),
+    status: Type.Optional({
+      ...StatusConfigSchema,
+      description: 'What gates beside brokers follow (docs/status-feed.md).',
+    }),
     keyPolicy: Type.Object(
       {
         minRsaBits: Type.Integer({

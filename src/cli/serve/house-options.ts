@@ -10,6 +10,9 @@ import {
   givenTlsIdentity,
   readGivenCertificate,
 } from '../../server/given-certificate.ts';
+import { STATUS_LIMITS, type StatusDesk } from '../../server/routes/status.ts';
+import { createChangePages } from '../../server/status/change-pages.ts';
+import { DEFAULT_STATUS } from '../../server/status/settings.ts';
 import {
   ownTlsIdentity,
   renewTlsCertificate,
@@ -19,6 +22,7 @@ import type { TlsIdentity } from '../../server/tls-identity.ts';
 import type { House } from '../wire.ts';
 
 const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
 
 /** What the listeners need of a house. */
 export function apiOptions(house: House): ApiAppOptions {
@@ -27,10 +31,31 @@ export function apiOptions(house: House): ApiAppOptions {
   return {
     ...house,
     labels,
+    status: statusDesk(house),
     keyLimits: config.keyPolicy,
     est: config.est ?? DEFAULT_EST,
     limits: { bodyOctets, bodyMs: bodySeconds * SECOND_MS, idleMs: idleSeconds * SECOND_MS },
     proxies: house.loaded.proxies,
+  };
+}
+
+function statusDesk(house: House): StatusDesk {
+  const { authorities, tail, wallClock, logger, loaded } = house;
+  const ledger = house.ledger.read;
+  const { snapshotValidMinutes } = loaded.config.status ?? DEFAULT_STATUS;
+  return {
+    tail,
+    pages: createChangePages({ ledger, authorities }),
+    snapshot: {
+      ledger,
+      authorities,
+      signerOf: readResponderSigners(responderHome(house), wallClock, (error) =>
+        logger.error({ err: error }, 'the signer of status snapshots cannot be read'),
+      ),
+      clock: wallClock,
+      validMs: snapshotValidMinutes * MINUTE_MS,
+    },
+    limits: STATUS_LIMITS,
   };
 }
 

@@ -7,11 +7,35 @@ interface KeyRow {
   readonly blocked: string | null;
 }
 
+/** No key has it. */
+const BEFORE_ALL = new Uint8Array(0);
+
 export function keyReads({ db, call }: Connection): KeyReads {
   const find = db.prepare<[Uint8Array], KeyRow>(
     'SELECT device_id, holder, blocked FROM keys WHERE key_hash = ?',
   );
+  const blocked = db
+    .prepare<[Uint8Array, number], Uint8Array>(
+      'SELECT key_hash FROM keys WHERE blocked IS NOT NULL AND key_hash > ? ORDER BY key_hash LIMIT ?',
+    )
+    .pluck();
+  // A device's certificates are found by the device, others by their key.
+  const told = db
+    .prepare<[{ keyHash: Uint8Array; endedBefore: number }], number>(
+      `SELECT EXISTS (SELECT 1 FROM keys k JOIN certificates c ON c.device_id = k.device_id JOIN revocations r ON r.id = c.id
+           WHERE k.key_hash = @keyHash AND c.key_hash = @keyHash AND r.reason = 'keyCompromise' AND r.not_after >= @endedBefore)
+         OR EXISTS (SELECT 1 FROM certificates c JOIN revocations r ON r.id = c.id
+           WHERE c.device_id IS NULL AND c.key_hash = @keyHash AND r.reason = 'keyCompromise' AND r.not_after >= @endedBefore)`,
+    )
+    .pluck();
   return {
+    scanBlockedKeys: ({ endedBefore, after = BEFORE_ALL, limit }) =>
+      call(() => {
+        const keys = blocked.all(after, limit);
+        const through = keys.length === limit ? keys.at(-1) : undefined;
+        const items = keys.filter((keyHash) => told.get({ keyHash, endedBefore }) === 0);
+        return { items, ...(through && { through }) };
+      }),
     findKeys: (keyHashes) =>
       call(() =>
         keyHashes.map((keyHash) => {

@@ -52,10 +52,24 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
        ORDER BY id LIMIT @limit`,
     );
   const [all, ofShard] = [listing(''), listing('AND shard = @shard')];
+  const takenBack = db.prepare<
+    [Omit<SearchRow, 'authority' | 'shard'>],
+    RevocationRow & { key_hash: Uint8Array }
+  >(
+    `SELECT r.*, c.key_hash FROM revocations r CROSS JOIN certificates c ON c.id = r.id
+     WHERE r.id > @after AND r.not_after >= @endedBefore ORDER BY r.id LIMIT @limit`,
+  );
   const changes = db.prepare<[number, number], ChangeRow>(
     'SELECT * FROM status_changes WHERE sequence > ? ORDER BY sequence LIMIT ?',
   );
   const last = lastChange(db);
+  const findEpoch = db.prepare<[], string>('SELECT epoch FROM status_epoch').pluck();
+  const epoch = () => {
+    const found = findEpoch.get();
+    if (found === undefined)
+      throw new BirthmarkError('ledger-failed', 'the ledger has lost its status epoch');
+    return found;
+  };
 
   const statusOf = (authority: string, serial: Uint8Array): CertificateStatus => {
     const certificate = known.get(serial, authority);
@@ -75,8 +89,13 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
       ),
     listRevocations: ({ after = 0, ...search }) =>
       call(() => (search.shard === undefined ? all : ofShard).all({ ...search, after }).map(toRevocation)),
+    listTakenBack: ({ after = 0, ...search }) =>
+      call(() =>
+        takenBack.all({ ...search, after }).map((row) => ({ ...toRevocation(row), keyHash: row.key_hash })),
+      ),
     listStatusChanges: (after, limit) => call(() => changes.all(after, limit).map(toChange)),
     lastStatusChange: () => call(last),
+    statusEpoch: () => call(epoch),
   };
 }
 
