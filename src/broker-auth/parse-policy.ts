@@ -1,3 +1,4 @@
+import { toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { isOid } from '../core/identifiers.ts';
 import type { ClientIdRule } from './client-id.ts';
@@ -17,6 +18,7 @@ const DEFAULT_JITTER = 0.2;
  * @throws BirthmarkError `config-invalid`
  */
 export function parsePolicy(config: PolicyConfig, trust: readonly TrustedNamespace[]): GatePolicy {
+  refuseSharedAnchors(trust);
   const roles = config.roles.map((role, at) => parseRole(role, `roles.${at}`, trust));
   const names = new Set(roles.map(({ name }) => name));
   if (names.size < roles.length) throw invalid('roles', 'two roles have one name');
@@ -24,7 +26,7 @@ export function parsePolicy(config: PolicyConfig, trust: readonly TrustedNamespa
   for (const [name, listener] of Object.entries(config.listeners)) {
     const unknown = listener.roles?.find((role) => !names.has(role));
     if (unknown !== undefined) throw invalid(`listeners.${name}.roles`, `there is no role ${unknown}`);
-    if (listener.evidence === 'name' && trust.length > 1)
+    if (listener.evidence === 'name' && new Set(trust.map(({ namespace }) => namespace)).size > 1)
       throw invalid(
         `listeners.${name}.evidence`,
         'a name does not say of which namespace it is: trust one namespace only, or ask for the certificate',
@@ -89,16 +91,19 @@ function parseRole(config: RoleConfig, field: string, trust: readonly TrustedNam
     throw invalid(`${field}.namespaces`, `nobody is trusted for namespace ${unknown}`);
   const odd = policies?.find((one) => !isOid(one));
   if (odd !== undefined) throw invalid(`${field}.policies`, `${odd} is no object identifier in dotted form`);
-  const several = (namespaces ?? trust).length > 1;
+  const several = new Set(namespaces ?? trust.map(({ namespace }) => namespace)).size > 1;
+  const allowing = { several, freeClientId: config.clientId?.bind === 'any' };
   return {
     name,
     when: { ...(namespaces && { namespaces }), ...(issuers && { issuers }), ...(policies && { policies }) },
     clientId: parseClientId(config, `${field}.clientId`, several),
     exclusive: config.clientId?.exclusive ?? true,
     topics: {
-      publish: publish.map((text, at) => parseFilter(text, `${field}.publish.${at}`, several)),
-      subscribe: subscribe.map((text, at) => parseFilter(text, `${field}.subscribe.${at}`, several)),
-      deny: deny.map((text, at) => parseFilter(text, `${field}.deny.${at}`, false)),
+      publish: publish.map((text, at) => parseFilter(text, `${field}.publish.${at}`, allowing)),
+      subscribe: subscribe.map((text, at) => parseFilter(text, `${field}.subscribe.${at}`, allowing)),
+      deny: deny.map((text, at) =>
+        parseFilter(text, `${field}.deny.${at}`, { several: false, freeClientId: false }),
+      ),
     },
   };
 }
@@ -118,13 +123,42 @@ function parseClientId({ clientId }: RoleConfig, field: string, several: boolean
   return bind === 'equal' ? { bind, to: templates } : { bind, to: templates, separator };
 }
 
+interface FilterRules {
+  /** Devices of several namespaces may have the role. */
+  readonly several: boolean;
+  /** A client chooses its ClientId. */
+  readonly freeClientId: boolean;
+}
+
+/** What a namespace gives to one of its devices only. */
+const DEVICE_VARIABLES = ['id', 'serialNumber', 'commonName', 'san.hwSerialNum'] as const;
+
 /** A filter must be one with any value in its variables: they stand for whole levels or parts of them. */
-function parseFilter(text: string, field: string, several: boolean): Template {
+function parseFilter(text: string, field: string, { several, freeClientId }: FilterRules): Template {
   const template = parseTemplate(text, field);
-  if (several && namesVariable(template, 'id')) askForNamespace(template, field);
+  if (several && DEVICE_VARIABLES.some((one) => namesVariable(template, one)))
+    askForNamespace(template, field);
+  if (freeClientId && namesVariable(template, 'clientId'))
+    throw invalid(
+      field,
+      'it names ${clientId}, and the role lets a client choose that: bind the ClientId, or name ${id}',
+    );
   if (!parseTopicFilter(template.map((piece) => (typeof piece === 'string' ? piece : 'x')).join('')))
     throw invalid(field, `${text} is no topic filter (# only as the last level, + only as a whole level)`);
   return template;
+}
+
+function refuseSharedAnchors(trust: readonly TrustedNamespace[]): void {
+  const owners = new Map<string, string>();
+  for (const { namespace, anchors } of trust) {
+    for (const anchor of anchors) {
+      const key = toHex(anchor);
+      const owner = owners.get(key) ?? namespace;
+      if (owner !== namespace)
+        throw invalid('trust', `namespaces ${owner} and ${namespace} have one root in common`);
+      owners.set(key, namespace);
+    }
+  }
 }
 
 function askForNamespace(template: Template, field: string): void {
