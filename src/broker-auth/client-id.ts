@@ -4,7 +4,7 @@ import { expandTemplate, type Template, type Variables } from './variables.ts';
 export type ClientIdRule =
   /** Exactly one of these. */
   | { readonly bind: 'equal'; readonly to: readonly Template[] }
-  /** One of these, then the separator, then anything that has no separator in it. */
+  /** One of these, alone or with the separator and anything that has no separator in it; no value may have it either. */
   | { readonly bind: 'prefix'; readonly to: readonly Template[]; readonly separator: string }
   | { readonly bind: 'any' };
 
@@ -22,7 +22,7 @@ export function clientIdFault(clientId: string, rule: ClientIdRule, values: Vari
   if (rule.bind === 'any') return undefined;
   const faults: string[] = [];
   for (const template of rule.to) {
-    const expanded = expandTemplate(template, values);
+    const expanded = expandTemplate(template, values, rule.bind === 'prefix' ? rule.separator : undefined);
     if ('fault' in expanded) faults.push(expanded.fault);
     else if (
       rule.bind === 'equal' ? clientId === expanded.text : follows(clientId, expanded.text, rule.separator)

@@ -1,16 +1,18 @@
+import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { findExtension } from '../x509/certificate.ts';
 import { DerReader } from '../x509/der/reader.ts';
 import { EXTENSION } from '../x509/extensions.ts';
 import { readPolicies } from '../x509/path/read-policies.ts';
 import type { Refusal } from '../x509/path/verdict.ts';
+import type { StatusFinding } from './ask-sources.ts';
 import { clientIdFault } from './client-id.ts';
 import type { Credential } from './credential.ts';
 import { type Evidence, suffices } from './evidence.ts';
-import type { CredentialVerdict, JudgeCredential, StatusFinding } from './judge-credential.ts';
+import type { CredentialVerdict, JudgeCredential } from './judge-credential.ts';
 import type { GatePolicy, ListenerPolicy, Role } from './policy.ts';
 import { fillTopicRules, type Permissions } from './topic-rules.ts';
-import { type Variable, type Variables, variablesOf } from './variables.ts';
+import { isPlain, type Variable, type Variables, variablesOf } from './variables.ts';
 
 /** Why a connection is denied: what is wrong with its certificate, or with what it asked for. */
 export type DenialReason =
@@ -159,15 +161,41 @@ interface KnownClient {
 function byCertificate(verdict: CredentialVerdict, { identity: place }: GatePolicy): KnownClient | Denied {
   if (verdict.reason !== 'ok') {
     const { reason, detail, credential, status } = verdict;
-    return deny(reason, detail, { ...(credential && { credential }), ...(status && { status }) });
+    const identity = credential && identityOf(credential, place);
+    return deny(reason, detail, {
+      ...(identity && { identity }),
+      ...(credential && { credential }),
+      ...(status && { status }),
+    });
   }
   const { credential, status, until } = verdict;
-  const values = variablesOf(credential);
+  const values = readValues(credential);
+  if (values instanceof BirthmarkError) return deny('malformed', values.message, { credential, status });
   const id = values.get(place);
-  if (id === undefined)
-    return deny('identity', `the certificate does not give exactly one ${place}`, { credential, status });
+  if (id === undefined || !isPlain(id))
+    return deny('identity', `the certificate does not give exactly one ${place} that is fit for a name`, {
+      credential,
+      status,
+    });
   values.set('id', id);
   return { identity: { namespace: credential.namespace, id }, values, credential, status, until };
+}
+
+/** Who is denied: what a device does after its revocation is not to be held against its neighbours. */
+function identityOf(credential: Credential, place: Variable): Identity | undefined {
+  const values = readValues(credential);
+  const id = values instanceof BirthmarkError ? undefined : values.get(place);
+  return id !== undefined && isPlain(id) ? { namespace: credential.namespace, id } : undefined;
+}
+
+/** The validation of a path reads no more of a name than it compares. */
+function readValues(credential: Credential): Map<Variable, string> | BirthmarkError {
+  try {
+    return variablesOf(credential);
+  } catch (error) {
+    if (error instanceof BirthmarkError) return error;
+    throw error;
+  }
 }
 
 /** No more is known of such a client than its name, so its status is the broker's own to check. */
@@ -175,6 +203,7 @@ function byName(name: string, { trust }: GatePolicy): KnownClient | Denied {
   const [only, ...more] = trust;
   if (!only || more.length > 0)
     return deny('identity', 'a name says nothing of its namespace, and the policy trusts more than one');
+  if (!isPlain(name)) return deny('identity', 'the name that the broker shows is not fit for one');
   const identity = { namespace: only.namespace, id: name };
   const values: [Variable, string][] = [
     ['id', name],

@@ -36,18 +36,20 @@ export function createEnforcer({ sessions, drivers, clock, onEnded, onError }: E
   async function endAt(driver: KickDriver, asked: readonly Session[], cause: EndCause): Promise<void> {
     let left = asked;
     for (let pauseMs = FIRST_PAUSE_MS; left.length > 0; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      let live: ReadonlySet<Session> = new Set(left);
       try {
         await driver.kick(left, cause);
-        const live = new Set(await driver.stillLive(left));
-        const gone = left.filter((session) => !live.has(session));
-        for (const session of gone) forget(session);
-        if (gone.length > 0) onEnded?.(gone, cause, clock());
-        left = left.filter((session) => live.has(session) && isCurrent(session));
+        live = new Set(await driver.stillLive(left));
       } catch (error) {
         onError(error, driver.broker, left.length);
-        left = left.filter(isCurrent);
       }
-      if (left.length > 0 && !(await pause(pauseMs))) return;
+      const gone = left.filter((session) => !live.has(session));
+      for (const session of gone) forget(session);
+      if (gone.length > 0) onEnded?.(gone, cause, clock());
+      left = left.filter((session) => live.has(session));
+      if (left.some(isCurrent) && !(await pause(pauseMs))) return;
+      // Who came back meanwhile and was allowed is not to be ended for what was there before.
+      left = left.filter(isCurrent);
     }
   }
 

@@ -1,9 +1,8 @@
 import type { Clock } from '../core/clock.ts';
-import type { CredentialId } from './credential.ts';
-import type { Allowed, ConnectAttempt, ConnectVerdict, DecideConnect, Identity } from './decide.ts';
+import type { Allowed, ConnectAttempt, ConnectVerdict, DecideConnect, Denied, Identity } from './decide.ts';
 import type { Enforcer } from './enforcer.ts';
-import type { BehaviourGuard, EndCause } from './ports.ts';
-import type { Session, SessionPlace, Sessions } from './sessions.ts';
+import type { BehaviourGuard, EndCause, Origin } from './ports.ts';
+import type { Session, SessionPlace, Sessions, TakenBack } from './sessions.ts';
 import { mayPublish, mayReceive, maySubscribe } from './topic-rules.ts';
 
 export interface GateConnect extends ConnectAttempt {
@@ -12,18 +11,25 @@ export interface GateConnect extends ConnectAttempt {
   readonly address: string;
 }
 
+/** With the session that is live from now on. */
+export type GateVerdict = (Allowed & { readonly session: Session }) | Denied;
+
 export type TopicAct = 'publish' | 'subscribe' | 'receive';
 
 /** What the adapters of all brokers speak to. */
 export interface Gate {
   /** Decides on a CONNECT; where it allows, the session counts as live from now on. */
-  connect(attempt: GateConnect): ConnectVerdict;
-  /** The broker says that a session is over. */
-  disconnected(place: SessionPlace, how: 'clean' | 'abnormal'): void;
+  connect(attempt: GateConnect): GateVerdict;
+  /**
+   * The broker says that a session is over.
+   *
+   * @param session which one, where the broker can tell: one that has taken its place lives on
+   */
+  disconnected(place: SessionPlace, how: 'clean' | 'abnormal', session?: Session): void;
   /** Whether a live session may do so; no live session, no. */
   mayAct(place: SessionPlace, act: TopicAct, topic: string): boolean;
-  /** A certificate was taken back: ends what stands on it, at once. Returns how many sessions that is. */
-  takenBack(id: CredentialId, cause: EndCause): number;
+  /** Ends what stands on a certificate or a key that was taken back, at once. Returns how many sessions that is. */
+  takenBack(what: TakenBack, cause: EndCause): number;
   /** Ends what a device has live. */
   endIdentity(identity: Identity, cause: EndCause): number;
   /** Ends the sessions whose time is over: to be called each second. */
@@ -43,7 +49,7 @@ export interface GateOptions {
 
 interface Live {
   readonly allowed: Allowed;
-  readonly address: string;
+  readonly origin: Origin;
 }
 
 /** The gate at one or several brokers. */
@@ -56,7 +62,7 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
     const { address, listener } = attempt;
     const stranger = guard?.restraint({ address }, listener, at);
     if (stranger) return { allow: false, ...stranger };
-    const verdict = decide(attempt, at);
+    const verdict = notTaken(decide(attempt, at), attempt);
     if (!verdict.allow) {
       guard?.note('authenticationFailed', originOf(attempt, verdict.identity), listener, at);
       return verdict;
@@ -66,6 +72,21 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
     if (known) return { allow: false, ...known, identity: verdict.identity };
     guard?.note('connect', origin, listener, at);
     return verdict;
+  }
+
+  /** Whoever holds a ClientId loses it to the same device only, whatever the rules of ClientIds leave open. */
+  function notTaken(verdict: ConnectVerdict, attempt: GateConnect): ConnectVerdict {
+    const holder = verdict.allow ? sessions.get(attempt)?.identity : undefined;
+    if (!verdict.allow || !holder) return verdict;
+    const { identity, credential, status } = verdict;
+    if (holder.namespace === identity.namespace && holder.id === identity.id) return verdict;
+    const told = { identity, status, ...(credential && { credential }) };
+    return {
+      allow: false,
+      reason: 'clientId',
+      detail: 'another device is connected with this ClientId',
+      ...told,
+    };
   }
 
   function end(ended: readonly Session[], cause: EndCause): number {
@@ -81,44 +102,40 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
       const begun = performance.now();
       const at = clock();
       const verdict = judge(attempt, at);
-      if (verdict.allow) {
-        const { broker, listener, clientId, address } = attempt;
-        const { identity, credential, until, untilBy } = verdict;
-        const credentials = credential?.path ?? [];
-        const session = { broker, listener, clientId, identity, credentials, since: at, until, untilBy };
-        sessions.add(session);
-        live.set(session, { allowed: verdict, address });
+      if (!verdict.allow) {
+        onVerdict?.(attempt, verdict, performance.now() - begun);
+        return verdict;
       }
+      const { broker, listener, clientId } = attempt;
+      const { identity, credential, until, untilBy } = verdict;
+      const credentials = credential?.path ?? [];
+      const session = { broker, listener, clientId, identity, credentials, since: at, until, untilBy };
+      sessions.add(session);
+      live.set(session, { allowed: verdict, origin: originOf(attempt, identity) });
       onVerdict?.(attempt, verdict, performance.now() - begun);
-      return verdict;
+      return { ...verdict, session };
     },
-    disconnected(place, how) {
-      const session = sessions.remove(place);
-      const origin = session && live.get(session);
-      if (origin && how === 'abnormal')
-        guard?.note(
-          'abnormalEnd',
-          { address: origin.address, identity: session.identity },
-          place.listener,
-          clock(),
-        );
+    disconnected(place, how, which) {
+      const session = sessions.get(place);
+      if (!session || (which && which !== session)) return;
+      sessions.remove(session);
+      const known = live.get(session);
+      if (known && how === 'abnormal') guard?.note('abnormalEnd', known.origin, session.listener, clock());
     },
     mayAct(place, act, topic) {
       const session = sessions.get(place);
       const known = session && live.get(session);
-      if (!known || ending.has(session)) return false;
+      if (!known || ending.has(session) || clock() > session.until) return false;
       const { permissions } = known.allowed;
       const may = { publish: mayPublish, subscribe: maySubscribe, receive: mayReceive }[act](
         permissions,
         topic,
       );
-      if (!may && act !== 'receive') {
-        const origin = { address: known.address, identity: session.identity };
-        guard?.note('topicDenied', origin, place.listener, clock(), topic);
-      }
+      if (!may && act !== 'receive')
+        guard?.note('topicDenied', known.origin, session.listener, clock(), topic);
       return may;
     },
-    takenBack: (id, cause) => end(sessions.standingOn(id), cause),
+    takenBack: (what, cause) => end(sessions.standingOn(what), cause),
     endIdentity: (identity, cause) => end(sessions.ofIdentity(identity), cause),
     tick() {
       for (const [untilBy, due] of Map.groupBy(sessions.due(clock()), (session) => session.untilBy))
@@ -128,6 +145,6 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
 }
 
 /** A name alone proves nothing: then only the address stands for what was done. */
-function originOf({ address, evidence }: GateConnect, identity: Identity | undefined) {
+function originOf({ address, evidence }: GateConnect, identity: Identity | undefined): Origin {
   return { address, ...(identity && evidence.level === 'certificate' && { identity }) };
 }

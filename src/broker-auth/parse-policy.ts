@@ -1,13 +1,14 @@
+import { toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { isOid } from '../core/identifiers.ts';
 import type { ClientIdRule } from './client-id.ts';
 import type { GatePolicy, ListenerPolicy, Role, TrustedNamespace } from './policy.ts';
 import type { ListenerConfig, PolicyConfig, RoleConfig } from './policy-config.ts';
+import { PRESETS } from './presets.ts';
 import { parseTopicFilter } from './topic-filter.ts';
 import { namesVariable, parseTemplate, type Template } from './variables.ts';
 
 const SECOND_MS = 1000;
-const DEFAULT_STATUS_AGE_SECONDS = 300;
 const DEFAULT_JITTER = 0.2;
 
 /**
@@ -17,6 +18,7 @@ const DEFAULT_JITTER = 0.2;
  * @throws BirthmarkError `config-invalid`
  */
 export function parsePolicy(config: PolicyConfig, trust: readonly TrustedNamespace[]): GatePolicy {
+  refuseSharedAnchors(trust);
   const roles = config.roles.map((role, at) => parseRole(role, `roles.${at}`, trust));
   const names = new Set(roles.map(({ name }) => name));
   if (names.size < roles.length) throw invalid('roles', 'two roles have one name');
@@ -24,7 +26,7 @@ export function parsePolicy(config: PolicyConfig, trust: readonly TrustedNamespa
   for (const [name, listener] of Object.entries(config.listeners)) {
     const unknown = listener.roles?.find((role) => !names.has(role));
     if (unknown !== undefined) throw invalid(`listeners.${name}.roles`, `there is no role ${unknown}`);
-    if (listener.evidence === 'name' && trust.length > 1)
+    if (listener.evidence === 'name' && new Set(trust.map(({ namespace }) => namespace)).size > 1)
       throw invalid(
         `listeners.${name}.evidence`,
         'a name does not say of which namespace it is: trust one namespace only, or ask for the certificate',
@@ -35,22 +37,49 @@ export function parsePolicy(config: PolicyConfig, trust: readonly TrustedNamespa
   return { trust, identity: config.identity ?? 'serialNumber', roles, listeners };
 }
 
+const EVIDENCE = ['none', 'name', 'certificate'] as const;
+const STATUS = ['off', 'soft', 'hard'] as const;
+const WITHOUT_USAGE = ['accepted', 'idevid', 'refused'] as const;
+
 function parseListener(name: string, config: ListenerConfig): ListenerPolicy {
-  const {
-    evidence = 'certificate',
-    status = 'hard',
-    withoutUsage = 'refused',
-    maxSessionSeconds,
-    roles,
-  } = config;
+  const { preset: presetName = 'transport', roles } = config;
+  const field = `listeners.${name}`;
+  // Algorithms that neither our validation nor every client of today knows: a preset by halves would be a lie.
+  if (presetName === 'cnsa-2')
+    throw invalid(`${field}.preset`, 'cnsa-2 needs ML-DSA certificates, which this program cannot judge yet');
+  const preset = PRESETS[presetName];
+  const strict = <T extends string>(key: string, order: readonly T[], least: T, given: T | undefined): T => {
+    if (given === undefined || order.indexOf(given) >= order.indexOf(least)) return given ?? least;
+    throw invalid(
+      `${field}.${key}`,
+      `${given} is weaker than what preset ${presetName} asks for, which is ${least}`,
+    );
+  };
+  const atMost = (key: string, most: number | undefined, seconds: number | undefined): number | undefined => {
+    const given = seconds === undefined ? undefined : seconds * SECOND_MS;
+    if (given === undefined || most === undefined || given <= most) return given ?? most;
+    throw invalid(`${field}.${key}`, `preset ${presetName} allows ${most / SECOND_MS} at most`);
+  };
+  const shown = config.evidence ?? (preset.evidence === 'none' ? 'none' : 'certificate');
+  const maxSessionMs = atMost('maxSessionSeconds', preset.maxSessionMs, config.maxSessionSeconds);
   return {
     name,
-    evidence,
-    status,
-    withoutUsage,
-    maxStatusAgeMs: (config.maxStatusAgeSeconds ?? DEFAULT_STATUS_AGE_SECONDS) * SECOND_MS,
+    preset: presetName,
+    ...(preset.tls && { tls: preset.tls }),
+    ...(preset.keys && { keys: preset.keys }),
+    evidence: strict('evidence', EVIDENCE, preset.evidence, shown),
+    status: strict('status', STATUS, preset.status, config.status),
+    withoutUsage: strict(
+      'withoutUsage',
+      WITHOUT_USAGE,
+      preset.withoutUsage,
+      config.withoutUsage ?? 'refused',
+    ),
+    maxStatusAgeMs:
+      atMost('maxStatusAgeSeconds', preset.maxStatusAgeMs, config.maxStatusAgeSeconds) ??
+      preset.maxStatusAgeMs,
     sessionJitter: config.sessionJitter ?? DEFAULT_JITTER,
-    ...(maxSessionSeconds !== undefined && { maxSessionMs: maxSessionSeconds * SECOND_MS }),
+    ...(maxSessionMs !== undefined && { maxSessionMs }),
     ...(roles && { roles }),
   };
 }
@@ -62,16 +91,19 @@ function parseRole(config: RoleConfig, field: string, trust: readonly TrustedNam
     throw invalid(`${field}.namespaces`, `nobody is trusted for namespace ${unknown}`);
   const odd = policies?.find((one) => !isOid(one));
   if (odd !== undefined) throw invalid(`${field}.policies`, `${odd} is no object identifier in dotted form`);
-  const several = (namespaces ?? trust).length > 1;
+  const several = new Set(namespaces ?? trust.map(({ namespace }) => namespace)).size > 1;
+  const allowing = { several, freeClientId: config.clientId?.bind === 'any' };
   return {
     name,
     when: { ...(namespaces && { namespaces }), ...(issuers && { issuers }), ...(policies && { policies }) },
     clientId: parseClientId(config, `${field}.clientId`, several),
     exclusive: config.clientId?.exclusive ?? true,
     topics: {
-      publish: publish.map((text, at) => parseFilter(text, `${field}.publish.${at}`, several)),
-      subscribe: subscribe.map((text, at) => parseFilter(text, `${field}.subscribe.${at}`, several)),
-      deny: deny.map((text, at) => parseFilter(text, `${field}.deny.${at}`, false)),
+      publish: publish.map((text, at) => parseFilter(text, `${field}.publish.${at}`, allowing)),
+      subscribe: subscribe.map((text, at) => parseFilter(text, `${field}.subscribe.${at}`, allowing)),
+      deny: deny.map((text, at) =>
+        parseFilter(text, `${field}.deny.${at}`, { several: false, freeClientId: false }),
+      ),
     },
   };
 }
@@ -91,13 +123,42 @@ function parseClientId({ clientId }: RoleConfig, field: string, several: boolean
   return bind === 'equal' ? { bind, to: templates } : { bind, to: templates, separator };
 }
 
+interface FilterRules {
+  /** Devices of several namespaces may have the role. */
+  readonly several: boolean;
+  /** A client chooses its ClientId. */
+  readonly freeClientId: boolean;
+}
+
+/** What a namespace gives to one of its devices only. */
+const DEVICE_VARIABLES = ['id', 'serialNumber', 'commonName', 'san.hwSerialNum'] as const;
+
 /** A filter must be one with any value in its variables: they stand for whole levels or parts of them. */
-function parseFilter(text: string, field: string, several: boolean): Template {
+function parseFilter(text: string, field: string, { several, freeClientId }: FilterRules): Template {
   const template = parseTemplate(text, field);
-  if (several && namesVariable(template, 'id')) askForNamespace(template, field);
+  if (several && DEVICE_VARIABLES.some((one) => namesVariable(template, one)))
+    askForNamespace(template, field);
+  if (freeClientId && namesVariable(template, 'clientId'))
+    throw invalid(
+      field,
+      'it names ${clientId}, and the role lets a client choose that: bind the ClientId, or name ${id}',
+    );
   if (!parseTopicFilter(template.map((piece) => (typeof piece === 'string' ? piece : 'x')).join('')))
     throw invalid(field, `${text} is no topic filter (# only as the last level, + only as a whole level)`);
   return template;
+}
+
+function refuseSharedAnchors(trust: readonly TrustedNamespace[]): void {
+  const owners = new Map<string, string>();
+  for (const { namespace, anchors } of trust) {
+    for (const anchor of anchors) {
+      const key = toHex(anchor);
+      const owner = owners.get(key) ?? namespace;
+      if (owner !== namespace)
+        throw invalid('trust', `namespaces ${owner} and ${namespace} have one root in common`);
+      owners.set(key, namespace);
+    }
+  }
 }
 
 function askForNamespace(template: Template, field: string): void {

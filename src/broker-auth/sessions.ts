@@ -1,15 +1,16 @@
 import type { CredentialId } from './credential.ts';
 import type { Allowed, Identity } from './decide.ts';
 
-/** Where a session lives: the broker's name in the policy, and the ClientId, of which a broker has one session at most. */
+/** Where a session lives: a broker has one session of a ClientId at most, whatever listener it comes by (MQTT 5 §3.1.4). */
 export interface SessionPlace {
   readonly broker: string;
-  readonly listener: string;
   readonly clientId: string;
 }
 
 /** A connection that was allowed, with the credential behind it. */
 export interface Session extends SessionPlace {
+  /** As the policy names it. */
+  readonly listener: string;
   readonly identity: Identity;
   /** The certificate and those above it; empty where the broker shows a name only. */
   readonly credentials: readonly CredentialId[];
@@ -17,6 +18,13 @@ export interface Session extends SessionPlace {
   readonly since: number;
   readonly until: number;
   readonly untilBy: Allowed['untilBy'];
+}
+
+/** A certificate, a key with all the certificates that are for it, or both. */
+export interface TakenBack {
+  readonly certificate?: Pick<CredentialId, 'issuerKeyId' | 'serial'>;
+  /** Only where nobody may have the key any more: a renewal may be for the key of the certificate that it replaces. */
+  readonly keyHash?: string;
 }
 
 /** The live sessions of one gate. A ClientId that connects again takes the place of the session before it (MQTT 5 §3.1.4). */
@@ -54,10 +62,10 @@ export class Sessions {
     return this.#byPlace.values();
   }
 
-  /** Those that stand on a certificate with this issuer and serial number, or on this key: on an issuing CA's too. */
-  standingOn({ issuerKeyId, serial, keyHash }: CredentialId): readonly Session[] {
-    const found = new Set(this.#byCredential.get(serialKey({ issuerKeyId, serial })));
-    for (const session of this.#byCredential.get(keyHash) ?? []) found.add(session);
+  /** Those that stand on what was taken back: an issuing CA's certificate or key too. */
+  standingOn({ certificate, keyHash }: TakenBack): readonly Session[] {
+    const found = new Set(certificate && this.#byCredential.get(serialKey(certificate)));
+    for (const session of (keyHash && this.#byCredential.get(keyHash)) || []) found.add(session);
     return [...found];
   }
 
@@ -71,8 +79,8 @@ export class Sessions {
   }
 }
 
-function placeKey({ broker, listener, clientId }: SessionPlace): string {
-  return `${broker}\n${listener}\n${clientId}`;
+function placeKey({ broker, clientId }: SessionPlace): string {
+  return `${broker}\n${clientId}`;
 }
 
 function identityKey({ namespace, id }: Identity): string {

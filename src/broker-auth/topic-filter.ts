@@ -45,14 +45,12 @@ export function coversFilter(outer: TopicFilter, inner: TopicFilter): boolean {
   for (let at = 0; ; at += 1) {
     const allowed = outer[at];
     const asked = inner[at];
+    // "sport/#" matches "sport" too (MQTT 5 §4.7.1.2).
     if (allowed === '#') return true;
     if (allowed === undefined || asked === undefined) return allowed === asked;
-    if (asked === '#') return false;
-    if (allowed !== '+' && allowed !== asked) {
-      return false;
-    }
-    // "sport/#" matches "sport" too (MQTT 5 §4.7.1.2).
-    if (at === inner.length - 1 && at === outer.length - 2 && outer[at + 1] === '#') return true;
+    // Every topic has a first level, so "+/#" is another way to write "#".
+    if (asked === '#') return at === 0 && allowed === '+' && outer[1] === '#';
+    if (allowed !== '+' && allowed !== asked) return false;
   }
 }
 

@@ -113,7 +113,11 @@ const PLACE = /\$\{([^}]*)\}/;
  */
 export function parseTemplate(text: string, field: string): Template {
   return text.split(PLACE).flatMap((piece, at): Template => {
-    if (at % 2 === 0) return piece === '' ? [] : [piece];
+    if (at % 2 === 0) {
+      if (piece.includes('${'))
+        throw new BirthmarkError('config-invalid', `${field} has a \${ without its }`, { field });
+      return piece === '' ? [] : [piece];
+    }
     const variable = VARIABLES.find((one) => one === piece);
     if (variable !== undefined) return [{ variable }];
     throw new BirthmarkError(
@@ -133,9 +137,11 @@ export type Expanded = { readonly text: string } | { readonly fault: string };
 
 /**
  * Puts values in. One that is absent, or could change what the text means to a broker (a separator or wildcard of topics,
- * a control character, a $ in front), is a fault: whoever chose such a name is not to gain by it.
+ * a control character, a $), is a fault: whoever chose such a name is not to gain by it.
+ *
+ * @param without no value may have this in it
  */
-export function expandTemplate(template: Template, values: Variables): Expanded {
+export function expandTemplate(template: Template, values: Variables, without?: string): Expanded {
   let text = '';
   for (const piece of template) {
     if (typeof piece === 'string') {
@@ -144,10 +150,12 @@ export function expandTemplate(template: Template, values: Variables): Expanded 
     }
     const value = values.get(piece.variable);
     if (value === undefined) return { fault: `the certificate gives no single ${piece.variable}` };
-    if (isHostile(value))
+    if (!isPlain(value) || /[/+#$]/.test(value))
       return {
         fault: `its ${piece.variable} is empty, too long, or has one of / + # $ or a control character`,
       };
+    if (without !== undefined && value.includes(without))
+      return { fault: `its ${piece.variable} has ${without} in it, which separates` };
     text += value;
   }
   return { text };
@@ -155,8 +163,7 @@ export function expandTemplate(template: Template, values: Variables): Expanded 
 
 const MAX_VALUE_LENGTH = 256;
 
-function isHostile(value: string): boolean {
-  return (
-    value === '' || value.length > MAX_VALUE_LENGTH || /[/+#$\p{Cc}]/u.test(value) || !value.isWellFormed()
-  );
+/** Whether a value is fit to be somebody's name at all: neither empty nor endless, and no control characters. */
+export function isPlain(value: string): boolean {
+  return value !== '' && value.length <= MAX_VALUE_LENGTH && !/\p{Cc}/u.test(value) && value.isWellFormed();
 }
