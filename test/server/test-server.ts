@@ -61,7 +61,7 @@ export interface TestServerOptions extends TestHouseOptions {
 
 export const LIMITS: ListenerLimits = { bodyOctets: 64 * 1024, bodyMs: 200, idleMs: 5000 };
 
-export const SNAPSHOT_VALID_MS = 3_600_000;
+const SNAPSHOT_VALID_MS = 3_600_000;
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const house = await openTestHouse(options);
