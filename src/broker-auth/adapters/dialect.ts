@@ -1,5 +1,4 @@
 import type { Gate } from '../gate.ts';
-import type { Session, SessionPlace } from '../sessions.ts';
 
 /** A request of a broker, as far as dialects look at it. */
 export interface DialectRequest {
@@ -40,24 +39,6 @@ export interface DialectOptions {
 /** The listener whose rules apply; undefined where the broker names one that nobody told us of. */
 export function listenerOf(options: DialectOptions, named: string | undefined): string | undefined {
   return options.listeners ? options.listeners.get(named ?? '') : options.listener;
-}
-
-/** The live session of a ClientId, where the broker does not say by which listener it came: the latest one. */
-export function sessionOf(options: DialectOptions, clientId: string): Session | undefined {
-  const { gate, broker } = options;
-  const names = options.listeners ? new Set(options.listeners.values()) : [options.listener];
-  let latest: Session | undefined;
-  for (const listener of names) {
-    const session = gate.sessions.get({ broker, listener, clientId });
-    if (session && (!latest || session.since > latest.since)) latest = session;
-  }
-  return latest;
-}
-
-/** Where a session would be that nobody has: it may do nothing. */
-export function placeOf(options: DialectOptions, clientId: string): SessionPlace {
-  const { broker, listener } = options;
-  return sessionOf(options, clientId) ?? { broker, listener, clientId };
 }
 
 export function json(value: unknown, status = 200): DialectAnswer {

@@ -4,7 +4,7 @@ import { schemaParser } from '../../core/schema.ts';
 import type { ConnectVerdict } from '../decide.ts';
 import type { GateConnect } from '../gate.ts';
 import type { TopicFilter } from '../topic-filter.ts';
-import { type Dialect, type DialectOptions, json, listenerOf, placeOf } from './dialect.ts';
+import { type Dialect, type DialectOptions, json, listenerOf } from './dialect.ts';
 import { shownEvidence } from './shown-evidence.ts';
 
 // EMQX 5.8 and later: HTTP authenticator, HTTP authorizer, and a rule on $events/client_disconnected. The templates of the
@@ -75,7 +75,9 @@ export function emqxDialect(options: DialectOptions & { readonly clock: Clock })
       denial,
       answer: ({ body }) => {
         const { clientid, action, topic } = parseAuthz(body, '');
-        return json(gate.mayAct(placeOf(options, clientid), action, topic) ? { result: 'allow' } : DENIED);
+        return json(
+          gate.mayAct({ broker, clientId: clientid }, action, topic) ? { result: 'allow' } : DENIED,
+        );
       },
     },
     {
@@ -83,7 +85,7 @@ export function emqxDialect(options: DialectOptions & { readonly clock: Clock })
       denial: json({}),
       answer: ({ body }) => {
         const { clientid, reason, at } = parseDisconnected(body, '');
-        const place = placeOf(options, clientid);
+        const place = { broker, clientId: clientid };
         const session = gate.sessions.get(place);
         // What is told late is of the connection before this one.
         if (session && at >= session.since && !REPLACED.includes(reason))

@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { schemaParser } from '../../core/schema.ts';
-import { type Dialect, type DialectOptions, placeOf, text } from './dialect.ts';
+import { type Dialect, type DialectOptions, text } from './dialect.ts';
 
 // RabbitMQ's rabbitmq_auth_backend_http with rabbitmq_mqtt: forms, answered with a word. It shows the name that it read from
 // a certificate, and nothing else of it: docs/brokers/rabbitmq.md
@@ -58,7 +58,7 @@ export function rabbitmqDialect(options: RabbitmqOptions): Dialect {
   const { gate, broker, listener, vhost, exchange } = options;
   const ownPlace = (asked: { username: string; vhost: string }, clientId: string | undefined) => {
     if (clientId === undefined || asked.vhost !== vhost) return undefined;
-    const place = placeOf(options, clientId);
+    const place = { broker, clientId };
     return gate.sessions.get(place)?.identity.id === asked.username ? place : undefined;
   };
   return [

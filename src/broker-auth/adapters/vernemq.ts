@@ -1,14 +1,7 @@
 import Type from 'typebox';
 import type { Clock } from '../../core/clock.ts';
 import { schemaParser } from '../../core/schema.ts';
-import {
-  type Dialect,
-  type DialectAnswer,
-  type DialectOptions,
-  json,
-  listenerOf,
-  placeOf,
-} from './dialect.ts';
+import { type Dialect, type DialectAnswer, type DialectOptions, json, listenerOf } from './dialect.ts';
 import { shownEvidence } from './shown-evidence.ts';
 
 // VerneMQ's webhooks, MQTT 3.1.1 and 5 alike: JSON, which hook it is in a header. Answers must be 200, and carry no
@@ -75,12 +68,12 @@ export function vernemqDialect(options: DialectOptions & { readonly clock: Clock
 
   function publish(body: unknown): DialectAnswer {
     const { client_id: clientId, topic } = parsePublish(body, '');
-    return gate.mayAct(placeOf(options, clientId ?? ''), 'publish', topic) ? OK : DENIED;
+    return gate.mayAct({ broker, clientId: clientId ?? '' }, 'publish', topic) ? OK : DENIED;
   }
 
   function subscribe(body: unknown, version: 'v3' | 'v5'): DialectAnswer {
     const { client_id: clientId, topics: asked } = parseSubscribe(body, '');
-    const place = placeOf(options, clientId ?? '');
+    const place = { broker, clientId: clientId ?? '' };
     const topics = asked.map((one) =>
       gate.mayAct(place, 'subscribe', one.topic) ? one : { topic: one.topic, qos: REFUSED[version] },
     );
@@ -90,7 +83,7 @@ export function vernemqDialect(options: DialectOptions & { readonly clock: Clock
 
   function ended(body: unknown): DialectAnswer {
     const { client_id: clientId } = parseClient(body, '');
-    const place = placeOf(options, clientId ?? '');
+    const place = { broker, clientId: clientId ?? '' };
     const session = gate.sessions.get(place);
     // How it ended is not told.
     if (session && clock() - session.since >= TAKEOVER_MS) gate.disconnected(place, 'clean');
