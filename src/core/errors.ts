@@ -59,6 +59,9 @@ export const ERROR_CODES = [
   'device-already-born',
   'device-unknown',
   'already-exists',
+  // What an authority tells of statuses, as a gate sees it.
+  'snapshot-refused',
+  'feed-broken',
   // The house itself.
   'lint-failed',
   'clock-went-back',

@@ -96,16 +96,9 @@ function open(
 
 function parse(text: string): readonly FeedEvent[] {
   const whole = text.slice(0, text.lastIndexOf('\n\n') + 2);
-  return whole
-    .split('\n\n')
-    .map(
-      (block) =>
-        new Map(block.split('\n').map((line) => /^(\w+): (.*)$/s.exec(line)?.slice(1) ?? ['', line])),
-    )
-    .filter((fields) => fields.has('data'))
-    .map((fields) => ({
-      id: fields.get('id'),
-      event: fields.get('event'),
-      data: JSON.parse(String(fields.get('data'))),
-    }));
+  return whole.split('\n\n').flatMap((block) => {
+    const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1];
+    const data = field('data');
+    return data === undefined ? [] : [{ id: field('id'), event: field('event'), data: JSON.parse(data) }];
+  });
 }
