@@ -200,14 +200,14 @@ function readValues(credential: Credential): Map<Variable, string> | BirthmarkEr
 
 /** No more is known of such a client than its name, so its status is the broker's own to check. */
 function byName(name: string, { trust }: GatePolicy): KnownClient | Denied {
-  const [only, ...more] = trust;
-  if (!only || more.length > 0)
+  const [namespace, ...more] = new Set(trust.map((one) => one.namespace));
+  if (namespace === undefined || more.length > 0)
     return deny('identity', 'a name says nothing of its namespace, and the policy trusts more than one');
   if (!isPlain(name)) return deny('identity', 'the name that the broker shows is not fit for one');
-  const identity = { namespace: only.namespace, id: name };
+  const identity = { namespace, id: name };
   const values: [Variable, string][] = [
     ['id', name],
-    ['namespace', only.namespace],
+    ['namespace', namespace],
   ];
   return { identity, values: new Map(values), status: { source: 'none' }, until: Number.POSITIVE_INFINITY };
 }

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { equalBytes } from '../core/bytes.ts';
 import { findExtension, parseCertificate } from '../x509/certificate.ts';
 import type { Crl } from '../x509/crl-reader.ts';
+import { NO_EXPIRY } from '../x509/der/time.ts';
 import { EXTENSION } from '../x509/extensions.ts';
 import { ATTRIBUTE_OIDS, parseName } from '../x509/name.ts';
 import { openTrust } from '../x509/path/trust.ts';
@@ -193,6 +194,7 @@ function keyFaultOf({ path, keyFaults }: Remembered, demand: KeyDemand): string 
 type Denied = Exclude<CredentialVerdict, { readonly reason: 'ok' }>;
 
 const NOT_ASKED: StatusFinding = { source: 'none' };
+
 /** What a certificate says of what it is for, in extKeyUsage. */
 type Usage = 'stated' | 'idevid' | 'absent';
 
@@ -209,8 +211,5 @@ function usageOf(leaf: Uint8Array): Usage {
   const named = parseName(tbs.subject)
     .flat()
     .some(({ oid }) => oid === ATTRIBUTE_OIDS.serialNumber);
-  return named && tbs.notAfter.at >= NO_END ? 'idevid' : 'absent';
+  return named && tbs.notAfter.at >= NO_EXPIRY ? 'idevid' : 'absent';
 }
-
-/** 99991231235959Z (RFC 5280 §4.1.2.5). */
-const NO_END = Date.UTC(9999, 11, 31, 23, 59, 59);

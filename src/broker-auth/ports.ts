@@ -3,6 +3,8 @@ import type { Session } from './sessions.ts';
 
 /** Why a live session is ended. */
 export type EndCause =
+  /** Its key is in other hands: what it left at the broker is removed too, where the broker lets us. */
+  | 'compromised'
   | 'revoked'
   | 'held'
   | 'expired'

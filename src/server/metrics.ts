@@ -8,6 +8,8 @@ export interface Metrics {
   readonly registry: Registry;
   /** The same enroller, with its answers counted. */
   counting(enroll: Enroller): Enroller;
+  /** Counts a report of key compromise. */
+  countReport(outcome: string): void;
   /** Observes a request, in seconds. */
   observe(route: string, status: number, seconds: number): void;
 }
@@ -20,6 +22,12 @@ export function createMetrics(worker: string): Metrics {
   const enrollments = new Counter({
     name: 'birthmark_enrollments_total',
     help: 'Answers to enrollment requests, by outcome (issued, or the code of the refusal).',
+    labelNames: ['outcome'],
+    registers: [registry],
+  });
+  const reports = new Counter({
+    name: 'birthmark_key_compromise_reports_total',
+    help: 'Proofs of key compromise, by what came of them (unknown, revoked, known-already, incident, refused).',
     labelNames: ['outcome'],
     registers: [registry],
   });
@@ -39,6 +47,7 @@ export function createMetrics(worker: string): Metrics {
       enrollments.inc({ outcome: 'issued' }, outcomes.length - refused.length);
       return outcomes;
     },
+    countReport: (outcome) => reports.inc({ outcome }),
     observe: (route, status, seconds) => requests.observe({ route, status: String(status) }, seconds),
   };
 }

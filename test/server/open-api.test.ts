@@ -83,6 +83,8 @@ test('holds each address of the contract, and none of its own', () => {
       'GET /api/v1/audit',
       'GET /api/v1/incidents',
       'GET /api/v1/status-feed',
+      'GET /api/v1/key-compromise',
+      'POST /api/v1/key-compromise',
       'GET /api/v1/status-snapshot',
     ].sort(),
   );

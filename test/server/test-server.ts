@@ -1,6 +1,7 @@
 // The listeners' applications over a house in memory, asked by `inject`.
 import pino from 'pino';
 import { afterAll } from 'vitest';
+import { createCompromiseDesk } from '../../src/enroll/compromise/compromise-desk.ts';
 import { createDeviceDoor } from '../../src/enroll/device-door.ts';
 import { DEFAULT_EST } from '../../src/enroll/est/settings.ts';
 import { createIdentifier } from '../../src/enroll/identify.ts';
@@ -55,6 +56,8 @@ export interface TestServer extends AsyncDisposable {
 
 export interface TestServerOptions extends TestHouseOptions {
   readonly labels?: Readonly<Record<string, LabelConfig>>;
+  /** What a proof of compromise does; true unless it is said. */
+  readonly revokeAtOnce?: boolean;
   /** Bounds of the status feed that differ from the usual ones. */
   readonly status?: Partial<StatusLimits> & { readonly lookEveryMs?: number; readonly beatMs?: number };
 }
@@ -81,7 +84,17 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   // Made when it is first needed: it issues certificates, which other tests count.
   let responding: Promise<Responding> | undefined;
   let signers: Responding | undefined;
+  const compromise = createCompromiseDesk({
+    ledger,
+    revoker: house.revoker,
+    keyLimits: KEY_LIMITS,
+    clock: house.clock.now,
+    secret: Buffer.alloc(32, 7),
+    revokeAtOnce: options.revokeAtOnce ?? true,
+    onReport: metrics.countReport,
+  });
   const api: ApiAppOptions = {
+    compromise,
     status: {
       tail,
       pages: createChangePages({ ledger: ledger.read, authorities }),

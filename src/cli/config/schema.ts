@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { OcspConfigSchema } from '../../ca/ocsp/settings.ts';
 import { ProfileConfigSchema } from '../../ca/profile-config.ts';
+import { KeyCompromiseConfigSchema } from '../../enroll/compromise/settings.ts';
 import { EstConfigSchema } from '../../enroll/est/settings.ts';
 import { LabelConfigSchema } from '../../enroll/label-config.ts';
 import { KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
@@ -193,6 +194,10 @@ export const ConfigSchema = Type.Object(
     status: Type.Optional({
       ...StatusConfigSchema,
       description: 'What gates beside brokers follow (docs/status-feed.md).',
+    }),
+    keyCompromise: Type.Optional({
+      ...KeyCompromiseConfigSchema,
+      description: 'Reports that a key is in wrong hands, proven by the key itself.',
     }),
     keyPolicy: Type.Object(
       {

@@ -3,7 +3,11 @@ import { createOcspResponder, type OcspResponder } from '../../ca/ocsp/responder
 import { renewResponderCertificates } from '../../ca/ocsp/responder-certificate.ts';
 import { type ResponderHome, readResponderSigners } from '../../ca/ocsp/responder-signer.ts';
 import { DEFAULT_OCSP, parseOcspPolicy } from '../../ca/ocsp/settings.ts';
+import { type CompromiseDesk, createCompromiseDesk } from '../../enroll/compromise/compromise-desk.ts';
+import { DEFAULT_KEY_COMPROMISE } from '../../enroll/compromise/settings.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
+import { deriveSecret } from '../../keys/derive-secret.ts';
+import { readKeyFile } from '../../keys/file-signer.ts';
 import type { ApiAppOptions } from '../../server/api-app.ts';
 import {
   type GivenCertificateOptions,
@@ -32,11 +36,26 @@ export function apiOptions(house: House): ApiAppOptions {
     ...house,
     labels,
     status: statusDesk(house),
+    compromise: compromiseDesk(house),
     keyLimits: config.keyPolicy,
     est: config.est ?? DEFAULT_EST,
     limits: { bodyOctets, bodyMs: bodySeconds * SECOND_MS, idleMs: idleSeconds * SECOND_MS },
     proxies: house.loaded.proxies,
   };
+}
+
+function compromiseDesk(house: House): CompromiseDesk {
+  const { home, passphrase, loaded, metrics, wallClock } = house;
+  const { keyPolicy, keyCompromise = DEFAULT_KEY_COMPROMISE } = loaded.config;
+  return createCompromiseDesk({
+    ...house,
+    ...keyCompromise,
+    keyLimits: keyPolicy,
+    clock: wallClock,
+    // A key that every process has, and that only ever certifies: what is derived from it is worth nothing elsewhere.
+    secret: deriveSecret(readKeyFile(home.key('service'), passphrase), 'key-compromise challenge'),
+    onReport: metrics.countReport,
+  });
 }
 
 function statusDesk(house: House): StatusDesk {
