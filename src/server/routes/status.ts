@@ -100,7 +100,7 @@ export function mountStatus(app: FastifyInstance, { status, authenticate }: Stat
     },
   );
 
-  app.get<{ Querystring: { holders?: boolean } }>(
+  app.get<{ Querystring: { holders?: 'true' | 'false' } }>(
     '/status-snapshot',
     {
       exposeHeadRoute: false,
@@ -115,7 +115,7 @@ export function mountStatus(app: FastifyInstance, { status, authenticate }: Stat
         querystring: Type.Object(
           {
             holders: Type.Optional(
-              Type.Boolean({
+              Type.Enum(['true', 'false'], {
                 description: 'Tell the device of each certificate too: for brokers that show a name only.',
               }),
             ),
@@ -127,7 +127,7 @@ export function mountStatus(app: FastifyInstance, { status, authenticate }: Stat
     },
     async (request, reply) => {
       assertRole(await authenticate(request), ...MAY_READ);
-      const { holders = false } = request.query;
+      const holders = request.query.holders === 'true';
       const gone = snapshots.take(reply);
       const lines = untilGone(await openSnapshot({ ...status.snapshot, holders }), gone);
       return send(request, reply, 'application/x-ndjson', lines, 'a reader of a snapshot was too slow');
