@@ -1,5 +1,5 @@
 // A real RabbitMQ on loopback, with files and ports of its own.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -86,6 +86,8 @@ default_user_tags.administrator = true
     ERL_EPMD_ADDRESS: '127.0.0.1',
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
   };
+  // Erlang's name server, which it would leave running otherwise.
+  const epmd = spawn('epmd', ['-address', '127.0.0.1', '-port', String(epmdPort)], { stdio: 'ignore' });
   // A process group of its own: what the start script runs ends with it.
   const child = spawn(SERVER, [], { env, cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   let log = '';
@@ -95,7 +97,7 @@ default_user_tags.administrator = true
     });
   const stop = async () => {
     await endGroup(child);
-    spawnSync('epmd', ['-port', String(epmdPort), '-kill'], { env });
+    epmd.kill('SIGKILL');
   };
   const url = `http://127.0.0.1:${managementPort}`;
   const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
