@@ -4,14 +4,7 @@ import type { Session } from './sessions.ts';
 /** Why a live session is ended. */
 export type EndCause =
   /** Its key is in other hands: what it left at the broker is removed too, where the broker lets us. */
-  | 'compromised'
-  | 'revoked'
-  | 'held'
-  | 'expired'
-  | 'sessionAge'
-  | 'quarantined'
-  | 'blocked'
-  | 'exclusive';
+  'compromised' | 'revoked' | 'held' | 'expired' | 'sessionAge' | 'quarantined' | 'blocked' | 'exclusive';
 
 /** Ends live sessions at one broker. */
 export interface KickDriver {
