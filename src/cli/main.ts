@@ -49,6 +49,7 @@ const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   admit: async () => (await import('./commands/admit.ts')).admitCommand,
   ocsp: async () => (await import('./commands/ocsp.ts')).ocspCommand,
+  'broker-auth': async () => (await import('./commands/broker-auth.ts')).brokerAuthCommand,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,
 };
 const asked = Object.entries(commands).find(([name]) => name === process.argv[2]);

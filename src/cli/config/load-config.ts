@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { parse, TomlError } from 'smol-toml';
 import { parseProfile } from '../../ca/parse-profile.ts';
 import type { Profile } from '../../ca/profile.ts';
 import { BirthmarkError } from '../../core/errors.ts';
@@ -9,6 +8,7 @@ import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
 import type { TrustedProxy } from '../../server/peer.ts';
 import { checkListen } from './check-listen.ts';
 import { parseProxies } from './parse-proxies.ts';
+import { parseToml } from './parse-toml.ts';
 import { type Config, ConfigSchema } from './schema.ts';
 
 const parseConfigObject = schemaParser(ConfigSchema, 'config-invalid');
@@ -76,18 +76,4 @@ export function parseConfig(text: string): LoadedConfig {
     proxies: parseProxies(config.proxies ?? []),
     labels: parseLabels(config.labels ?? DEFAULT_LABELS, profiles),
   };
-}
-
-function parseToml(text: string): unknown {
-  try {
-    return parse(text);
-  } catch (error) {
-    if (error instanceof TomlError) {
-      const [first = 'no TOML'] = error.message.split('\n');
-      throw new BirthmarkError('config-invalid', `line ${error.line}, column ${error.column}: ${first}`, {
-        cause: error,
-      });
-    }
-    throw error;
-  }
 }

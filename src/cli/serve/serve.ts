@@ -5,7 +5,8 @@ import { type Addresses, type Listeners, listen, listenLocally } from '../../ser
 import { lockHome } from '../../store/sqlite/lock-home.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';
-import { createLogger, type House, openHouse } from '../wire.ts';
+import { createLogger } from '../logger.ts';
+import { type House, openHouse } from '../wire.ts';
 import { apiOptions, ocspResponder, tlsIdentity } from './house-options.ts';
 import { finishAbandoned, keepUp, prepareToServe } from './upkeep.ts';
 import {

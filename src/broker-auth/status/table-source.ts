@@ -1,0 +1,60 @@
+import type { CredentialId } from '../credential.ts';
+import type { Gate } from '../gate.ts';
+import type { KnownStatus, StatusSource } from '../status-source.ts';
+import type { KnownStatuses } from './status-follower.ts';
+import type { Change } from './wire.ts';
+
+/** What the feed told, as a source of the gate's. Of an issuer that the snapshot does not name it knows nothing good. */
+export function tableSource(known: () => KnownStatuses | undefined): StatusSource {
+  let header: KnownStatuses['header'] | undefined;
+  let issuers: ReadonlySet<string> = new Set();
+  return {
+    name: 'feed',
+    statusOf: (id) => {
+      const latest = known();
+      if (!latest) return undefined;
+      if (latest.header !== header) {
+        header = latest.header;
+        issuers = new Set(header.authorities.map(({ issuerKeyId }) => issuerKeyId));
+      }
+      return statusIn(latest, issuers, id);
+    },
+  };
+}
+
+function statusIn(
+  { table }: KnownStatuses,
+  issuers: ReadonlySet<string>,
+  { issuerKeyId, serial, keyHash }: CredentialId,
+): KnownStatus | undefined {
+  const standing = table.statusOf({
+    issuerKeyId: Buffer.from(issuerKeyId, 'hex'),
+    serial: Buffer.from(serial, 'hex'),
+    keyHash: Buffer.from(keyHash, 'hex'),
+  });
+  const { asOf } = table;
+  if (standing.status === 'good') return issuers.has(issuerKeyId) ? { status: 'good', asOf } : undefined;
+  const { status, reason, at } = standing;
+  return { status, asOf, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
+}
+
+/** Ends what stands on a certificate whose status has changed for the worse, or on its key where that was stolen. */
+export function endTakenBack(gate: Gate, change: Change): number {
+  const { status, reason, issuerKeyId, serial, keyHash } = change;
+  if (status === 'good') return 0;
+  return gate.takenBack(
+    { certificate: { issuerKeyId, serial }, ...(reason === 'keyCompromise' && { keyHash }) },
+    status,
+  );
+}
+
+/** Ends all that stands on what is known to be bad: after a snapshot nobody says what has changed. */
+export function endAllTakenBack(gate: Gate, source: StatusSource): number {
+  let ended = 0;
+  for (const session of [...gate.sessions.values()])
+    for (const id of session.credentials) {
+      const status = source.statusOf(id)?.status ?? 'good';
+      if (status !== 'good') ended += gate.takenBack({ certificate: id }, status);
+    }
+  return ended;
+}

@@ -1,0 +1,130 @@
+import type { Logger } from 'pino';
+import { type AssembledGate, assembleGate } from '../../broker-auth/assemble-gate.ts';
+import { createGateMetrics, type GateMetrics } from '../../broker-auth/gate-metrics.ts';
+import { createGuard } from '../../broker-auth/guard/behaviour-guard.ts';
+import type { GuardRules } from '../../broker-auth/guard/parse-guard.ts';
+import { createKickDriver, forgettingDriver } from '../../broker-auth/kick/create-kick-driver.ts';
+import type { GatePolicy } from '../../broker-auth/policy.ts';
+import type { KickDriver } from '../../broker-auth/ports.ts';
+import { reconcile } from '../../broker-auth/reconcile.ts';
+import type { BrokerConfig } from '../../broker-auth/service-config.ts';
+import type { Session } from '../../broker-auth/sessions.ts';
+import type { StatusSource } from '../../broker-auth/status-source.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { RandomBytes } from '../../core/random.ts';
+import { readSecretFile } from '../../keys/secret-file.ts';
+import { readInput } from '../input-file.ts';
+
+export interface OpenGateOptions {
+  readonly policy: GatePolicy;
+  readonly guard?: GuardRules;
+  readonly brokers: Readonly<Record<string, BrokerConfig>>;
+  /** Names of brokers that ask in the dialect of mosquitto-go-auth. */
+  readonly forgetting: readonly string[];
+  readonly source: StatusSource;
+  readonly statusAgeMs: () => number | undefined;
+  readonly at: (file: string) => string;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly logger: Logger;
+  /** A credential was let in. */
+  readonly onSeen: (session: Session) => void;
+  readonly onEnded: (sessions: readonly Session[], at: number) => void;
+}
+
+export interface OpenGate extends AssembledGate {
+  readonly metrics: GateMetrics;
+  close(): void;
+}
+
+const TICK_MS = 1000;
+const RECONCILE_MS = 60_000;
+
+/** The gate of a process with its drivers, its numbers and its log, at work. */
+export function openGate(options: OpenGateOptions): OpenGate {
+  const { policy, source, clock, random, logger } = options;
+  const drivers = [
+    ...Object.entries(options.brokers).map(([name, config]) => driverOf(name, config, options)),
+    ...options.forgetting.filter((name) => !(name in options.brokers)).map(forgettingDriver),
+  ];
+  const metrics = createGateMetrics({
+    sessions: () => countBy(gate.sessions.values(), ({ broker }) => broker),
+    statusAgeMs: options.statusAgeMs,
+  });
+  const guard =
+    options.guard &&
+    createGuard({
+      rules: options.guard,
+      onReaction: ({ rule: { name, reaction }, who, count, held, origin: { identity } }) => {
+        logger.warn({ rule: name, reaction, who, count, held }, 'somebody behaves as no device does');
+        if (held || !identity || reaction === 'log' || reaction === 'throttle') return;
+        gate.endIdentity(identity, reaction === 'quarantine' ? 'quarantined' : 'blocked');
+      },
+    });
+  const { gate, enforcer } = assembleGate({
+    policy,
+    sources: [source],
+    drivers,
+    clock,
+    random,
+    ...(guard && { guard }),
+    onVerdict: (attempt, verdict, tookMs) => {
+      metrics.observe(attempt, verdict, tookMs);
+      const { broker, listener, clientId, address } = attempt;
+      const { identity, credential, status } = verdict;
+      const facts = {
+        ...{ broker, listener, clientId, address },
+        ...(identity && { device: `${identity.namespace}:${identity.id}` }),
+        ...(credential && { issuerKeyId: credential.issuerKeyId, serial: credential.serial }),
+        ...(status && { status }),
+      };
+      if (verdict.allow) logger.debug(facts, 'let in');
+      else logger.info({ ...facts, reason: verdict.reason, rule: verdict.detail }, 'denied');
+    },
+    onEnded: (ended, cause, at) => {
+      metrics.ended(ended.length, cause);
+      logger.info({ cause, sessions: ended.length, first: ended[0]?.clientId }, 'ended sessions');
+      options.onEnded(ended, at);
+    },
+    onError: (error, broker, sessions) => {
+      metrics.kickFailed(broker);
+      logger.error({ err: error, broker, sessions }, 'sessions are not ended yet; it is tried again');
+    },
+  });
+  const timers = [
+    setInterval(() => gate.tick(), TICK_MS),
+    ...drivers.map((driver) =>
+      setInterval(() => {
+        reconcile(gate, driver, clock).catch((error: unknown) =>
+          logger.warn({ err: error, broker: driver.broker }, 'the list of sessions could not be had'),
+        );
+      }, RECONCILE_MS),
+    ),
+  ];
+  return {
+    gate,
+    enforcer,
+    metrics,
+    close() {
+      for (const timer of timers) clearInterval(timer);
+      enforcer.stop();
+    },
+  };
+}
+
+function driverOf(name: string, config: BrokerConfig, { at, clock }: OpenGateOptions): KickDriver {
+  const { passwordFile, caFile } = config;
+  const credentials = {
+    password: readSecretFile(at(passwordFile)).trim(),
+    ...(caFile !== undefined && {
+      ca: readInput(at(caFile), { code: 'config-invalid' }).toString('latin1'),
+    }),
+  };
+  return createKickDriver(name, config, credentials, clock);
+}
+
+function countBy<T>(items: Iterable<T>, keyOf: (item: T) => string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const item of items) counts.set(keyOf(item), (counts.get(keyOf(item)) ?? 0) + 1);
+  return counts;
+}
