@@ -18,7 +18,7 @@ export interface Credential extends CredentialId {
   readonly tbs: TbsCertificate;
   /** Milliseconds since the epoch. */
   readonly notAfter: number;
-  /** Whose serial numbers these are: that of the anchor at the end of its path. */
+  /** Whose serial numbers these are: that of the anchor at the end of its path, or of a guest under it. */
   readonly namespace: string;
   /** All of the path that can be taken back: the leaf first, without the anchor. */
   readonly path: readonly CredentialId[];
@@ -28,15 +28,18 @@ export interface Credential extends CredentialId {
  * Reads what the gate needs of a path that was found good.
  *
  * @param path DER, from the leaf to the anchor
- * @param namespace the anchor's
+ * @param namespaceOf says of the leaf whose device it is
  */
-export function readCredential(path: readonly Uint8Array[], namespace: string): Credential {
+export function readCredential(
+  path: readonly Uint8Array[],
+  namespaceOf: (tbs: TbsCertificate) => string,
+): Credential {
   const read = path.map((der) => parseCertificate(der).tbs);
   const ids = read.slice(0, -1).map((tbs, at) => idOf(tbs, read[at + 1] ?? tbs));
   const [tbs] = read;
   const [id] = ids;
   if (!tbs || !id) throw new Error('a path to an anchor has a leaf and the anchor at least');
-  return { ...id, tbs, notAfter: tbs.notAfter.at, namespace, path: ids };
+  return { ...id, tbs, notAfter: tbs.notAfter.at, namespace: namespaceOf(tbs), path: ids };
 }
 
 function idOf(tbs: TbsCertificate, issuer: TbsCertificate): CredentialId {

@@ -122,7 +122,7 @@ export function createDecider({
     const { identity, values, credential, status } = known;
     const told = { identity, status, ...(credential && { credential }) };
     const role = policy.roles.find(
-      (one) => (listener.roles?.includes(one.name) ?? true) && fits(one, known, values),
+      (one) => (listener.roles?.includes(one.name) ?? true) && fits(one, known, values, policy),
     );
     if (!role) return deny('role', `no role of listener ${listener.name} fits this client`, told);
     const fault = clientIdFault(clientId, role.clientId, values);
@@ -259,10 +259,16 @@ function statusOfName(
     : deny('statusUnknown', `its status was known ${age} s ago`, { identity, status });
 }
 
-function fits({ when }: Role, { credential }: KnownClient, values: Variables): boolean {
+function fits(
+  { when }: Role,
+  { credential }: KnownClient,
+  values: Variables,
+  { trust }: GatePolicy,
+): boolean {
   const { namespaces, issuers, policies } = when;
   const namespace = values.get('namespace') ?? '';
-  if (namespaces && !namespaces.includes(namespace)) return false;
+  // Guests have a role only where it names them.
+  if (!(namespaces ?? trust.map((one) => one.namespace)).includes(namespace)) return false;
   if (issuers && !issuers.includes(values.get('issuer.commonName') ?? '')) return false;
   if (!policies) return true;
   const extension = credential && findExtension(credential.tbs, EXTENSION.certificatePolicies);

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { equalBytes } from '../core/bytes.ts';
-import { findExtension, parseCertificate } from '../x509/certificate.ts';
+import { findExtension, parseCertificate, type TbsCertificate } from '../x509/certificate.ts';
 import type { Crl } from '../x509/crl-reader.ts';
 import { NO_EXPIRY } from '../x509/der/time.ts';
 import { EXTENSION } from '../x509/extensions.ts';
@@ -122,12 +122,12 @@ export function createCredentialJudge({
     }
     if (verdict.reason !== 'ok') return { reason: verdict.reason, detail: verdict.detail };
     const anchor = verdict.path.at(-1);
-    const namespace = namespaces.find(({ anchors }) =>
+    const trusted = namespaces.find(({ anchors }) =>
       anchors.some((one) => anchor && equalBytes(one, anchor)),
     );
-    if (!namespace || verdict.path.length < 2)
+    if (!trusted || verdict.path.length < 2)
       return { reason: 'untrusted', detail: 'the certificate is an anchor itself, and no client' };
-    const credential = readCredential(verdict.path, namespace.namespace);
+    const credential = readCredential(verdict.path, (tbs) => namespaceOf(tbs, trusted));
     return {
       credential,
       path: verdict.path,
@@ -194,6 +194,16 @@ function keyFaultOf({ path, keyFaults }: Remembered, demand: KeyDemand): string 
 type Denied = Exclude<CredentialVerdict, { readonly reason: 'ok' }>;
 
 const NOT_ASKED: StatusFinding = { source: 'none' };
+
+/** Two units that are not ours give a name that no namespace has, and so no role. */
+function namespaceOf({ subject }: TbsCertificate, { namespace, guests }: TrustedNamespace): string {
+  const units = guests
+    ? parseName(subject)
+        .flat()
+        .filter(({ oid, value }) => oid === ATTRIBUTE_OIDS.OU && !guests.ownUnits.includes(value))
+    : [];
+  return units.length === 0 ? namespace : units.map(({ value }) => value).join('+');
+}
 
 /** What a certificate says of what it is for, in extKeyUsage. */
 type Usage = 'stated' | 'idevid' | 'absent';

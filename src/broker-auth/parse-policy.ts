@@ -86,7 +86,9 @@ function parseListener(name: string, config: ListenerConfig): ListenerPolicy {
 
 function parseRole(config: RoleConfig, field: string, trust: readonly TrustedNamespace[]): Role {
   const { name, namespaces, issuers, policies, publish = [], subscribe = [], deny = [] } = config;
-  const unknown = namespaces?.find((one) => trust.every(({ namespace }) => namespace !== one));
+  const unknown = namespaces?.find((one) =>
+    trust.every(({ namespace, guests }) => namespace !== one && guests === undefined),
+  );
   if (unknown !== undefined)
     throw invalid(`${field}.namespaces`, `nobody is trusted for namespace ${unknown}`);
   const odd = policies?.find((one) => !isOid(one));

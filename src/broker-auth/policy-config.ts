@@ -10,6 +10,14 @@ const Texts = (description: string) =>
 const TrustConfigSchema = Type.Object(
   {
     namespace: Text('Whose serial numbers these are; own for those of this authority.'),
+    ownUnits: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+        maxItems: 64,
+        description:
+          'Of namespace own: organizational units that its profiles write. Any other OU is the namespace of a device of another ' +
+          'manufacturer that this authority enrolled; such devices need a role that names it.',
+      }),
+    ),
     anchorFiles: Type.Array(Text('A PEM file.'), {
       minItems: 1,
       description: 'Roots that are believed, PEM.',

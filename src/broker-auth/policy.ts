@@ -53,6 +53,11 @@ export interface Role {
 /** Manufacturers and ours: who is believed, and whose serial numbers theirs are. */
 export interface TrustedNamespace {
   readonly namespace: string;
+  /**
+   * Under these roots there are devices of others too, which a Birthmark enrolled: an OU that is not one of `ownUnits` is their
+   * namespace. They have roles that name it, and no other.
+   */
+  readonly guests?: { readonly ownUnits: readonly string[] };
   /** DER. */
   readonly anchors: readonly Uint8Array[];
   readonly intermediates: readonly Uint8Array[];

@@ -14,6 +14,9 @@ export interface Addresses {
   readonly tls: string;
   /** Where it is switched on. */
   readonly constrained?: string;
+  /** Of the broker, where it is served. */
+  readonly mqtt?: string;
+  readonly mqttWs?: string;
 }
 
 export interface Listeners {

@@ -171,3 +171,36 @@ describe('a session ends', () => {
     expect(lab.connect(lab.maker.device('dev1'), 'dev1')).toMatchObject({ untilBy: 'credential' });
   });
 });
+
+describe('a guest, whom our authority enrolled for another manufacturer', () => {
+  const maker = makeMaker('own');
+  const trust = { ...maker.trust, guests: { ownUnits: ['Line 2'] } };
+  const roles = [
+    { ...role, name: 'ours' },
+    {
+      name: 'guest',
+      namespaces: ['acme'],
+      clientId: { bind: 'equal' as const, to: ['${namespace}:${id}'] },
+    },
+  ];
+  const unit = (...values: readonly string[]) =>
+    maker.device('dev1', named('dev1', ...values.map((value) => ({ type: 'OU', value }) as const)));
+  const asked = (device: ReturnType<typeof unit>, clientId: string) => {
+    using lab = openLab({ makers: [{ ...maker, trust }], config: policyConfig({ roles }) });
+    return lab.connect(device, clientId);
+  };
+
+  test('is somebody else than our device of that number', () => {
+    expect(asked(unit('Line 2'), 'dev1')).toMatchObject({ identity: { namespace: 'own' }, role: 'ours' });
+    expect(asked(unit('acme'), 'acme:dev1')).toMatchObject({
+      identity: { namespace: 'acme' },
+      role: 'guest',
+    });
+    expect(asked(unit('acme', 'Line 2'), 'acme:dev1')).toMatchObject({ role: 'guest' });
+    expect(reasonOf(asked(unit('acme'), 'dev1'))).toBe('clientId');
+  });
+  test('has no role but one that names its namespace', () => {
+    expect(reasonOf(asked(unit('other'), 'dev1'))).toBe('role');
+    expect(reasonOf(asked(unit('acme', 'other'), 'acme:dev1'))).toBe('role');
+  });
+});

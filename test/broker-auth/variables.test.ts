@@ -25,7 +25,7 @@ const issuer = makeAuthority({
 
 function variables(traits: Traits) {
   const leaf = makeCertificate({ issuer, ...traits });
-  return variablesOf(readCredential([leaf.der, issuer.der, root.der], 'own'));
+  return variablesOf(readCredential([leaf.der, issuer.der, root.der], () => 'own'));
 }
 
 function named(...subject: readonly Attribute[]): Traits {

@@ -1,14 +1,14 @@
 import { dirname, resolve } from 'node:path';
 import { type GuardRules, parseGuard } from '../../broker-auth/guard/parse-guard.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
-import type { GatePolicy, TrustedNamespace } from '../../broker-auth/policy.ts';
+import type { GatePolicy } from '../../broker-auth/policy.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { schemaParser } from '../../core/schema.ts';
-import { parsePemBlocks } from '../../x509/pem.ts';
 import { parseToml } from '../config/parse-toml.ts';
 import { readInput } from '../input-file.ts';
 import { checkService } from './check-service.ts';
 import { type GateConfig, GateConfigSchema } from './gate-config.ts';
+import { readTrust } from './read-trust.ts';
 
 /** gate.toml with its rules checked. */
 export interface LoadedGate {
@@ -43,13 +43,7 @@ export function loadGate(path: string): LoadedGate {
 function parseGate(text: string, at: LoadedGate['at']): LoadedGate {
   const config = parseConfigObject(parseToml(text), '');
   const { identity, listeners, roles, guard } = config;
-  const trust = (config.trust ?? []).map(({ namespace, anchorFiles, intermediateFiles = [] }, index) => ({
-    namespace,
-    anchors: anchorFiles.flatMap((file) => readCertificates(at(file), `trust.${index}.anchorFiles`)),
-    intermediates: intermediateFiles.flatMap((file) =>
-      readCertificates(at(file), `trust.${index}.intermediateFiles`),
-    ),
-  })) satisfies readonly TrustedNamespace[];
+  const trust = readTrust(config.trust ?? [], at);
   if (trust.length === 0)
     throw new BirthmarkError('config-invalid', 'trust: name whose certificates are believed', {
       field: 'trust',
@@ -62,9 +56,4 @@ function parseGate(text: string, at: LoadedGate['at']): LoadedGate {
     ...(guard && { guard: parseGuard(guard, [...policy.listeners.keys()]) }),
     at,
   };
-}
-
-function readCertificates(path: string, field: string): readonly Buffer[] {
-  const content = readInput(path, { code: 'config-invalid' });
-  return parsePemBlocks(content.toString('latin1'), ['CERTIFICATE'], field);
 }

@@ -19,6 +19,8 @@ export interface OpenGateOptions {
   readonly policy: GatePolicy;
   readonly guard?: GuardRules;
   readonly brokers: Readonly<Record<string, BrokerConfig>>;
+  /** Beside those of `brokers`: of a broker in this process. */
+  readonly drivers?: readonly KickDriver[];
   /** Names of brokers that ask in the dialect of mosquitto-go-auth. */
   readonly forgetting: readonly string[];
   readonly source: StatusSource;
@@ -47,6 +49,7 @@ const RECONCILE_MS = 60_000;
 export function openGate(options: OpenGateOptions): OpenGate {
   const { policy, source, names, clock, random, logger } = options;
   const drivers = [
+    ...(options.drivers ?? []),
     ...Object.entries(options.brokers).map(([name, config]) => driverOf(name, config, options)),
     ...options.forgetting.filter((name) => !(name in options.brokers)).map(forgettingDriver),
   ];

@@ -5,6 +5,7 @@ import { DEFAULT_EST } from '../../enroll/est/settings.ts';
 import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
 import type { AuthorityKeyAlgorithm } from '../../keys/key-algorithm.ts';
 import { DEFAULT_STATUS } from '../../server/status/settings.ts';
+import { DEFAULT_BROKER } from './broker-config.ts';
 import type { Config } from './schema.ts';
 
 /** What `crl.coalesceSeconds` is where a configuration does not say it. */
@@ -62,6 +63,7 @@ export function defaultConfig({
     keyPolicy: { minRsaBits: 2048, maxRsaBits: 8192, fermatRounds: 100 },
     limits: { bodyOctets: 131_072, bodySeconds: 15, idleSeconds: 120 },
     log: { level: 'info' },
+    broker: DEFAULT_BROKER,
     est: DEFAULT_EST,
     labels: { ...DEFAULT_LABELS },
     profiles: defaultProfiles(organization),

@@ -6,6 +6,8 @@ import { EstConfigSchema } from '../../enroll/est/settings.ts';
 import { LabelConfigSchema } from '../../enroll/label-config.ts';
 import { KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
 import { StatusConfigSchema } from '../../server/status/settings.ts';
+import { BrokerSectionSchema } from './broker-config.ts';
+import { ProxyConfigSchema } from './proxy-config.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -27,28 +29,6 @@ const AuthorityConfigSchema = Type.Object(
       maximum: 36_500,
       description: 'From the day of init; never beyond its issuer.',
     }),
-  },
-  closed,
-);
-
-const ProxyConfigSchema = Type.Object(
-  {
-    name: Type.String({
-      pattern: '^[a-z0-9][a-z0-9-]{0,62}$',
-      description: 'As it is written down with what it vouched for.',
-    }),
-    certificateSha256: Type.String({
-      pattern: '^[0-9A-Fa-f]{2}(?::?[0-9A-Fa-f]{2}){31}$',
-      description:
-        "SHA-256 of the proxy's own client certificate, as `openssl x509 -noout -fingerprint -sha256` prints it.",
-    }),
-    header: Type.Enum(['rfc9440', 'xfcc', 'nginx'], { description: 'How it forwards a certificate.' }),
-    headerName: Type.Optional(
-      Type.String({
-        pattern: '^[A-Za-z0-9-]{1,64}$',
-        description: 'Of nginx: the header that proxy_set_header sets.',
-      }),
-    ),
   },
   closed,
 );
@@ -76,6 +56,31 @@ export const ConfigSchema = Type.Object(
           description: 'Address of the TLS listener (enrollment, API).',
         }),
         tlsPort: Port('the TLS listener', 8443),
+        mqttHost: Type.Optional(
+          Type.String({
+            minLength: 1,
+            examples: ['127.0.0.1'],
+            description: 'Address of the broker of `serve --broker`; tlsHost where it is not given.',
+          }),
+        ),
+        mqttPort: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            maximum: 65_535,
+            examples: [8883],
+            description:
+              'Port of the broker, MQTT over TLS: 8883 where it is not given; 0 takes any free one.',
+          }),
+        ),
+        mqttWsPort: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            maximum: 65_535,
+            examples: [8884],
+            description:
+              'Port of the broker, MQTT over WebSocket at /mqtt: 8884 where it is not given; 0 takes any free one.',
+          }),
+        ),
         tlsNames: Type.Array(Type.String({ minLength: 1 }), {
           minItems: 1,
           description:
@@ -254,6 +259,12 @@ export const ConfigSchema = Type.Object(
       },
       closed,
     ),
+    broker: Type.Optional({
+      ...BrokerSectionSchema,
+      description:
+        'The broker of `serve --broker`: who may connect, and to which topics. Certificates under our own root are believed; ' +
+        'broker.trust adds others. Listeners are mqtt and mqtt-ws (WebSocket; left out, there is none).',
+    }),
     est: Type.Optional({ ...EstConfigSchema, description: 'The EST door (RFC 7030).' }),
     labels: Type.Optional(
       Type.Record(Type.String(), LabelConfigSchema, {

@@ -2,6 +2,7 @@ import cluster from 'node:cluster';
 import { BirthmarkError } from '../../core/errors.ts';
 import { writeDurably } from '../../keys/durable-file.ts';
 import { type Addresses, type Listeners, listen, listenLocally } from '../../server/listeners.ts';
+import type { MqttListeners } from '../../server/mqtt/mqtt-listener.ts';
 import { lockHome } from '../../store/sqlite/lock-home.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';
@@ -22,6 +23,8 @@ export interface ServeOptions {
   readonly loaded: LoadedConfig;
   readonly environment: NodeJS.ProcessEnv;
   readonly readyFile?: string;
+  /** Also serves the broker. */
+  readonly broker?: boolean;
   /** Told once everything accepts. */
   readonly onReady: (addresses: Addresses) => void;
 }
@@ -51,11 +54,14 @@ export async function serve(options: ServeOptions): Promise<void> {
     closers.unshift(keepUp(house));
     const network = forked ? await beginServing(forked, house) : await listenHere(house);
     closers.unshift(() => network.close());
+    const broker = options.broker ? await openBroker(house) : undefined;
+    if (broker) closers.unshift(() => broker.close());
+    const addresses = { ...network.addresses, ...broker?.addresses };
     const local = await listenLocally(apiOptions(house), house.home.socket);
     closers.unshift(() => local.close());
     if (options.readyFile !== undefined)
-      writeDurably(options.readyFile, `${JSON.stringify(network.addresses)}\n`, 0o644);
-    options.onReady(network.addresses);
+      writeDurably(options.readyFile, `${JSON.stringify(addresses)}\n`, 0o644);
+    options.onReady(addresses);
     await stopSignal;
     house.logger.info('stopping');
   } finally {
@@ -82,6 +88,12 @@ function listenHere(house: House): Promise<Listeners> {
     tls: tlsIdentity(house),
     at: house.loaded.config.listen,
   });
+}
+
+/** Its code is brought in where it is wanted only. */
+async function openBroker(house: House): Promise<MqttListeners> {
+  const { openEmbeddedBroker } = await import('./embedded-broker.ts');
+  return openEmbeddedBroker(house);
 }
 
 async function serveAsWorker(options: ServeOptions): Promise<void> {

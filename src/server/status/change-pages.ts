@@ -73,7 +73,8 @@ async function recordsOf(
   return changes.map((change) => found.get(change));
 }
 
-function toWire(
+/** As the feed tells it. */
+export function toWire(
   { sequence, serial, authority, keyHash, status, reason, at }: StatusChange,
   record: RevocationRecord | undefined,
   holder: CertificateHolder | undefined,
