@@ -19,9 +19,11 @@ import { openTrust, type Trust } from '../../x509/path/trust.ts';
 import { parsePemBlocks } from '../../x509/pem.ts';
 import { readInput } from '../input-file.ts';
 import { createLogger } from '../logger.ts';
+import { forgettingBrokers } from './forgetting-brokers.ts';
 import { listenGate } from './listen-gate.ts';
 import type { LoadedGate } from './load-gate.ts';
 import { type OpenGate, openGate } from './open-gate.ts';
+import { readiness } from './readiness.ts';
 import { openStatusFiles } from './status-files.ts';
 
 export interface ServeGateOptions {
@@ -62,7 +64,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   open = openGate({
     ...loaded,
     brokers: config.brokers ?? {},
-    forgetting: forgettingOf(loaded),
+    forgetting: forgettingBrokers(config.http),
     source,
     names,
     onNameDenied: () => following.refresh(),
@@ -82,7 +84,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
         clock,
         secretOf: (file) => readSecretFile(at(file)).trim(),
       }),
-      readiness: () => readinessOf(loaded, following),
+      readiness: () => readiness(loaded.policy, { connected: following.connected, ageMs: ageOf(following) }),
       metrics: metrics.registry,
       logger,
       at,
@@ -134,31 +136,8 @@ async function readDisk(store: StatusStore, rules: SnapshotRules, logger: Logger
   }
 }
 
-function forgettingOf({ config: { http } }: LoadedGate): readonly string[] {
-  const goAuth = http['mosquitto-go-auth'];
-  return goAuth ? [goAuth.broker ?? 'mosquitto-go-auth'] : [];
-}
-
 function ageOf({ known }: Following): number | undefined {
   return known && Math.max(0, clock() - known.table.asOf);
-}
-
-/** Ready where no listener has to deny for what is not known. */
-function readinessOf({ policy }: LoadedGate, following: Following) {
-  const ageMs = ageOf(following);
-  const strictest = Math.min(
-    ...[...policy.listeners.values()]
-      .filter(({ status }) => status === 'hard')
-      .map(({ maxStatusAgeMs }) => maxStatusAgeMs),
-  );
-  const facts = {
-    connected: following.connected,
-    ...(ageMs !== undefined && { statusAgeSeconds: Math.round(ageMs / 1000) }),
-  };
-  if (strictest === Number.POSITIVE_INFINITY) return facts;
-  if (ageMs === undefined) return { ...facts, fault: 'nothing is known of statuses yet' };
-  if (ageMs > strictest) return { ...facts, fault: 'what is known of statuses is too old' };
-  return facts;
 }
 
 /** A signal that comes again must not cut short what the first began. */
