@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { mountDialects } from '../../broker-auth/mount-dialects.ts';
-import type { AuthorityOptions } from '../../broker-auth/status/authority-client.ts';
+import { type AuthorityOptions, createAuthorityClient } from '../../broker-auth/status/authority-client.ts';
 import { type Following, followFeed } from '../../broker-auth/status/follow-feed.ts';
 import type { SnapshotRules } from '../../broker-auth/status/read-snapshot.ts';
 import { readStored, type StatusStore } from '../../broker-auth/status/status-store.ts';
@@ -35,6 +35,7 @@ export interface ServeGateOptions {
 
 const random = poolRandom((size) => randomBytes(size));
 const clock = systemClock;
+const SEND_WITHIN_MS = 10_000;
 
 /**
  * The gate alone, beside a broker, until SIGINT or SIGTERM. It answers at once, from what is on disk or with denials; that
@@ -53,10 +54,12 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   const source = tableSource(() => following.known);
   const names = nameSource(() => following.known);
   let open: OpenGate | undefined;
+  const access = authorityOf(loaded);
+  const authority = createAuthorityClient(access);
   const following = followFeed({
-    ...authorityOf(loaded),
+    ...access,
     ...{ store, trust, holders, clock, random, ...(start && { start }) },
-    onChange: (change) => open && endTakenBack(open.gate, change),
+    onChange: (change) => open && endTakenBack(open.gate, change, open.reporter),
     onTable: () => open && endAllTakenBack(open.gate, source, names),
     onFault: (error) =>
       logger.warn({ err: error }, 'the authority cannot be followed at the moment; it is tried again'),
@@ -72,8 +75,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
     clock,
     random,
     logger,
-    onSeen: () => undefined,
-    onEnded: () => undefined,
+    sendSightings: (report) => authority.sendSightings(report, AbortSignal.timeout(SEND_WITHIN_MS)),
   });
   const { gate, metrics, close } = open;
   try {
@@ -99,7 +101,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
       await listener.close();
     }
   } finally {
-    close();
+    await close();
     await following.stop();
   }
 }

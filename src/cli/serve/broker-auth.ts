@@ -28,7 +28,7 @@ export async function openBrokerAuth(
   const { listen, http, brokers = {}, guard, trust = [], ...rules } = section;
   const at = (file: string) => resolve(home.path, file);
   const policy = parsePolicy(rules, [ownNamespace(house), ...readTrust(trust, at)]);
-  const { gate, metrics, close } = openGate({
+  const open = openGate({
     policy,
     ...(guard && { guard: parseGuard(guard, [...policy.listeners.keys()]) }),
     brokers,
@@ -41,11 +41,11 @@ export async function openBrokerAuth(
     clock,
     random,
     logger,
-    onSeen: () => undefined,
-    onEnded: () => undefined,
+    sendSightings: (report) => status.note(report),
   });
+  const { gate, metrics, close } = open;
   try {
-    status.watch(gate);
+    status.watch(open);
     const dialects = mountDialects(http, {
       gate,
       clock,
@@ -63,11 +63,11 @@ export async function openBrokerAuth(
       address: listener.address,
       close: async () => {
         await listener.close();
-        close();
+        await close();
       },
     };
   } catch (error) {
-    close();
+    await close();
     throw error;
   }
 }

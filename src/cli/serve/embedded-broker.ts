@@ -51,11 +51,10 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
       clock: wallClock,
       random,
       logger,
-      onSeen: () => undefined,
-      onEnded: () => undefined,
+      sendSightings: (report) => status.note(report),
     });
     closers.push(() => opened.close());
-    status.watch(opened.gate);
+    status.watch(opened);
     door.guard(opened.gate);
     const withWebSocket = policy.listeners.has(WEB_SOCKET_LISTENER);
     const listeners = await listenMqtt({

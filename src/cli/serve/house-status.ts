@@ -1,4 +1,4 @@
-import type { Gate } from '../../broker-auth/gate.ts';
+import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
 import {
   endAllTakenBack,
   endTakenBack,
@@ -6,7 +6,9 @@ import {
   tableSource,
 } from '../../broker-auth/status/table-source.ts';
 import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
+import { noteSightings } from '../../fleet/note-sightings.ts';
 import { followLedger } from '../../server/mqtt/ledger-status.ts';
+import type { OpenGate } from '../broker-auth/open-gate.ts';
 import type { House } from '../wire.ts';
 
 /** What the house knows of statuses, for all gates of this process. */
@@ -17,7 +19,9 @@ export interface HouseStatus {
   /** A device was denied by its name: it may have another certificate by now. */
   refresh(): void;
   /** From now on it is told what to end. */
-  watch(gate: Gate): void;
+  watch(open: OpenGate): void;
+  /** Keeps what a gate of this process saw. */
+  note(report: SightingReport): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -33,7 +37,7 @@ export async function openHouseStatus({
   wallClock,
   logger,
 }: House): Promise<HouseStatus> {
-  const gates = new Set<Gate>();
+  const gates = new Set<OpenGate>();
   const status = await followLedger({
     ledger: ledger.read,
     authorities,
@@ -41,10 +45,10 @@ export async function openHouseStatus({
     holders: true,
     clock: wallClock,
     onChange: (change) => {
-      for (const gate of gates) endTakenBack(gate, change);
+      for (const { gate, reporter } of gates) endTakenBack(gate, change, reporter);
     },
     onReplaced: () => {
-      for (const gate of gates) endAllTakenBack(gate, source, names);
+      for (const { gate } of gates) endAllTakenBack(gate, source, names);
     },
     onFault: (error) => logger.error({ err: error }, 'the gate cannot see the ledger; it tries again'),
   });
@@ -54,9 +58,14 @@ export async function openHouseStatus({
     source,
     names,
     ageMs: () => Math.max(0, wallClock() - status.known().table.asOf),
-    watch: (gate) => {
-      gates.add(gate);
-      endAllTakenBack(gate, source, names);
+    watch: (open) => {
+      gates.add(open);
+      endAllTakenBack(open.gate, source, names);
+    },
+    note: async ({ seen, enforced }) => {
+      const timed = <T extends { readonly at: string }>(one: T) => ({ ...one, at: Date.parse(one.at) });
+      const noted = { seen: seen.map(timed), enforced: enforced.map(timed) };
+      await noteSightings({ ledger, authorities, clock: wallClock }, noted, 'system');
     },
     refresh: () => status.refresh(),
     stop: () => status.stop(),
