@@ -7,7 +7,7 @@ import { type CrlSource, createCredentialJudge } from './judge-credential.ts';
 import type { GatePolicy } from './policy.ts';
 import type { BehaviourGuard, KickDriver } from './ports.ts';
 import { Sessions } from './sessions.ts';
-import type { StatusSource } from './status-source.ts';
+import type { NameStatusSource, StatusSource } from './status-source.ts';
 
 export interface AssembleOptions
   extends Pick<EnforcerOptions, 'onEnded' | 'onError'>,
@@ -15,6 +15,7 @@ export interface AssembleOptions
   readonly policy: GatePolicy;
   /** Asked in order. */
   readonly sources: readonly StatusSource[];
+  readonly names?: NameStatusSource;
   readonly crls?: () => CrlSource;
   readonly drivers: readonly KickDriver[];
   readonly guard?: BehaviourGuard;
@@ -29,7 +30,8 @@ export interface AssembledGate {
 
 /** A gate out of its parts: rules, what is known of statuses, ways to end sessions. */
 export function assembleGate(options: AssembleOptions): AssembledGate {
-  const { policy, sources, crls, drivers, guard, clock, random, onVerdict, onEnded, onError } = options;
+  const { policy, sources, names, crls, drivers, guard, clock, random, onVerdict, onEnded, onError } =
+    options;
   const sessions = new Sessions();
   const enforcer = createEnforcer({ sessions, drivers, clock, onError, ...(onEnded && { onEnded }) });
   const decide = createDecider({
@@ -38,6 +40,7 @@ export function assembleGate(options: AssembleOptions): AssembledGate {
     hasOtherSession: (identity, clientId) =>
       sessions.ofIdentity(identity).some((session) => session.clientId !== clientId),
     random,
+    ...(names && { names }),
   });
   const gate = createGate({
     decide,

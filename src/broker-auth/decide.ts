@@ -11,6 +11,7 @@ import type { Credential } from './credential.ts';
 import { type Evidence, suffices } from './evidence.ts';
 import type { CredentialVerdict, JudgeCredential } from './judge-credential.ts';
 import type { GatePolicy, ListenerPolicy, Role } from './policy.ts';
+import type { NameStatusSource } from './status-source.ts';
 import { fillTopicRules, type Permissions } from './topic-rules.ts';
 import { isPlain, type Variable, type Variables, variablesOf } from './variables.ts';
 
@@ -76,6 +77,8 @@ export type HasOtherSession = (identity: Identity, clientId: string) => boolean;
 export interface DeciderOptions {
   readonly policy: GatePolicy;
   readonly judge: JudgeCredential;
+  /** Where it is not given, the status of who shows a name only is left to its broker. */
+  readonly names?: NameStatusSource;
   readonly hasOtherSession: HasOtherSession;
   readonly random: RandomBytes;
 }
@@ -86,7 +89,13 @@ export type DecideConnect = (attempt: ConnectAttempt, at: number) => ConnectVerd
  * Decides on a CONNECT, from memory: evidence, certificate and status, identity, role, ClientId, topics, in this order.
  * The first rule that is broken is the reason.
  */
-export function createDecider({ policy, judge, hasOtherSession, random }: DeciderOptions): DecideConnect {
+export function createDecider({
+  policy,
+  judge,
+  names,
+  hasOtherSession,
+  random,
+}: DeciderOptions): DecideConnect {
   return ({ listener: name, clientId, evidence }, at) => {
     const listener = policy.listeners.get(name);
     if (!listener) return deny('listener', `the policy has no listener ${name}`);
@@ -99,7 +108,7 @@ export function createDecider({ policy, judge, hasOtherSession, random }: Decide
     const known =
       evidence.level === 'certificate'
         ? byCertificate(judge(evidence.leaf, evidence.chain, listener, at), policy)
-        : byName(evidence.name, policy);
+        : byName(evidence.name, policy, listener, at, names);
     if ('allow' in known) return known;
     return withRole(known, listener, clientId, at);
   };
@@ -198,8 +207,14 @@ function readValues(credential: Credential): Map<Variable, string> | BirthmarkEr
   }
 }
 
-/** No more is known of such a client than its name, so its status is the broker's own to check. */
-function byName(name: string, { trust }: GatePolicy): KnownClient | Denied {
+/** No more is known of such a client than its name: it stands as long as not all that it may come with was taken back. */
+function byName(
+  name: string,
+  { trust }: GatePolicy,
+  listener: ListenerPolicy,
+  at: number,
+  names: NameStatusSource | undefined,
+): KnownClient | Denied {
   const [namespace, ...more] = new Set(trust.map((one) => one.namespace));
   if (namespace === undefined || more.length > 0)
     return deny('identity', 'a name says nothing of its namespace, and the policy trusts more than one');
@@ -209,7 +224,39 @@ function byName(name: string, { trust }: GatePolicy): KnownClient | Denied {
     ['id', name],
     ['namespace', namespace],
   ];
-  return { identity, values: new Map(values), status: { source: 'none' }, until: Number.POSITIVE_INFINITY };
+  const status = names && listener.status !== 'off' ? statusOfName(identity, listener, at, names) : NOT_ASKED;
+  if ('allow' in status) return status;
+  return { identity, values: new Map(values), status, until: Number.POSITIVE_INFINITY };
+}
+
+const NOT_ASKED: StatusFinding = { source: 'none' };
+
+function statusOfName(
+  identity: Identity,
+  { status: mode, maxStatusAgeMs }: ListenerPolicy,
+  at: number,
+  names: NameStatusSource,
+): StatusFinding | Denied {
+  const known = names.statusOf(identity);
+  if (!known) {
+    const status = { source: 'none', gap: 'unknown' } as const;
+    return mode === 'soft'
+      ? status
+      : deny('statusUnknown', 'nothing is known of its status', { identity, status });
+  }
+  const finding = { source: 'feed', ageMs: Math.max(0, at - known.asOf) } as const;
+  if (known.status !== 'good')
+    return deny(
+      known.status === 'held' ? 'onHold' : 'revoked',
+      `the device's certificate is ${known.status}, and it was told of no other`,
+      { identity, status: finding },
+    );
+  if (finding.ageMs <= maxStatusAgeMs) return finding;
+  const status = { ...finding, gap: 'stale' } as const;
+  const age = Math.round(finding.ageMs / 1000);
+  return mode === 'soft'
+    ? status
+    : deny('statusUnknown', `its status was known ${age} s ago`, { identity, status });
 }
 
 function fits(

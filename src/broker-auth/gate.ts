@@ -30,6 +30,8 @@ export interface Gate {
   mayAct(place: SessionPlace, act: TopicAct, topic: string): boolean;
   /** Ends what stands on a certificate or a key that was taken back, at once. Returns how many sessions that is. */
   takenBack(what: TakenBack, cause: EndCause): number;
+  /** Ends what a device has live at brokers that show its name only: nobody can tell which certificate it came with. */
+  endNamed(identity: Identity, cause: EndCause): number;
   /** Ends what a device has live. */
   endIdentity(identity: Identity, cause: EndCause): number;
   /** Ends the sessions whose time is over: to be called each second. */
@@ -136,6 +138,11 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
       return may;
     },
     takenBack: (what, cause) => end(sessions.standingOn(what), cause),
+    endNamed: (identity, cause) =>
+      end(
+        sessions.ofIdentity(identity).filter(({ credentials }) => credentials.length === 0),
+        cause,
+      ),
     endIdentity: (identity, cause) => end(sessions.ofIdentity(identity), cause),
     tick() {
       for (const [untilBy, due] of Map.groupBy(sessions.due(clock()), (session) => session.untilBy))

@@ -1,37 +1,44 @@
-import type { IncomingMessage } from 'node:http';
-import { request } from 'node:https';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { BirthmarkError } from '../../core/errors.ts';
 import { type Position, positionToText } from './position.ts';
 
 export interface AuthorityOptions {
-  /** The authority's TLS listener, https. */
-  readonly url: URL;
-  /** PEM of those who may certify it. */
-  readonly ca: string;
-  /** Of role `gate`; or the key and certificate below. */
-  readonly token?: string;
+  /** The authority's TLS listener: `https://pki.example.com:8443`. Plain HTTP on this machine only. */
+  readonly url: string;
+  /** Of role `gate`; asked for each connection, so that a new one can be laid down. Or the key and certificate below. */
+  readonly token?: () => string;
   readonly cert?: string;
   readonly key?: string;
-  /** Without a word from it for so long a connection counts as lost. */
-  readonly idleMs?: number;
+  /** PEM of the root that the listener's certificate stands under. */
+  readonly ca: string;
 }
 
 /** The authority, as a gate sees it. All of it rejects with `unavailable` where it does not answer as it should. */
 export interface AuthorityClient {
   /** The octets of `GET /api/v1/status-feed` from behind that position on, for as long as it lasts. */
   openFeed(since: Position, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
-  /** The octets of `GET /api/v1/status-snapshot`. */
-  openSnapshot(signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** The octets of `GET /api/v1/status-snapshot`, with the devices where they are asked for. */
+  openSnapshot(signal: AbortSignal, holders: boolean): Promise<AsyncIterable<Uint8Array>>;
   /** `POST /api/v1/sightings`. */
   sendSightings(body: object, signal: AbortSignal): Promise<void>;
 }
 
-/** The feed says something every two seconds. */
-const IDLE_MS = 15_000;
+/** Several beats of the feed: who says nothing for so long is not there. */
+const SILENT_MS = 10_000;
 const PROBLEM_OCTETS = 4096;
 
+/** @throws BirthmarkError `config-invalid` for plain HTTP to another machine */
 export function createAuthorityClient(options: AuthorityOptions): AuthorityClient {
-  const { url, ca, token, cert, key, idleMs = IDLE_MS } = options;
+  const { ca, token, cert, key } = options;
+  const url = new URL(options.url);
+  const isLocal = ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocal))
+    throw new BirthmarkError(
+      'config-invalid',
+      'the authority is asked over https only: the token is a secret',
+    );
+  const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const base = `${url.pathname.replace(/\/$/, '')}/api/v1`;
 
   async function ask(
@@ -44,7 +51,7 @@ export function createAuthorityClient(options: AuthorityOptions): AuthorityClien
       const sent = request(
         {
           host: url.hostname.replace(/^\[|\]$/g, ''),
-          port: url.port || 443,
+          port: url.port,
           method,
           path: `${base}${path}`,
           ca,
@@ -54,7 +61,7 @@ export function createAuthorityClient(options: AuthorityOptions): AuthorityClien
           agent: false,
           signal,
           headers: {
-            ...(token !== undefined && { authorization: `Bearer ${token}` }),
+            ...(token !== undefined && { authorization: `Bearer ${token()}` }),
             ...(body !== undefined && {
               'content-type': 'application/json',
               'content-length': Buffer.byteLength(body),
@@ -63,7 +70,7 @@ export function createAuthorityClient(options: AuthorityOptions): AuthorityClien
         },
         resolve,
       );
-      sent.setTimeout(idleMs, () => sent.destroy(new Error(`nothing came for ${idleMs / 1000} s`)));
+      sent.setTimeout(SILENT_MS, () => sent.destroy(new Error('it has said nothing for too long')));
       sent.on('error', (cause) => reject(unavailable(url, cause.message, cause)));
       sent.end(body);
     });
@@ -73,7 +80,8 @@ export function createAuthorityClient(options: AuthorityOptions): AuthorityClien
 
   return {
     openFeed: (since, signal) => ask('GET', `/status-feed?since=${positionToText(since)}`, signal),
-    openSnapshot: (signal) => ask('GET', '/status-snapshot', signal),
+    openSnapshot: (signal, holders) =>
+      ask('GET', holders ? '/status-snapshot?holders=true' : '/status-snapshot', signal),
     async sendSightings(body, signal) {
       const answer = await ask('POST', '/sightings', signal, JSON.stringify(body));
       answer.resume();

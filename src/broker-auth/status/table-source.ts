@@ -1,12 +1,12 @@
 import type { CredentialId } from '../credential.ts';
 import type { Gate } from '../gate.ts';
-import type { KnownStatus, StatusSource } from '../status-source.ts';
-import type { KnownStatuses } from './status-follower.ts';
+import type { KnownStatus, NameStatusSource, StatusSource } from '../status-source.ts';
+import type { ReadSnapshot } from './read-snapshot.ts';
 import type { Change } from './wire.ts';
 
 /** What the feed told, as a source of the gate's. Of an issuer that the snapshot does not name it knows nothing good. */
-export function tableSource(known: () => KnownStatuses | undefined): StatusSource {
-  let header: KnownStatuses['header'] | undefined;
+export function tableSource(known: () => ReadSnapshot | undefined): StatusSource {
+  let header: ReadSnapshot['header'] | undefined;
   let issuers: ReadonlySet<string> = new Set();
   return {
     name: 'feed',
@@ -23,7 +23,7 @@ export function tableSource(known: () => KnownStatuses | undefined): StatusSourc
 }
 
 function statusIn(
-  { table }: KnownStatuses,
+  { table }: ReadSnapshot,
   issuers: ReadonlySet<string>,
   { issuerKeyId, serial, keyHash }: CredentialId,
 ): KnownStatus | undefined {
@@ -38,23 +38,41 @@ function statusIn(
   return { status, asOf, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
 }
 
+/** The same for brokers that show a name only. */
+export function nameSource(known: () => ReadSnapshot | undefined): NameStatusSource {
+  return {
+    statusOf: (identity) => {
+      const latest = known();
+      if (!latest?.names) return undefined;
+      return { status: latest.names.statusOf(identity) ?? 'good', asOf: latest.table.asOf };
+    },
+  };
+}
+
 /** Ends what stands on a certificate whose status has changed for the worse, or on its key where that was stolen. */
 export function endTakenBack(gate: Gate, change: Change): number {
-  const { status, reason, issuerKeyId, serial, keyHash } = change;
+  const { status, reason, issuerKeyId, serial, keyHash, holder } = change;
   if (status === 'good') return 0;
-  return gate.takenBack(
-    { certificate: { issuerKeyId, serial }, ...(reason === 'keyCompromise' && { keyHash }) },
-    status,
+  const byName = holder ? gate.endNamed({ namespace: holder.namespace, id: holder.serialNumber }, status) : 0;
+  return (
+    byName +
+    gate.takenBack(
+      { certificate: { issuerKeyId, serial }, ...(reason === 'keyCompromise' && { keyHash }) },
+      status,
+    )
   );
 }
 
 /** Ends all that stands on what is known to be bad: after a snapshot nobody says what has changed. */
-export function endAllTakenBack(gate: Gate, source: StatusSource): number {
+export function endAllTakenBack(gate: Gate, source: StatusSource, names: NameStatusSource): number {
   let ended = 0;
-  for (const session of [...gate.sessions.values()])
+  for (const session of [...gate.sessions.values()]) {
+    const named = session.credentials.length === 0 ? names.statusOf(session.identity)?.status : undefined;
+    if (named !== undefined && named !== 'good') ended += gate.endNamed(session.identity, named);
     for (const id of session.credentials) {
       const status = source.statusOf(id)?.status ?? 'good';
       if (status !== 'good') ended += gate.takenBack({ certificate: id }, status);
     }
+  }
   return ended;
 }

@@ -9,7 +9,7 @@ import type { KickDriver } from '../../broker-auth/ports.ts';
 import { reconcile } from '../../broker-auth/reconcile.ts';
 import type { BrokerConfig } from '../../broker-auth/service-config.ts';
 import type { Session } from '../../broker-auth/sessions.ts';
-import type { StatusSource } from '../../broker-auth/status-source.ts';
+import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
@@ -24,6 +24,9 @@ export interface OpenGateOptions {
   /** Names of brokers that ask in the dialect of mosquitto-go-auth. */
   readonly forgetting: readonly string[];
   readonly source: StatusSource;
+  readonly names: NameStatusSource;
+  /** A device that shows a name only was denied for a certificate that was taken back: it may have another one since. */
+  readonly onNameDenied: () => void;
   readonly statusAgeMs: () => number | undefined;
   readonly at: (file: string) => string;
   readonly clock: Clock;
@@ -44,7 +47,7 @@ const RECONCILE_MS = 60_000;
 
 /** The gate of a process with its drivers, its numbers and its log, at work. */
 export function openGate(options: OpenGateOptions): OpenGate {
-  const { policy, source, clock, random, logger } = options;
+  const { policy, source, names, clock, random, logger } = options;
   const drivers = [
     ...(options.drivers ?? []),
     ...Object.entries(options.brokers).map(([name, config]) => driverOf(name, config, options)),
@@ -67,6 +70,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
   const { gate, enforcer } = assembleGate({
     policy,
     sources: [source],
+    names,
     drivers,
     clock,
     random,
@@ -81,8 +85,12 @@ export function openGate(options: OpenGateOptions): OpenGate {
         ...(credential && { issuerKeyId: credential.issuerKeyId, serial: credential.serial }),
         ...(status && { status }),
       };
-      if (verdict.allow) logger.debug(facts, 'let in');
-      else logger.info({ ...facts, reason: verdict.reason, rule: verdict.detail }, 'denied');
+      if (verdict.allow) {
+        logger.debug(facts, 'let in');
+        return;
+      }
+      if (attempt.evidence.level === 'name' && verdict.reason === 'revoked') options.onNameDenied();
+      logger.info({ ...facts, reason: verdict.reason, rule: verdict.detail }, 'denied');
     },
     onEnded: (ended, cause, at) => {
       metrics.ended(ended.length, cause);

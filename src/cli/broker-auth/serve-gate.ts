@@ -1,15 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { mountDialects } from '../../broker-auth/mount-dialects.ts';
-import type { AuthorityClient } from '../../broker-auth/status/authority-client.ts';
-import { createAuthorityClient } from '../../broker-auth/status/authority-client.ts';
-import { createStatusFollower, type StatusFollower } from '../../broker-auth/status/status-follower.ts';
-import { endAllTakenBack, endTakenBack, tableSource } from '../../broker-auth/status/table-source.ts';
+import type { AuthorityOptions } from '../../broker-auth/status/authority-client.ts';
+import { type Following, followFeed } from '../../broker-auth/status/follow-feed.ts';
+import type { SnapshotRules } from '../../broker-auth/status/read-snapshot.ts';
+import { readStored, type StatusStore } from '../../broker-auth/status/status-store.ts';
+import {
+  endAllTakenBack,
+  endTakenBack,
+  nameSource,
+  tableSource,
+} from '../../broker-auth/status/table-source.ts';
 import { systemClock } from '../../core/clock.ts';
 import { poolRandom } from '../../core/pooled-random.ts';
 import { writeDurably } from '../../keys/durable-file.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
-import { openTrust } from '../../x509/path/trust.ts';
+import { openTrust, type Trust } from '../../x509/path/trust.ts';
 import { parsePemBlocks } from '../../x509/pem.ts';
 import { readInput } from '../input-file.ts';
 import { createLogger } from '../logger.ts';
@@ -38,19 +44,29 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   const stopped = untilStopped();
   const { config, at } = loaded;
   const logger = createLogger(config.log?.level ?? 'info');
-  const authority = authorityOf(loaded);
+  const store = openStatusFiles(at(config.authority.snapshotFile));
+  const trust = trustOf(loaded);
+  const holders = [...loaded.policy.listeners.values()].some(({ evidence }) => evidence === 'name');
+  const start = await readDisk(store, { trust, at: clock(), holders }, logger);
+  const source = tableSource(() => following.known);
+  const names = nameSource(() => following.known);
   let open: OpenGate | undefined;
-  const source = tableSource(() => follower.known);
-  const follower = followerOf(loaded, authority, logger, {
+  const following = followFeed({
+    ...authorityOf(loaded),
+    ...{ store, trust, holders, clock, random, ...(start && { start }) },
     onChange: (change) => open && endTakenBack(open.gate, change),
-    onReplaced: () => open && endAllTakenBack(open.gate, source),
+    onTable: () => open && endAllTakenBack(open.gate, source, names),
+    onFault: (error) =>
+      logger.warn({ err: error }, 'the authority cannot be followed at the moment; it is tried again'),
   });
   open = openGate({
     ...loaded,
     brokers: config.brokers ?? {},
     forgetting: forgettingOf(loaded),
     source,
-    statusAgeMs: () => ageOf(follower),
+    names,
+    onNameDenied: () => following.refresh(),
+    statusAgeMs: () => ageOf(following),
     clock,
     random,
     logger,
@@ -59,7 +75,6 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   });
   const { gate, metrics, close } = open;
   try {
-    await follower.start();
     const listener = await listenGate({
       listen: config.listen,
       dialects: mountDialects(config.http, {
@@ -67,7 +82,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
         clock,
         secretOf: (file) => readSecretFile(at(file)).trim(),
       }),
-      readiness: () => readinessOf(loaded, follower),
+      readiness: () => readinessOf(loaded, following),
       metrics: metrics.registry,
       logger,
       at,
@@ -83,41 +98,40 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
     }
   } finally {
     close();
-    await follower.stop();
+    await following.stop();
   }
 }
 
-function authorityOf({ config: { authority }, at }: LoadedGate): AuthorityClient {
+function authorityOf({ config: { authority }, at }: LoadedGate): AuthorityOptions {
   const { url, caFile, tokenFile, certificateFile, keyFile } = authority;
   const read = (file: string) => readInput(at(file), { code: 'config-invalid' }).toString('latin1');
-  return createAuthorityClient({
-    url: new URL(url),
+  const token = tokenFile === undefined ? undefined : () => readSecretFile(at(tokenFile)).trim();
+  // What is wrong with it shows at start.
+  token?.();
+  return {
+    url,
     ca: read(caFile),
-    ...(tokenFile !== undefined && { token: readSecretFile(at(tokenFile)).trim() }),
+    ...(token && { token }),
     ...(certificateFile !== undefined && { cert: read(certificateFile) }),
     ...(keyFile !== undefined && { key: readSecretFile(at(keyFile)) }),
+  };
+}
+
+function trustOf({ config: { authority }, at }: LoadedGate): Trust {
+  const pem = readInput(at(authority.signerCaFile ?? authority.caFile), { code: 'config-invalid' });
+  return openTrust({
+    anchors: parsePemBlocks(pem.toString('latin1'), ['CERTIFICATE'], 'authority.signerCaFile'),
   });
 }
 
-function followerOf(
-  { config: { authority }, at }: LoadedGate,
-  client: AuthorityClient,
-  logger: Logger,
-  on: Pick<Parameters<typeof createStatusFollower>[0], 'onChange' | 'onReplaced'>,
-): StatusFollower {
-  const file = authority.signerCaFile ?? authority.caFile;
-  const pem = readInput(at(file), { code: 'config-invalid' }).toString('latin1');
-  const anchors = parsePemBlocks(pem, ['CERTIFICATE'], 'authority.signerCaFile');
-  return createStatusFollower({
-    authority: client,
-    store: openStatusFiles(at(authority.snapshotFile)),
-    trust: openTrust({ anchors, intermediates: [] }),
-    clock,
-    random,
-    ...on,
-    onFault: (error) =>
-      logger.warn({ err: error }, 'the authority cannot be followed at the moment; it is tried again'),
-  });
+/** What cannot be read is fetched anew. */
+async function readDisk(store: StatusStore, rules: SnapshotRules, logger: Logger) {
+  try {
+    return await readStored(store, rules);
+  } catch (error) {
+    logger.warn({ err: error }, 'what is known of statuses on disk cannot be used');
+    return undefined;
+  }
 }
 
 function forgettingOf({ config: { http } }: LoadedGate): readonly string[] {
@@ -125,20 +139,20 @@ function forgettingOf({ config: { http } }: LoadedGate): readonly string[] {
   return goAuth ? [goAuth.broker ?? 'mosquitto-go-auth'] : [];
 }
 
-function ageOf({ known }: StatusFollower): number | undefined {
+function ageOf({ known }: Following): number | undefined {
   return known && Math.max(0, clock() - known.table.asOf);
 }
 
 /** Ready where no listener has to deny for what is not known. */
-function readinessOf({ policy }: LoadedGate, follower: StatusFollower) {
-  const ageMs = ageOf(follower);
+function readinessOf({ policy }: LoadedGate, following: Following) {
+  const ageMs = ageOf(following);
   const strictest = Math.min(
     ...[...policy.listeners.values()]
       .filter(({ status }) => status === 'hard')
       .map(({ maxStatusAgeMs }) => maxStatusAgeMs),
   );
   const facts = {
-    connected: follower.connected,
+    connected: following.connected,
     ...(ageMs !== undefined && { statusAgeSeconds: Math.round(ageMs / 1000) }),
   };
   if (strictest === Number.POSITIVE_INFINITY) return facts;

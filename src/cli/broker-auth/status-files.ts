@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { appendFileSync, createReadStream, createWriteStream, existsSync, rmSync, statSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { StatusStore } from '../../broker-auth/status/status-follower.ts';
+import type { StatusStore } from '../../broker-auth/status/status-store.ts';
 
 /**
  * The status store in two files: the signed snapshot, and beside it (`….since`) what the feed told after it. The second one

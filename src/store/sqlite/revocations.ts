@@ -59,6 +59,15 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
     `SELECT r.*, c.key_hash FROM revocations r CROSS JOIN certificates c ON c.id = r.id
      WHERE r.id > @after AND r.not_after >= @endedBefore ORDER BY r.id LIMIT @limit`,
   );
+  const holder = db.prepare<
+    [{ serial: Uint8Array; at: number }],
+    { readonly namespace: string; readonly serial_number: string; readonly others: number }
+  >(
+    `SELECT d.namespace, d.serial_number, EXISTS (
+       SELECT 1 FROM certificates o JOIN signatures s ON s.id = o.id LEFT JOIN revocations r ON r.id = o.id
+       WHERE o.device_id = c.device_id AND o.authority = c.authority AND o.id <> c.id AND o.not_after >= @at AND r.id IS NULL
+     ) AS others FROM certificates c JOIN devices d ON d.id = c.device_id WHERE c.serial = @serial`,
+  );
   const changes = db.prepare<[number, number], ChangeRow>(
     'SELECT * FROM status_changes WHERE sequence > ? ORDER BY sequence LIMIT ?',
   );
@@ -92,6 +101,15 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
     listTakenBack: ({ after = 0, ...search }) =>
       call(() =>
         takenBack.all({ ...search, after }).map((row) => ({ ...toRevocation(row), keyHash: row.key_hash })),
+      ),
+    findHolders: (serials, at) =>
+      call(() =>
+        serials.map((serial) => {
+          const row = holder.get({ serial, at });
+          return (
+            row && { namespace: row.namespace, serialNumber: row.serial_number, others: row.others === 1 }
+          );
+        }),
       ),
     listStatusChanges: (after, limit) => call(() => changes.all(after, limit).map(toChange)),
     lastStatusChange: () => call(last),
