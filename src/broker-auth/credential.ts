@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { toHex } from '../core/bytes.ts';
 import { parseCertificate, type TbsCertificate } from '../x509/certificate.ts';
-import { hashKey, keyIdentifier } from '../x509/public-key.ts';
+import { keyIdentifier } from '../x509/public-key.ts';
 
 /** A certificate as the status of it is known: by who issued it and its serial number, and by its key. */
 export interface CredentialId {
@@ -24,30 +24,56 @@ export interface Credential extends CredentialId {
   readonly path: readonly CredentialId[];
 }
 
+/** A certificate of a CA, read once. */
+interface Issuer {
+  readonly tbs: TbsCertificate;
+  readonly keyId: string;
+  /** As issued under the CA above it. */
+  id?: CredentialId;
+}
+
 /**
  * Reads what the gate needs of a path that was found good.
  *
  * @param path DER, from the leaf to the anchor
- * @param namespaceOf says of the leaf whose device it is
+ * @param leaf the first of them, as read
+ * @param namespace whose device it is
  */
-export function readCredential(
+export type CredentialReader = (
   path: readonly Uint8Array[],
-  namespaceOf: (tbs: TbsCertificate) => string,
-): Credential {
-  const read = path.map((der) => parseCertificate(der).tbs);
-  const ids = read.slice(0, -1).map((tbs, at) => idOf(tbs, read[at + 1] ?? tbs));
-  const [tbs] = read;
-  const [id] = ids;
-  if (!tbs || !id) throw new Error('a path to an anchor has a leaf and the anchor at least');
-  return { ...id, tbs, notAfter: tbs.notAfter.at, namespace: namespaceOf(tbs), path: ids };
+  leaf: TbsCertificate,
+  namespace: string,
+) => Credential;
+
+/** CAs that the policy knows are read once: their octets are the same object in each path. */
+export function createCredentialReader(): CredentialReader {
+  const issuers = new WeakMap<Uint8Array, Issuer>();
+  const issuerOf = (der: Uint8Array): Issuer => {
+    let issuer = issuers.get(der);
+    if (!issuer) {
+      const { tbs } = parseCertificate(der);
+      issuer = { tbs, keyId: toHex(keyIdentifier(tbs.spki)) };
+      issuers.set(der, issuer);
+    }
+    return issuer;
+  };
+  return (path, leaf, namespace) => {
+    const above = path.slice(1).map(issuerOf);
+    const [issuer] = above;
+    if (!issuer) throw new Error('a path to an anchor has a leaf and the anchor at least');
+    const id = idOf(leaf, issuer.keyId);
+    const ids = above.slice(0, -1).map((ca, at) => {
+      const issuerKeyId = above[at + 1]?.keyId ?? '';
+      // One of several that cross-certified it.
+      if (ca.id?.issuerKeyId !== issuerKeyId) ca.id = idOf(ca.tbs, issuerKeyId);
+      return ca.id;
+    });
+    return { ...id, tbs: leaf, notAfter: leaf.notAfter.at, namespace, path: [id, ...ids] };
+  };
 }
 
-function idOf(tbs: TbsCertificate, issuer: TbsCertificate): CredentialId {
-  return {
-    issuerKeyId: toHex(keyIdentifier(issuer.spki)),
-    serial: toHex(tbs.serial),
-    keyHash: toHex(hashKey(tbs.spki)),
-  };
+function idOf({ serial, spki }: TbsCertificate, issuerKeyId: string): CredentialId {
+  return { issuerKeyId, serial: toHex(serial), keyHash: hash('sha256', spki, 'hex') };
 }
 
 /** SHA-256 of a certificate: the key of caches, never of what is denied, since its signature may be rewritten. */

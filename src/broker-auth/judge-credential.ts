@@ -9,7 +9,7 @@ import { openTrust } from '../x509/path/trust.ts';
 import { type PathInput, validatePath } from '../x509/path/validate-path.ts';
 import type { Refusal, Verdict } from '../x509/path/verdict.ts';
 import { askSources, type StatusFinding } from './ask-sources.ts';
-import { type Credential, fingerprintOf, readCredential } from './credential.ts';
+import { type Credential, createCredentialReader, fingerprintOf } from './credential.ts';
 import { type KeyDemand, keyFault } from './key-demand.ts';
 import type { ListenerPolicy, TrustedNamespace } from './policy.ts';
 import type { StatusSource } from './status-source.ts';
@@ -83,6 +83,7 @@ export function createCredentialJudge({
     anchors: namespaces.flatMap(({ anchors }) => anchors),
     intermediates: namespaces.flatMap(({ intermediates }) => intermediates),
   });
+  const readCredential = createCredentialReader();
   const cache = new LRUCache<string, Remembered>({ max: remembered });
 
   return (leaf, chain, policy, at) => {
@@ -127,7 +128,7 @@ export function createCredentialJudge({
     );
     if (!trusted || verdict.path.length < 2)
       return { reason: 'untrusted', detail: 'the certificate is an anchor itself, and no client' };
-    const credential = readCredential(verdict.path, (tbs) => namespaceOf(tbs, trusted));
+    const credential = readCredential(verdict.path, verdict.leaf, namespaceOf(verdict.leaf, trusted));
     return {
       credential,
       path: verdict.path,

@@ -50,6 +50,8 @@ const BLOCKED = 1;
  * 1,000,000 entries take some 45 MB, twice that where all keys are blocked too.
  */
 export class StatusTable {
+  /** Of those that were asked about: whoever asks again with the same object need not wait for a hash. */
+  readonly #digests = new WeakMap<CertificateKey, Buffer>();
   readonly #certificates = new DigestTable((mark) => (mark & 3) === STATUS.good);
   readonly #keys = new DigestTable(() => false);
   #position: Position;
@@ -75,8 +77,9 @@ export class StatusTable {
     return this.#certificates.octets + this.#keys.octets;
   }
 
-  statusOf({ issuerKeyId, serial, keyHash }: CertificateKey): Standing {
-    const told = this.#certificates.get(digestOf(issuerKeyId, serial));
+  /** @param key not to be changed by the caller afterwards */
+  statusOf(key: CertificateKey): Standing {
+    const told = this.#certificates.get(this.#digestOf(key));
     if (told && (told.mark & 3) !== STATUS.good) {
       const reason = REASONS[told.mark >> 2];
       return {
@@ -86,8 +89,18 @@ export class StatusTable {
         because: 'certificate',
       };
     }
-    if (this.#keys.get(asBuffer(keyHash))) return { status: 'revoked', reason: COMPROMISED, because: 'key' };
+    if (this.#keys.get(asBuffer(key.keyHash)))
+      return { status: 'revoked', reason: COMPROMISED, because: 'key' };
     return { status: 'good' };
+  }
+
+  #digestOf(key: CertificateKey): Buffer {
+    let digest = this.#digests.get(key);
+    if (!digest) {
+      digest = digestOf(key.issuerKeyId, key.serial);
+      this.#digests.set(key, digest);
+    }
+    return digest;
   }
 
   /**
@@ -146,5 +159,6 @@ function digestOf(issuerKeyId: Uint8Array, serial: Uint8Array): Buffer {
   octets[0] = issuerKeyId.length;
   octets.set(issuerKeyId, 1);
   octets.set(serial.subarray(from), 1 + issuerKeyId.length);
-  return hash('sha256', octets, 'buffer');
+  // The detour over text takes a third of the time that Node takes to make a Buffer of a digest.
+  return Buffer.from(hash('sha256', octets, 'hex'), 'hex');
 }

@@ -2,12 +2,23 @@ import type { CredentialId } from '../credential.ts';
 import type { Gate } from '../gate.ts';
 import type { KnownStatus, NameStatusSource, StatusSource } from '../status-source.ts';
 import type { ReadSnapshot } from './read-snapshot.ts';
+import type { CertificateKey } from './status-table.ts';
 import type { Change } from './wire.ts';
 
 /** What the feed told, as a source of the gate's. Of an issuer that the snapshot does not name it knows nothing good. */
 export function tableSource(known: () => ReadSnapshot | undefined): StatusSource {
   let header: ReadSnapshot['header'] | undefined;
   let issuers: ReadonlySet<string> = new Set();
+  // A credential is asked about at each CONNECT of its device: its octets stay the same.
+  const keys = new WeakMap<CredentialId, CertificateKey>();
+  const keyOf = (id: CredentialId) => {
+    let key = keys.get(id);
+    if (!key) {
+      key = octetsOf(id);
+      keys.set(id, key);
+    }
+    return key;
+  };
   return {
     name: 'feed',
     statusOf: (id) => {
@@ -17,25 +28,29 @@ export function tableSource(known: () => ReadSnapshot | undefined): StatusSource
         header = latest.header;
         issuers = new Set(header.authorities.map(({ issuerKeyId }) => issuerKeyId));
       }
-      return statusIn(latest, issuers, id);
+      return statusIn(latest, keyOf(id), issuers.has(id.issuerKeyId));
     },
   };
 }
 
 function statusIn(
   { table }: ReadSnapshot,
-  issuers: ReadonlySet<string>,
-  { issuerKeyId, serial, keyHash }: CredentialId,
+  key: CertificateKey,
+  knowsIssuer: boolean,
 ): KnownStatus | undefined {
-  const standing = table.statusOf({
+  const standing = table.statusOf(key);
+  const { asOf } = table;
+  if (standing.status === 'good') return knowsIssuer ? { status: 'good', asOf } : undefined;
+  const { status, reason, at } = standing;
+  return { status, asOf, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
+}
+
+function octetsOf({ issuerKeyId, serial, keyHash }: CredentialId): CertificateKey {
+  return {
     issuerKeyId: Buffer.from(issuerKeyId, 'hex'),
     serial: Buffer.from(serial, 'hex'),
     keyHash: Buffer.from(keyHash, 'hex'),
-  });
-  const { asOf } = table;
-  if (standing.status === 'good') return issuers.has(issuerKeyId) ? { status: 'good', asOf } : undefined;
-  const { status, reason, at } = standing;
-  return { status, asOf, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
+  };
 }
 
 /** The same for brokers that show a name only. */
@@ -58,7 +73,7 @@ export function endTakenBack(gate: Gate, change: Change): number {
     byName +
     gate.takenBack(
       { certificate: { issuerKeyId, serial }, ...(reason === 'keyCompromise' && { keyHash }) },
-      status,
+      reason === 'keyCompromise' ? 'compromised' : status,
     )
   );
 }

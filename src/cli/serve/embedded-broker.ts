@@ -5,6 +5,7 @@ import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import type { GatePolicy, TrustedNamespace } from '../../broker-auth/policy.ts';
 import { endAllTakenBack, endTakenBack, tableSource } from '../../broker-auth/status/table-source.ts';
+import type { NameStatusSource } from '../../broker-auth/status-source.ts';
 import { OWN_NAMESPACE } from '../../core/identifiers.ts';
 import { givenTlsIdentity } from '../../server/given-certificate.ts';
 import { followLedger } from '../../server/mqtt/ledger-status.ts';
@@ -17,6 +18,8 @@ import { type House, random } from '../wire.ts';
 import { tlsIdentity } from './house-options.ts';
 
 const BROKER = 'birthmark';
+/** It shows certificates: nobody has to be known by a name. */
+const NO_NAMES: NameStatusSource = { statusOf: () => undefined };
 const DEFAULT_PORT = 8883;
 const DEFAULT_WEB_SOCKET_PORT = 8884;
 
@@ -46,7 +49,7 @@ export async function openEmbeddedBroker(house: House): Promise<MqttListeners> {
       authorities,
       tail,
       onChange: (change) => gate && endTakenBack(gate, change),
-      onReplaced: () => gate && endAllTakenBack(gate, source),
+      onReplaced: () => gate && endAllTakenBack(gate, source, NO_NAMES),
       onFault: (error) => logger.error({ err: error }, 'the broker cannot see the ledger; it tries again'),
     });
     closers.push(() => status.stop());
@@ -58,6 +61,8 @@ export async function openEmbeddedBroker(house: House): Promise<MqttListeners> {
       drivers: [door.driver],
       forgetting: [],
       source,
+      names: NO_NAMES,
+      onNameDenied: () => undefined,
       statusAgeMs: () => Math.max(0, wallClock() - status.known().table.asOf),
       at: (file) => resolve(home.path, file),
       clock: wallClock,

@@ -1,4 +1,4 @@
-import type { KnownStatuses } from '../../broker-auth/status/status-follower.ts';
+import type { ReadSnapshot } from '../../broker-auth/status/read-snapshot.ts';
 import { StatusTable } from '../../broker-auth/status/status-table.ts';
 import type { Change } from '../../broker-auth/status/wire.ts';
 import type { Authorities } from '../../ca/authority.ts';
@@ -23,7 +23,7 @@ export interface LedgerStatusOptions {
 /** What the house knows of statuses, in memory and in step with its ledger. */
 export interface LedgerStatus {
   /** As fresh as the last look at the ledger; it ages where the ledger cannot be looked at. */
-  known(): KnownStatuses;
+  known(): ReadSnapshot;
   stop(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
   let known = await read();
   const running = run();
 
-  async function read(): Promise<KnownStatuses> {
+  async function read(): Promise<ReadSnapshot> {
     const { epoch, sequence, at } = await tail.look();
     const table = new StatusTable({ epoch, sequence }, at);
     for (let after: number | undefined = 0; after !== undefined; ) {
@@ -68,7 +68,7 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
     return { header: headerOf(epoch, sequence, at), table };
   }
 
-  function headerOf(epoch: string, sequence: number, at: number): KnownStatuses['header'] {
+  function headerOf(epoch: string, sequence: number, at: number): ReadSnapshot['header'] {
     return {
       format: 'birthmark-status-snapshot',
       version: 1,
@@ -98,7 +98,7 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
       const changes = await ledger.listStatusChanges(known.table.position.sequence, PAGE);
       if (changes.length === 0) return;
       for (const change of changes) {
-        const told = toWire(change, undefined, authorities);
+        const told = toWire(change, undefined, undefined, authorities);
         known.table.apply(told);
         onChange(told);
       }
@@ -122,7 +122,7 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
     known() {
       const { seen } = tail;
       const { epoch, sequence } = known.table.position;
-      if (seen?.epoch === epoch && seen.sequence === sequence) known.table.confirm(seen, seen.at);
+      if (seen && seen.epoch === epoch && seen.sequence === sequence) known.table.confirm(seen, seen.at);
       return known;
     },
     async stop() {
