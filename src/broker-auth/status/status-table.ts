@@ -13,6 +13,8 @@ export interface CertificateKey {
   readonly serial: Uint8Array;
   /** SHA-256 of its SubjectPublicKeyInfo. */
   readonly keyHash: Uint8Array;
+  /** Left here by the table, for whoever asks again with the same object. */
+  digest?: Buffer;
 }
 
 /** What is known of it. Good is what nobody has said anything else of. */
@@ -50,8 +52,6 @@ const BLOCKED = 1;
  * 1,000,000 entries take some 45 MB, twice that where all keys are blocked too.
  */
 export class StatusTable {
-  /** Of those that were asked about: whoever asks again with the same object need not wait for a hash. */
-  readonly #digests = new WeakMap<CertificateKey, Buffer>();
   readonly #certificates = new DigestTable((mark) => (mark & 3) === STATUS.good);
   readonly #keys = new DigestTable(() => false);
   #position: Position;
@@ -77,9 +77,9 @@ export class StatusTable {
     return this.#certificates.octets + this.#keys.octets;
   }
 
-  /** @param key not to be changed by the caller afterwards */
   statusOf(key: CertificateKey): Standing {
-    const told = this.#certificates.get(this.#digestOf(key));
+    key.digest ??= digestOf(key.issuerKeyId, key.serial);
+    const told = this.#certificates.get(key.digest);
     if (told && (told.mark & 3) !== STATUS.good) {
       const reason = REASONS[told.mark >> 2];
       return {
@@ -92,15 +92,6 @@ export class StatusTable {
     if (this.#keys.get(asBuffer(key.keyHash)))
       return { status: 'revoked', reason: COMPROMISED, because: 'key' };
     return { status: 'good' };
-  }
-
-  #digestOf(key: CertificateKey): Buffer {
-    let digest = this.#digests.get(key);
-    if (!digest) {
-      digest = digestOf(key.issuerKeyId, key.serial);
-      this.#digests.set(key, digest);
-    }
-    return digest;
   }
 
   /**

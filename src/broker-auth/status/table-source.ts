@@ -9,16 +9,6 @@ import type { Change } from './wire.ts';
 export function tableSource(known: () => ReadSnapshot | undefined): StatusSource {
   let header: ReadSnapshot['header'] | undefined;
   let issuers: ReadonlySet<string> = new Set();
-  // A credential is asked about at each CONNECT of its device: its octets stay the same.
-  const keys = new WeakMap<CredentialId, CertificateKey>();
-  const keyOf = (id: CredentialId) => {
-    let key = keys.get(id);
-    if (!key) {
-      key = octetsOf(id);
-      keys.set(id, key);
-    }
-    return key;
-  };
   return {
     name: 'feed',
     statusOf: (id) => {
@@ -28,7 +18,7 @@ export function tableSource(known: () => ReadSnapshot | undefined): StatusSource
         header = latest.header;
         issuers = new Set(header.authorities.map(({ issuerKeyId }) => issuerKeyId));
       }
-      return statusIn(latest, keyOf(id), issuers.has(id.issuerKeyId));
+      return statusIn(latest, id.octets ?? octetsOf(id), issuers.has(id.issuerKeyId));
     },
   };
 }
