@@ -9,8 +9,8 @@ import { openTrust } from '../x509/path/trust.ts';
 import { type PathInput, validatePath } from '../x509/path/validate-path.ts';
 import type { Refusal, Verdict } from '../x509/path/verdict.ts';
 import { askSources, type StatusFinding } from './ask-sources.ts';
-import { type Credential, fingerprintOf, readCredential } from './credential.ts';
-import { type KeyDemand, keyFault } from './key-demand.ts';
+import { type Credential, createCredentialReader, fingerprintOf } from './credential.ts';
+import { createKeyJudge, type KeyDemand } from './key-demand.ts';
 import type { ListenerPolicy, TrustedNamespace } from './policy.ts';
 import type { StatusSource } from './status-source.ts';
 
@@ -57,10 +57,8 @@ export type JudgeCredential = (
 
 interface Remembered {
   readonly credential: Credential;
-  /** DER, from the leaf to the anchor. */
-  readonly path: readonly Uint8Array[];
-  /** What its keys lack, by what is demanded of them. */
-  readonly keyFaults: Map<KeyDemand, string | undefined>;
+  /** What was demanded of its keys, and that they are so. */
+  keys?: KeyDemand;
   readonly usage: Usage;
   readonly until: number;
   readonly from: number;
@@ -83,6 +81,9 @@ export function createCredentialJudge({
     anchors: namespaces.flatMap(({ anchors }) => anchors),
     intermediates: namespaces.flatMap(({ intermediates }) => intermediates),
   });
+  const readCredential = createCredentialReader();
+  const keyFault = createKeyJudge();
+  const owners = new WeakMap<Uint8Array, TrustedNamespace>();
   const cache = new LRUCache<string, Remembered>({ max: remembered });
 
   return (leaf, chain, policy, at) => {
@@ -99,8 +100,11 @@ export function createCredentialJudge({
       entry = judged;
       cache.set(key, entry);
     }
-    const weak = policy.keys && keyFaultOf(entry, policy.keys);
-    if (weak !== undefined) return { reason: 'weak', detail: weak, credential: entry.credential };
+    if (policy.keys && entry.keys !== policy.keys) {
+      const weak = keyFault(entry.credential, policy.keys);
+      if (weak !== undefined) return { reason: 'weak', detail: weak, credential: entry.credential };
+      entry.keys = policy.keys;
+    }
     const status = policy.status === 'off' ? NOT_ASKED : statusOf(entry, leaf, chain, policy, at);
     const { credential, until } = entry;
     if ('reason' in status) return { ...status, credential };
@@ -121,21 +125,21 @@ export function createCredentialJudge({
         verdict = validatePath(leaf, pathInput(chain, at));
     }
     if (verdict.reason !== 'ok') return { reason: verdict.reason, detail: verdict.detail };
-    const anchor = verdict.path.at(-1);
-    const trusted = namespaces.find(({ anchors }) =>
-      anchors.some((one) => anchor && equalBytes(one, anchor)),
-    );
+    const trusted = ownerOf(verdict.path.at(-1));
     if (!trusted || verdict.path.length < 2)
       return { reason: 'untrusted', detail: 'the certificate is an anchor itself, and no client' };
-    const credential = readCredential(verdict.path, (tbs) => namespaceOf(tbs, trusted));
-    return {
-      credential,
-      path: verdict.path,
-      keyFaults: new Map(),
-      usage,
-      from: at,
-      until: verdict.lookAgainAt,
-    };
+    const credential = readCredential(verdict.path, verdict.leaf, namespaceOf(verdict.leaf, trusted));
+    return { credential, usage, from: at, until: verdict.lookAgainAt };
+  }
+
+  /** Anchors are the same object in each path. */
+  function ownerOf(anchor: Uint8Array = NO_OCTETS): TrustedNamespace | undefined {
+    let owner = owners.get(anchor);
+    if (!owner) {
+      owner = namespaces.find(({ anchors }) => anchors.some((one) => equalBytes(one, anchor)));
+      if (owner) owners.set(anchor, owner);
+    }
+    return owner;
   }
 
   function pathInput(chain: readonly Uint8Array[], at: number): PathInput {
@@ -185,14 +189,9 @@ export function createCredentialJudge({
   }
 }
 
-/** A demand is one of few presets', so the same object each time. */
-function keyFaultOf({ path, keyFaults }: Remembered, demand: KeyDemand): string | undefined {
-  if (!keyFaults.has(demand)) keyFaults.set(demand, keyFault(path, demand));
-  return keyFaults.get(demand);
-}
-
 type Denied = Exclude<CredentialVerdict, { readonly reason: 'ok' }>;
 
+const NO_OCTETS = new Uint8Array(0);
 const NOT_ASKED: StatusFinding = { source: 'none' };
 
 /** Two units that are not ours give a name that no namespace has, and so no role. */

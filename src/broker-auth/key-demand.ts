@@ -1,6 +1,6 @@
 import { BirthmarkError } from '../core/errors.ts';
-import { parseCertificate } from '../x509/certificate.ts';
 import { type CurveName, parsePublicKey } from '../x509/public-key.ts';
+import type { Credential } from './credential.ts';
 
 /** Which keys a path may have, the anchor's too. */
 export interface KeyDemand {
@@ -9,17 +9,27 @@ export interface KeyDemand {
   readonly minRsaBits: number;
 }
 
-/**
- * What a key of a path lacks; undefined where all are as demanded.
- *
- * @param path DER, from the leaf to the anchor
- */
-export function keyFault(path: readonly Uint8Array[], demand: KeyDemand): string | undefined {
-  for (const [at, der] of path.entries()) {
-    const fault = faultOf(parseCertificate(der).tbs.spki, demand);
-    if (fault !== undefined) return `${at === 0 ? 'its key' : 'a key above it'} is ${fault}`;
-  }
-  return undefined;
+/** What a key of a path lacks; undefined where all are as demanded. */
+export type KeyJudge = (credential: Credential, demand: KeyDemand) => string | undefined;
+
+/** Keys of CAs are looked at once for each demand: it is one of few presets', so the same object each time. */
+export function createKeyJudge(): KeyJudge {
+  const known = new WeakMap<KeyDemand, WeakMap<Uint8Array, string | undefined>>();
+  return ({ tbs, issuers }, demand) => {
+    const fault = faultOf(tbs.spki, demand);
+    if (fault !== undefined) return `its key is ${fault}`;
+    let faults = known.get(demand);
+    if (!faults) {
+      faults = new WeakMap();
+      known.set(demand, faults);
+    }
+    for (const { spki } of issuers) {
+      if (!faults.has(spki)) faults.set(spki, faultOf(spki, demand));
+      const above = faults.get(spki);
+      if (above !== undefined) return `a key above it is ${above}`;
+    }
+    return undefined;
+  };
 }
 
 function faultOf(spki: Uint8Array, { curves, ed25519, minRsaBits }: KeyDemand): string | undefined {

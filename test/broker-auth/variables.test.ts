@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readCredential } from '../../src/broker-auth/credential.ts';
+import { createCredentialReader } from '../../src/broker-auth/credential.ts';
 import {
   expandTemplate,
   namesVariable,
@@ -7,6 +7,7 @@ import {
   type Variable,
   variablesOf,
 } from '../../src/broker-auth/variables.ts';
+import { parseCertificate } from '../../src/x509/certificate.ts';
 import * as extensions from '../../src/x509/extensions.ts';
 import { type Attribute, encodeName } from '../../src/x509/name.ts';
 import { codeOf } from '../x509/code-of.ts';
@@ -25,7 +26,8 @@ const issuer = makeAuthority({
 
 function variables(traits: Traits) {
   const leaf = makeCertificate({ issuer, ...traits });
-  return variablesOf(readCredential([leaf.der, issuer.der, root.der], () => 'own'));
+  const path = [leaf.der, issuer.der, root.der];
+  return variablesOf(createCredentialReader()(path, parseCertificate(leaf.der).tbs, 'own'));
 }
 
 function named(...subject: readonly Attribute[]): Traits {

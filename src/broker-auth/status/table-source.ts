@@ -4,6 +4,7 @@ import type { Session } from '../sessions.ts';
 import type { SightingReporter } from '../sighting-reporter.ts';
 import type { KnownStatus, NameStatusSource, StatusSource } from '../status-source.ts';
 import type { ReadSnapshot } from './read-snapshot.ts';
+import type { CertificateKey } from './status-table.ts';
 import type { Change } from './wire.ts';
 
 /** What the feed told, as a source of the gate's. Of an issuer that the snapshot does not name it knows nothing good. */
@@ -19,25 +20,29 @@ export function tableSource(known: () => ReadSnapshot | undefined): StatusSource
         header = latest.header;
         issuers = new Set(header.authorities.map(({ issuerKeyId }) => issuerKeyId));
       }
-      return statusIn(latest, issuers, id);
+      return statusIn(latest, id.octets ?? octetsOf(id), issuers.has(id.issuerKeyId));
     },
   };
 }
 
 function statusIn(
   { table }: ReadSnapshot,
-  issuers: ReadonlySet<string>,
-  { issuerKeyId, serial, keyHash }: CredentialId,
+  key: CertificateKey,
+  knowsIssuer: boolean,
 ): KnownStatus | undefined {
-  const standing = table.statusOf({
+  const standing = table.statusOf(key);
+  const { asOf } = table;
+  if (standing.status === 'good') return knowsIssuer ? { status: 'good', asOf } : undefined;
+  const { status, reason, at } = standing;
+  return { status, asOf, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
+}
+
+function octetsOf({ issuerKeyId, serial, keyHash }: CredentialId): CertificateKey {
+  return {
     issuerKeyId: Buffer.from(issuerKeyId, 'hex'),
     serial: Buffer.from(serial, 'hex'),
     keyHash: Buffer.from(keyHash, 'hex'),
-  });
-  const { asOf } = table;
-  if (standing.status === 'good') return issuers.has(issuerKeyId) ? { status: 'good', asOf } : undefined;
-  const { status, reason, at } = standing;
-  return { status, asOf, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
+  };
 }
 
 /** The same for brokers that show a name only. */
@@ -70,8 +75,9 @@ export function endTakenBack(
   const identity = holder && { namespace: holder.namespace, id: holder.serialNumber };
   const named = identity ? gate.sessions.ofIdentity(identity).filter(isNamed) : [];
   reporter?.takenBack({ issuerKeyId, serial }, [...gate.sessions.standingOn(taken), ...named]);
-  if (identity) gate.endNamed(identity, status);
-  gate.takenBack(taken, status);
+  const cause = reason === 'keyCompromise' ? 'compromised' : status;
+  if (identity) gate.endNamed(identity, cause);
+  gate.takenBack(taken, cause);
 }
 
 function isNamed({ credentials }: Session): boolean {

@@ -163,7 +163,7 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
     known() {
       const { seen } = tail;
       const { epoch, sequence } = known.table.position;
-      if (seen?.epoch === epoch && seen.sequence === sequence) known.table.confirm(seen, seen.at);
+      if (seen && seen.epoch === epoch && seen.sequence === sequence) known.table.confirm(seen, seen.at);
       return known;
     },
     refresh() {
