@@ -22,6 +22,12 @@ const packages = /** @type {const} */ ([
   ],
   ['faketime', 'command -v faketime', 'a clock that jumps'],
   ['nginx-light', 'test -x /usr/sbin/nginx', "a device's certificate that nginx forwards"],
+  [
+    'mosquitto-clients',
+    'command -v mosquitto_pub',
+    "that real clients get through a broker's gate, or do not",
+  ],
+  ['rabbitmq-server', 'test -x /usr/lib/rabbitmq/bin/rabbitmq-server', 'the gate at RabbitMQ'],
   ['haproxy', 'test -x /usr/sbin/haproxy', "a device's certificate that HAProxy forwards"],
 ]);
 
