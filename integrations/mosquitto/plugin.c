@@ -128,6 +128,7 @@ static void gather(struct client *client, void *context) {
 	if (client_id != NULL) endings->items[endings->count++] = (struct ending){client->handle, client_id};
 }
 
+/* The reason is 0 or -1 where the client said DISCONNECT. */
 static void tell_end(struct gate *gate, const struct client *client, int reason) {
 	line_begin(&gate->events, client->cause == NULL ? "disconnected" : "kicked", now_ms());
 	line_text(&gate->events, "clientId", text_of(client->client_id));
@@ -135,7 +136,7 @@ static void tell_end(struct gate *gate, const struct client *client, int reason)
 	tell_credential(&gate->events, &client->grant);
 	line_number(&gate->events, "since", client->since);
 	if (client->cause != NULL) line_text(&gate->events, "cause", text_of(client->cause));
-	else line_text(&gate->events, "how", text_of(reason == 0 ? "clean" : "abnormal"));
+	else line_text(&gate->events, "how", text_of(reason <= 0 ? "clean" : "abnormal"));
 	line_end(&gate->events);
 }
 
