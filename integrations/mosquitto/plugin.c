@@ -33,6 +33,8 @@ struct gate {
 	struct stat seen;
 	/* The configuration was changed into one that must not be used. */
 	bool config_refused;
+	/* Until the next tick: Mosquitto asks again of every session, of those without a connection too. */
+	bool reloading;
 	uint64_t next_poll, next_sweep;
 	struct clients clients;
 	struct events events;
@@ -288,6 +290,11 @@ static int on_basic_auth(int event, void *data, void *context) {
 	client->since = again ? before->since : now_ms();
 	client->client_id = client_id == NULL ? NULL : strdup(client_id);
 	client->address = strdup(address == NULL ? "" : address);
+	if (certificate == NULL && gate->reloading) {
+		/* A session whose client is away: its answer changes nothing, and it is no attempt of anybody. */
+		client_free(client);
+		return MOSQ_ERR_AUTH;
+	}
 	const char *detail = NULL;
 	const char *reason = admit(gate, auth->client, client, certificate, &detail);
 	X509_free(certificate);
@@ -303,11 +310,22 @@ static int on_basic_auth(int event, void *data, void *context) {
 	return MOSQ_ERR_SUCCESS;
 }
 
+/*
+ * A session whose client has no connection, and so no certificate: a message may wait for it. When the client comes, it is
+ * judged, and Mosquitto asks of each message that waits once more.
+ */
+static bool is_away(const struct mosquitto *client) {
+	X509 *certificate = mosquitto_client_certificate(client);
+	X509_free(certificate);
+	return certificate == NULL;
+}
+
 static int on_acl_check(int event, void *data, void *context) {
 	(void)event;
 	struct gate *gate = context;
 	const struct mosquitto_evt_acl_check *check = data;
 	const struct client *client = clients_find(&gate->clients, check->client);
+	if (client == NULL && check->access == MOSQ_ACL_READ) return is_away(check->client) ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
 	if (client == NULL || client->cause != NULL || check->topic == NULL) return MOSQ_ERR_ACL_DENIED;
 	struct text topic = text_of(check->topic);
 	bool may = false;
@@ -359,6 +377,7 @@ static int on_tick(int event, void *data, void *context) {
 	(void)data;
 	struct gate *gate = context;
 	uint64_t monotonic = clock_ms(CLOCK_MONOTONIC);
+	gate->reloading = false;
 	if (events_tick(&gate->events, monotonic)) tell_all(gate);
 	if (monotonic >= gate->next_poll) {
 		gate->next_poll = monotonic + POLL_MS;
@@ -378,6 +397,7 @@ static int on_reload(int event, void *data, void *context) {
 	(void)data;
 	struct gate *gate = context;
 	char why[WHY_ROOM];
+	gate->reloading = true;
 	gate->config_refused = !config_check(gate->config_path, why, sizeof why);
 	if (gate->config_refused) {
 		mosquitto_log_printf(MOSQ_LOG_ERR, "birthmark: everybody is denied until this is mended: %s", why);

@@ -17,8 +17,8 @@ export const MOSQUITTO = '/usr/sbin/mosquitto';
 export const hasMosquitto = existsSync(MOSQUITTO);
 
 export interface BrokerOptions {
-  /** Path of the plugin. */
-  readonly plugin: string;
+  /** Path of the plugin; none where it is absent. */
+  readonly plugin?: string;
   /** More lines of its configuration. */
   readonly config?: string;
   readonly pluginOptions?: Readonly<Record<string, string>>;
@@ -105,8 +105,10 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       `keyfile ${write('server.key', server.key.privateKey.export({ format: 'pem', type: 'pkcs8' }))}`,
       'require_certificate true',
       'allow_anonymous false',
-      `plugin ${plugin}`,
-      ...Object.entries(all).map(([name, value]) => `plugin_opt_${name} ${value}`),
+      ...(plugin === undefined ? [] : [`plugin ${plugin}`]),
+      ...(plugin === undefined
+        ? []
+        : Object.entries(all).map(([name, value]) => `plugin_opt_${name} ${value}`)),
       config,
       '',
     ].join('\n'),
@@ -169,7 +171,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       for (const client of clients) client.end(true);
       child.kill('SIGTERM');
       const code = await exited;
-      rmSync(folder, { recursive: true });
+      rmSync(folder, { recursive: true, force: true });
       return code;
     },
   };

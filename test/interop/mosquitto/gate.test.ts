@@ -16,6 +16,7 @@ import { buildPart, canBuild } from '../../broker-auth/mosquitto/plugin-parts.ts
 import type { Party } from '../../x509/path/make-certificate.ts';
 import { mustRun, runProgram } from '../run-program.ts';
 import { type Attempt, type Broker, hasMosquitto, startBroker } from './broker.ts';
+import { until } from './until.ts';
 
 // A real Mosquitto asks our plugin, and our adapter tells it who is denied.
 
@@ -335,11 +336,3 @@ describe.skipIf(!canBuild || !hasMosquitto)('Mosquitto with the plugin', () => {
 });
 
 const both = (last: string) => ['1.3.6.1.5.5.7.3.2', `1.3.6.1.5.5.7.3.${last}`];
-
-async function until(holds: () => boolean, withinMs = 10_000): Promise<void> {
-  const end = Date.now() + withinMs;
-  while (!holds()) {
-    if (Date.now() > end) throw new Error(`this did not come to hold: ${holds}`);
-    await sleep(10);
-  }
-}
