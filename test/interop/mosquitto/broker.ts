@@ -20,7 +20,7 @@ export interface BrokerOptions {
   /** Path of the plugin; none where it is absent. */
   readonly plugin?: string;
   /** More lines of its configuration. */
-  readonly config?: string;
+  readonly config?: string | ((folder: string, authorities: Authorities) => string);
   readonly pluginOptions?: Readonly<Record<string, string>>;
   /** Words in front of the program: valgrind. */
   readonly under?: readonly string[];
@@ -109,7 +109,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       ...(plugin === undefined
         ? []
         : Object.entries(all).map(([name, value]) => `plugin_opt_${name} ${value}`)),
-      config,
+      typeof config === 'string' ? config : config(folder, authorities),
       '',
     ].join('\n'),
   );

@@ -1,11 +1,11 @@
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { canaryId, probeCanaries } from '../../../src/broker-auth/adapters/mosquitto/canary.ts';
 import {
   type MosquittoGate,
   openMosquittoGate,
 } from '../../../src/broker-auth/adapters/mosquitto/mosquitto-gate.ts';
+import { canaryId, probeCanaries } from '../../../src/broker-auth/canary.ts';
 import type { RoleConfig } from '../../../src/broker-auth/policy-config.ts';
 import { Sessions } from '../../../src/broker-auth/sessions.ts';
 import { toPem } from '../../../src/x509/pem.ts';

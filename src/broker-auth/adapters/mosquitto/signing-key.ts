@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { BirthmarkError } from '../../../core/errors.ts';
-import { replaceFile } from './replace-file.ts';
+import { replaceFile } from '../../replace-file.ts';
 
 const OTHERS = 0o077;
 

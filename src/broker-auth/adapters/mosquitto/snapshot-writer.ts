@@ -5,10 +5,10 @@ import { toHex } from '../../../core/bytes.ts';
 import type { Clock } from '../../../core/clock.ts';
 import { BirthmarkError } from '../../../core/errors.ts';
 import type { DeniedChange, DeniedEntry, DeniedSource } from '../../denied-entry.ts';
+import { replaceFile } from '../../replace-file.ts';
 import type { CompiledPolicy } from './compile-policy.ts';
 import { buildBase, DeniedOverlay } from './denied-set.ts';
 import { encodeSnapshot, issuedAtOf, type Kick, NO_END } from './encode-snapshot.ts';
-import { replaceFile } from './replace-file.ts';
 
 export interface SnapshotWriterOptions {
   /** The snapshot's file, in a folder of its own. */

@@ -1,15 +1,21 @@
 import { constants } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { BirthmarkError } from '../../../core/errors.ts';
+import { BirthmarkError } from '../core/errors.ts';
 
 /**
  * Writes a whole file or nothing: into a new file beside it, synced, then renamed over the old one, and the folder synced.
  *
  * @param mode permission bits
+ * @param check looks at what the new file holds, read again, before it takes the place of the old; may throw
  * @throws BirthmarkError `home-unreadable` (disk full, no permission)
  */
-export async function replaceFile(path: string, content: Uint8Array, mode: number): Promise<void> {
+export async function replaceFile(
+  path: string,
+  content: Uint8Array,
+  mode: number,
+  check?: (octets: Buffer) => void,
+): Promise<void> {
   const temporary = `${path}.new`;
   try {
     await rm(temporary, { force: true });
@@ -22,6 +28,7 @@ export async function replaceFile(path: string, content: Uint8Array, mode: numbe
     } finally {
       await file.close();
     }
+    check?.(await readFile(temporary));
     await rename(temporary, path);
     const folder = await open(dirname(path));
     try {

@@ -1,7 +1,7 @@
 import { connect as connectTls } from 'node:tls';
-import { BirthmarkError } from '../../../core/errors.ts';
-import { parsePem } from '../../../x509/pem.ts';
-import { type CredentialId, readCredential } from '../../credential.ts';
+import { BirthmarkError } from '../core/errors.ts';
+import { parsePem } from '../x509/pem.ts';
+import { type CredentialId, readCredential } from './credential.ts';
 
 /** A client whose only purpose is to try the broker's door. */
 export interface CanaryClient {
