@@ -37,7 +37,7 @@ export async function replaceFile(
       await folder.close();
     }
   } catch (cause) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => undefined);
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BirthmarkError(
       'home-unreadable',

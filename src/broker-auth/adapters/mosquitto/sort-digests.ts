@@ -26,27 +26,41 @@ function copySorted(digests: Buffer, bucket: readonly number[], sorted: Buffer, 
   if (bucket.length > MAX_BUCKET) throw new Error(`more than ${MAX_BUCKET} digests begin with one octet`);
   // Numbers are sorted twenty times as fast as octets are compared: by the four octets behind the first, which are alike
   // for few, and these few by all octets.
-  const keys = Float64Array.from(
-    bucket,
-    (from, at) => digests.readUInt32BE(from + 1) * MAX_BUCKET + at,
-  ).sort();
+  const keys = new Float64Array(bucket.length);
+  for (const [at, from] of bucket.entries()) keys[at] = digests.readUInt32BE(from + 1) * MAX_BUCKET + at;
+  keys.sort();
+  const placeOf = (at: number) => bucket[(keys[at] ?? 0) % MAX_BUCKET] ?? 0;
   let end = begin;
   for (let at = 0; at < keys.length; ) {
     const word = wordOf(keys[at] ?? 0);
-    const alike: Buffer[] = [];
-    for (; at < keys.length && wordOf(keys[at] ?? 0) === word; at += 1) {
-      const from = bucket[(keys[at] ?? 0) % MAX_BUCKET] ?? 0;
-      alike.push(digests.subarray(from, from + DIGEST_OCTETS));
-    }
-    if (alike.length > 1) alike.sort(Buffer.compare);
-    for (const digest of alike) {
-      const last = end === begin ? undefined : sorted.subarray(end - DIGEST_OCTETS, end);
-      if (last?.equals(digest)) continue;
-      digest.copy(sorted, end);
-      end += DIGEST_OCTETS;
-    }
+    let next = at + 1;
+    while (next < keys.length && wordOf(keys[next] ?? 0) === word) next += 1;
+    if (next === at + 1) end = copyDigest(digests, placeOf(at), sorted, end);
+    else
+      end = copyAlike(
+        digests,
+        Array.from({ length: next - at }, (_, one) => placeOf(at + one)),
+        sorted,
+        end,
+      );
+    at = next;
   }
   return end;
+}
+
+function copyAlike(digests: Buffer, places: number[], sorted: Buffer, begin: number): number {
+  const digestAt = (from: number) => digests.subarray(from, from + DIGEST_OCTETS);
+  places.sort((a, b) => Buffer.compare(digestAt(a), digestAt(b)));
+  let end = begin;
+  for (const [at, from] of places.entries())
+    if (at === 0 || !digestAt(from).equals(digestAt(places[at - 1] ?? 0)))
+      end = copyDigest(digests, from, sorted, end);
+  return end;
+}
+
+function copyDigest(digests: Buffer, from: number, sorted: Buffer, end: number): number {
+  digests.copy(sorted, end, from, from + DIGEST_OCTETS);
+  return end + DIGEST_OCTETS;
 }
 
 function wordOf(key: number): number {
