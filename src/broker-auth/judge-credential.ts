@@ -8,6 +8,7 @@ import { openTrust } from '../x509/path/trust.ts';
 import { type PathInput, validatePath } from '../x509/path/validate-path.ts';
 import type { Refusal, StatusGap, Verdict } from '../x509/path/verdict.ts';
 import { type Credential, fingerprintOf, readCredential } from './credential.ts';
+import { type KeyDemand, keyFault } from './key-demand.ts';
 import type { ListenerPolicy, TrustedNamespace } from './policy.ts';
 import type { KnownStatus, StatusSource } from './status-source.ts';
 
@@ -62,6 +63,10 @@ export type JudgeCredential = (
 
 interface Remembered {
   readonly credential: Credential;
+  /** DER, from the leaf to the anchor. */
+  readonly path: readonly Uint8Array[];
+  /** What its keys lack, by what is demanded of them. */
+  readonly keyFaults: Map<KeyDemand, string | undefined>;
   readonly usage: boolean;
   readonly until: number;
   readonly from: number;
@@ -100,6 +105,8 @@ export function createCredentialJudge({
       entry = judged;
       cache.set(key, entry);
     }
+    const weak = policy.keys && keyFaultOf(entry, policy.keys);
+    if (weak !== undefined) return { reason: 'weak', detail: weak, credential: entry.credential };
     const status = policy.status === 'off' ? NOT_ASKED : statusOf(entry, leaf, chain, policy, at);
     const { credential, until } = entry;
     if ('detail' in status) return { ...status, credential };
@@ -126,7 +133,14 @@ export function createCredentialJudge({
     if (!namespace || verdict.path.length < 2)
       return { reason: 'untrusted', detail: 'the certificate is an anchor itself, and no client' };
     const credential = readCredential(verdict.path, namespace.namespace);
-    return { credential, usage, from: at, until: verdict.lookAgainAt };
+    return {
+      credential,
+      path: verdict.path,
+      keyFaults: new Map(),
+      usage,
+      from: at,
+      until: verdict.lookAgainAt,
+    };
   }
 
   function pathInput(chain: readonly Uint8Array[], at: number): PathInput {
@@ -195,6 +209,12 @@ export function createCredentialJudge({
     if (verdict.reason === 'ok') return { source: 'crl' };
     return { reason: verdict.reason, detail: verdict.detail, status: { source: 'crl' } };
   }
+}
+
+/** A demand is one of few presets', so the same object each time. */
+function keyFaultOf({ path, keyFaults }: Remembered, demand: KeyDemand): string | undefined {
+  if (!keyFaults.has(demand)) keyFaults.set(demand, keyFault(path, demand));
+  return keyFaults.get(demand);
 }
 
 type Denied = Exclude<CredentialVerdict, { readonly reason: 'ok' }>;

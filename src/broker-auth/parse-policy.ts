@@ -3,11 +3,11 @@ import { isOid } from '../core/identifiers.ts';
 import type { ClientIdRule } from './client-id.ts';
 import type { GatePolicy, ListenerPolicy, Role, TrustedNamespace } from './policy.ts';
 import type { ListenerConfig, PolicyConfig, RoleConfig } from './policy-config.ts';
+import { PRESETS } from './presets.ts';
 import { parseTopicFilter } from './topic-filter.ts';
 import { namesVariable, parseTemplate, type Template } from './variables.ts';
 
 const SECOND_MS = 1000;
-const DEFAULT_STATUS_AGE_SECONDS = 300;
 const DEFAULT_JITTER = 0.2;
 
 /**
@@ -35,22 +35,49 @@ export function parsePolicy(config: PolicyConfig, trust: readonly TrustedNamespa
   return { trust, identity: config.identity ?? 'serialNumber', roles, listeners };
 }
 
+const EVIDENCE = ['none', 'name', 'certificate'] as const;
+const STATUS = ['off', 'soft', 'hard'] as const;
+const WITHOUT_USAGE = ['accepted', 'idevid', 'refused'] as const;
+
 function parseListener(name: string, config: ListenerConfig): ListenerPolicy {
-  const {
-    evidence = 'certificate',
-    status = 'hard',
-    withoutUsage = 'refused',
-    maxSessionSeconds,
-    roles,
-  } = config;
+  const { preset: presetName = 'transport', roles } = config;
+  const field = `listeners.${name}`;
+  // Algorithms that neither our validation nor every client of today knows: a preset by halves would be a lie.
+  if (presetName === 'cnsa-2')
+    throw invalid(`${field}.preset`, 'cnsa-2 needs ML-DSA certificates, which this program cannot judge yet');
+  const preset = PRESETS[presetName];
+  const strict = <T extends string>(key: string, order: readonly T[], least: T, given: T | undefined): T => {
+    if (given === undefined || order.indexOf(given) >= order.indexOf(least)) return given ?? least;
+    throw invalid(
+      `${field}.${key}`,
+      `${given} is weaker than what preset ${presetName} asks for, which is ${least}`,
+    );
+  };
+  const atMost = (key: string, most: number | undefined, seconds: number | undefined): number | undefined => {
+    const given = seconds === undefined ? undefined : seconds * SECOND_MS;
+    if (given === undefined || most === undefined || given <= most) return given ?? most;
+    throw invalid(`${field}.${key}`, `preset ${presetName} allows ${most / SECOND_MS} at most`);
+  };
+  const shown = config.evidence ?? (preset.evidence === 'none' ? 'none' : 'certificate');
+  const maxSessionMs = atMost('maxSessionSeconds', preset.maxSessionMs, config.maxSessionSeconds);
   return {
     name,
-    evidence,
-    status,
-    withoutUsage,
-    maxStatusAgeMs: (config.maxStatusAgeSeconds ?? DEFAULT_STATUS_AGE_SECONDS) * SECOND_MS,
+    preset: presetName,
+    ...(preset.tls && { tls: preset.tls }),
+    ...(preset.keys && { keys: preset.keys }),
+    evidence: strict('evidence', EVIDENCE, preset.evidence, shown),
+    status: strict('status', STATUS, preset.status, config.status),
+    withoutUsage: strict(
+      'withoutUsage',
+      WITHOUT_USAGE,
+      preset.withoutUsage,
+      config.withoutUsage ?? 'refused',
+    ),
+    maxStatusAgeMs:
+      atMost('maxStatusAgeSeconds', preset.maxStatusAgeMs, config.maxStatusAgeSeconds) ??
+      preset.maxStatusAgeMs,
     sessionJitter: config.sessionJitter ?? DEFAULT_JITTER,
-    ...(maxSessionSeconds !== undefined && { maxSessionMs: maxSessionSeconds * SECOND_MS }),
+    ...(maxSessionMs !== undefined && { maxSessionMs }),
     ...(roles && { roles }),
   };
 }

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { PRESET_NAMES } from './presets.ts';
 import { VARIABLES } from './variables.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -64,8 +65,15 @@ const RoleConfigSchema = Type.Object(
 
 const ListenerConfigSchema = Type.Object(
   {
+    preset: Type.Optional(
+      Type.Enum([...PRESET_NAMES], {
+        description:
+          'What the rules of this listener begin with, `transport` where it is not given. What is written beside it may be stricter, never ' +
+          'weaker. docs/security-profiles.md has what each demands, and from where.',
+      }),
+    ),
     evidence: Type.Optional(
-      Type.Enum(['certificate', 'name'], {
+      Type.Enum(['certificate', 'name', 'none'], {
         description:
           'The least that the broker must show of a client: certificate where it is not given. RabbitMQ shows a name only.',
       }),
@@ -80,7 +88,8 @@ const ListenerConfigSchema = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 2_592_000,
-        description: 'What is known of a status may be so old: 300 where it is not given.',
+        description:
+          'What is known of a status may be so old: as the preset says where it is not given, 300 for most.',
       }),
     ),
     withoutUsage: Type.Optional(

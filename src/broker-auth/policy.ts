@@ -1,5 +1,7 @@
 import type { ClientIdRule } from './client-id.ts';
 import type { EvidenceLevel } from './evidence.ts';
+import type { KeyDemand } from './key-demand.ts';
+import type { PresetName, TlsDemand } from './presets.ts';
 import type { TopicRules } from './topic-rules.ts';
 import type { Variable } from './variables.ts';
 
@@ -9,6 +11,12 @@ export type StatusMode = 'hard' | 'soft' | 'off';
 /** Rules of one listener of a broker. */
 export interface ListenerPolicy {
   readonly name: string;
+  /** What its rules begin with. */
+  readonly preset: PresetName;
+  /** How the broker's listener must speak; absent where plain connections are allowed. */
+  readonly tls?: TlsDemand;
+  /** Keys that a client's path may have; any that our validation takes where absent. */
+  readonly keys?: KeyDemand;
   /** Less than this is denied, whatever it says. */
   readonly evidence: EvidenceLevel;
   readonly status: StatusMode;
