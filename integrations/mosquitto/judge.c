@@ -13,9 +13,9 @@
 #define MAX_VALUE_UNITS 256
 #define MAX_CLIENT_ID_UNITS 512
 #define MAX_SERIAL 21
-/* Of a signature's hash and of a key, in bits of security: SHA-256, RSA of 2048 bits. */
+/* Of a signature's hash, in bits of security: SHA-256. */
 #define MIN_HASH_SECURITY 128
-#define MIN_KEY_SECURITY 112
+#define MIN_RSA_BITS 2048
 /* Issuers of one name whose keys are tried. */
 #define MAX_CANDIDATES 16
 
@@ -186,13 +186,34 @@ bool is_denied(const struct snapshot *snapshot, const struct credential *credent
 		snapshot_denies_key(snapshot, credential->key_hash);
 }
 
-static const char *weakness(X509 *certificate) {
+static bool is_key_as_demanded(const EVP_PKEY *key, uint32_t kinds, int min_rsa_bits) {
+	static const struct {
+		const char *group;
+		uint32_t kind;
+	} curves[] = {{"prime256v1", KEY_P256}, {"secp384r1", KEY_P384}, {"secp521r1", KEY_P521}};
+	char group[32];
+	switch (EVP_PKEY_get_base_id(key)) {
+	case EVP_PKEY_RSA:
+		return EVP_PKEY_get_bits(key) >= min_rsa_bits;
+	case EVP_PKEY_ED25519:
+		return (kinds & KEY_ED25519) != 0;
+	case EVP_PKEY_EC:
+		if (EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1) return false;
+		for (size_t at = 0; at < sizeof curves / sizeof *curves; at += 1) {
+			if (strcmp(group, curves[at].group) == 0) return (kinds & curves[at].kind) != 0;
+		}
+		return false;
+	default:
+		return false;
+	}
+}
+
+static bool is_weak(X509 *certificate) {
 	int security = 0;
-	if (X509_get_signature_info(certificate, NULL, NULL, &security, NULL) != 1 || security < MIN_HASH_SECURITY)
-		return "weak";
 	EVP_PKEY *key = X509_get0_pubkey(certificate);
-	if (key == NULL) return "malformed";
-	return EVP_PKEY_get_security_bits(key) < MIN_KEY_SECURITY ? "weak" : NULL;
+	return key == NULL || X509_get_signature_info(certificate, NULL, NULL, &security, NULL) != 1 ||
+		security < MIN_HASH_SECURITY ||
+		!is_key_as_demanded(key, KEY_P256 | KEY_P384 | KEY_P521 | KEY_ED25519, MIN_RSA_BITS);
 }
 
 /*
@@ -329,7 +350,7 @@ const char *judge(const struct snapshot *snapshot, const struct attempt *attempt
 	*detail = "the broker shows no certificate of the client";
 	if (certificate == NULL) return "evidence";
 	*detail = "its signature or key is too weak, or cannot be read";
-	if ((reason = weakness(certificate)) != NULL) return reason;
+	if (is_weak(certificate)) return "weak";
 	*detail = "none of the CAs that are believed has issued it";
 	const struct issuer *issuer = find_issuer(policy, certificate, &reason);
 	if (issuer == NULL) return reason;
@@ -343,6 +364,8 @@ const char *judge(const struct snapshot *snapshot, const struct attempt *attempt
 	if (attempt->now > grant->not_after) return "expired";
 	*detail = "the certificate is not one for clients";
 	if ((reason = usage_fault(certificate, policy->without_usage)) != NULL) return reason;
+	*detail = "the policy takes no such key";
+	if (!is_key_as_demanded(X509_get0_pubkey(certificate), policy->key_kinds, policy->min_rsa_bits)) return "weak";
 	*detail = "the certificate or its key was taken back";
 	if (is_denied(snapshot, &grant->credential)) return "revoked";
 	grant->aged_at = end_of_session(policy, attempt->since);

@@ -151,6 +151,8 @@ static bool read_policy(struct snapshot *snapshot, struct text octets) {
 	uint64_t usage = take_number(&reader, 1);
 	if (usage > USAGE_ACCEPTED) return false;
 	policy->without_usage = (enum without_usage)usage;
+	policy->key_kinds = (uint32_t)take_number(&reader, 1);
+	policy->min_rsa_bits = (int)take_number(&reader, 2);
 	policy->max_session = take_number(&reader, 8);
 	policy->jitter = (uint32_t)take_number(&reader, 2);
 	policy->role_count = take_count(&reader, 2, 1);

@@ -53,6 +53,8 @@ struct templates {
 };
 
 enum bind { BIND_EQUAL, BIND_PREFIX, BIND_ANY };
+/* Kinds of keys, as bits. RSA has a least size instead. */
+enum key_kind { KEY_P256 = 1, KEY_P384 = 2, KEY_P521 = 4, KEY_ED25519 = 8 };
 enum without_usage { USAGE_REFUSED, USAGE_IDEVID, USAGE_ACCEPTED };
 
 struct role {
@@ -82,6 +84,9 @@ struct issuer {
 struct policy {
 	enum variable identity;
 	enum without_usage without_usage;
+	/* What the key of a client may be; the adapter has held the CAs to it. */
+	uint32_t key_kinds;
+	int min_rsa_bits;
 	/* 0: a session has no age at which it ends. */
 	uint64_t max_session;
 	/* Of 1000: the part of it that chance may take off. */

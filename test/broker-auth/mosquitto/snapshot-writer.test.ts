@@ -32,7 +32,7 @@ describe('the writer of snapshots', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  async function open(source: DeniedList, { clock = Date.now, seconds = 600, file = '' } = {}) {
+  async function open(source: DeniedList, { clock = Date.now, seconds = 300, file = '' } = {}) {
     count += 1;
     const place = file || path.join(mkdtempSync(path.join(folder, `w${count}-`)), 'snapshot');
     const errors: unknown[] = [];

@@ -46,7 +46,7 @@ describe.skipIf(!canBuild || !hasMosquitto)('a Mosquitto', () => {
     return openMosquittoGate({
       broker: 'mosquitto',
       listener: 'mqtt',
-      policy: makePolicy(broker.authorities, { maxStatusAgeSeconds: 600, roles }),
+      policy: makePolicy(broker.authorities, { maxStatusAgeSeconds: 300, roles }),
       snapshotFile: broker.snapshot,
       keyFile: broker.keyFile,
       eventsPath: broker.events,
@@ -109,7 +109,7 @@ describe.skipIf(!canBuild || !hasMosquitto)('a Mosquitto', () => {
     await until(() => gate?.health().taken !== undefined);
     const attempt = await broker.connect(makeDevice('mine', broker.authorities.issuing), 'mine');
     if ('refused' in attempt) throw new Error(`refused: ${attempt.refused}`);
-    source.asOf = Date.now() - 599_000;
+    source.asOf = Date.now() - 299_000;
     gate?.reloaded();
     expect(await attempt.ended).toBe(0x98);
     expect(broker.log()).toContain('ending the session of mine: stale');

@@ -1,5 +1,6 @@
 import { BirthmarkError } from '../../../core/errors.ts';
 import { encodeOidContent } from '../../../x509/der/oid.ts';
+import type { KeyDemand } from '../../key-demand.ts';
 import type { GatePolicy, ListenerPolicy, Role } from '../../policy.ts';
 import type { Template, Variable } from '../../variables.ts';
 import { OctetWriter } from './octet-writer.ts';
@@ -24,6 +25,12 @@ const VARIABLE_NUMBERS = {
   'certificate.keyHash': 15,
 } as const satisfies Partial<Record<Variable, number>>;
 
+/** Bits of kinds of keys, as there. */
+const KEY_BITS = { 'P-256': 1, 'P-384': 2, 'P-521': 4 } as const;
+const ED25519_BIT = 8;
+/** What our validation takes where nothing is demanded. */
+const ANY_KEY: KeyDemand = { curves: ['P-256', 'P-384', 'P-521'], ed25519: true, minRsaBits: 2048 };
+
 const BINDS = { equal: 0, prefix: 1, any: 2 } as const;
 const USAGES = { refused: 0, idevid: 1, accepted: 2 } as const;
 
@@ -46,13 +53,16 @@ export function compilePolicy(policy: GatePolicy, name: string): CompiledPolicy 
   const listener = policy.listeners.get(name);
   if (!listener) throw invalid('listener', `the policy has no listener ${name}`);
   const roles = policy.roles.filter((role) => listener.roles?.includes(role.name) ?? true);
-  const issuers = readIssuers(policy.trust);
+  const keys = listener.keys ?? ANY_KEY;
+  const issuers = readIssuers(policy.trust, keys);
   const rolesOf = new Map(
     issuers.map((issuer) => [issuer, roles.flatMap((role, at) => (mayHaveRole(issuer, role) ? [at] : []))]),
   );
   const head = new OctetWriter()
     .number(variableNumber(policy.identity, 'identity'), 1)
     .number(USAGES[listener.withoutUsage], 1)
+    .number(keyBits(keys), 1)
+    .number(keys.minRsaBits, 2)
     .number(listener.maxSessionMs ?? 0, 8)
     .number(Math.round(listener.sessionJitter * 1000), 2)
     .list(roles, 2, writeRole)
@@ -66,6 +76,10 @@ export function compilePolicy(policy: GatePolicy, name: string): CompiledPolicy 
         .list(issuers.filter(isGood), 2, (issuer, to) => writeIssuer(issuer, rolesOf.get(issuer) ?? [], to))
         .finish(),
   };
+}
+
+function keyBits({ curves, ed25519 }: KeyDemand): number {
+  return curves.reduce((bits, curve) => bits | KEY_BITS[curve], ed25519 ? ED25519_BIT : 0);
 }
 
 function mayHaveRole({ namespace, commonName }: TrustedIssuer, { when }: Role): boolean {

@@ -8,6 +8,7 @@ import { openTrust } from '../../../x509/path/trust.ts';
 import { validatePath } from '../../../x509/path/validate-path.ts';
 import { keyIdentifier } from '../../../x509/public-key.ts';
 import { type CredentialId, readCredential } from '../../credential.ts';
+import { type KeyDemand, keyFault } from '../../key-demand.ts';
 import type { TrustedNamespace } from '../../policy.ts';
 
 /** A CA that may issue clients. */
@@ -30,18 +31,21 @@ export interface TrustedIssuer {
 
 /**
  * The CAs that a policy trusts to issue clients: its anchors and intermediates, but for those that may issue no certificates
- * or none for clients.
+ * or none for clients, and those with other keys than are demanded on their path.
  *
  * @throws BirthmarkError `config-invalid` for an intermediate that leads to no anchor, or where no CA is left
  */
-export function readIssuers(namespaces: readonly TrustedNamespace[]): readonly TrustedIssuer[] {
+export function readIssuers(
+  namespaces: readonly TrustedNamespace[],
+  keys: KeyDemand,
+): readonly TrustedIssuer[] {
   const anchors = namespaces.flatMap((one) => one.anchors);
   const trust = openTrust({ anchors, intermediates: namespaces.flatMap((one) => one.intermediates) });
   const issuers: TrustedIssuer[] = [];
   const namespaceOf = (anchor: Uint8Array | undefined) =>
     namespaces.find((one) => one.anchors.some((der) => anchor && equalBytes(der, anchor)))?.namespace;
   for (const { namespace, anchors: own, intermediates } of namespaces) {
-    for (const anchor of own) issuers.push(...readIssuer([anchor], namespace));
+    for (const anchor of own) issuers.push(...readIssuer([anchor], namespace, keys));
     for (const der of intermediates) {
       // When it is valid is told to the plugin, so one that is not yet, or no more, is no fault here.
       const input = { trust, at: 0, purpose: 'any', validity: 'none' } as const;
@@ -54,16 +58,25 @@ export function readIssuers(namespaces: readonly TrustedNamespace[]): readonly T
           `trust: an intermediate of namespace ${namespace} leads to no anchor: ${verdict.detail}`,
           { field: 'trust' },
         );
-      issuers.push(...readIssuer(path, found));
+      issuers.push(...readIssuer(path, found, keys));
     }
   }
   if (issuers.length > 0) return issuers;
-  throw new BirthmarkError('config-invalid', 'trust: none of these CAs may issue clients', {
-    field: 'trust',
-  });
+  throw new BirthmarkError(
+    'config-invalid',
+    'trust: none of these CAs may issue clients, with keys that the listener demands',
+    {
+      field: 'trust',
+    },
+  );
 }
 
-function readIssuer(path: readonly Uint8Array[], namespace: string): readonly TrustedIssuer[] {
+function readIssuer(
+  path: readonly Uint8Array[],
+  namespace: string,
+  keys: KeyDemand,
+): readonly TrustedIssuer[] {
+  if (keyFault(path, keys) !== undefined) return [];
   const read = path.map((der) => new PathCertificate(der));
   const [issuer] = read;
   if (!issuer || !read.every((one, at) => mayIssueClients(one, at === read.length - 1))) return [];
