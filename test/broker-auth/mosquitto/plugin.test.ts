@@ -262,11 +262,7 @@ describe.skipIf(!canBuild)("Mosquitto's plugin", () => {
     const device = makeDevice('device', authorities.issuing);
     for (let at = 0; at < 20; at += 1)
       source.apply(certificateOf(idOf(makeDevice(`d${at}`, authorities.issuing), authorities.issuing)), true);
-    const file = await writeSnapshot(
-      'fuzzed',
-      makePolicy(authorities, { maxStatusAgeSeconds: 300 }),
-      source,
-    );
+    const file = await writeSnapshot('fuzzed', makePolicy(authorities, { maxStatusAgeSeconds: 300 }), source);
     const words = ['fuzz', file, keyFile, pem('fuzzed', device), '500', path.join(folder, 'key')];
     const [answer] = askCheck(checkSanitized, words, []);
     expect(answer).toMatch(/^0 taken; of those signed again [1-9][0-9]* could be read$/);

@@ -3,9 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import {
   type MosquittoGate,
+  type MosquittoGateOptions,
   openMosquittoGate,
 } from '../../../src/broker-auth/adapters/mosquitto/mosquitto-gate.ts';
 import { canaryId, probeCanaries } from '../../../src/broker-auth/canary.ts';
+import { createGuard } from '../../../src/broker-auth/guard/behaviour-guard.ts';
+import { parseGuard } from '../../../src/broker-auth/guard/parse-guard.ts';
 import type { RoleConfig } from '../../../src/broker-auth/policy-config.ts';
 import { Sessions } from '../../../src/broker-auth/sessions.ts';
 import { toPem } from '../../../src/x509/pem.ts';
@@ -42,6 +45,7 @@ describe.skipIf(!canBuild || !hasMosquitto)('a Mosquitto', () => {
   function openGate(
     roles: readonly RoleConfig[],
     source = new DeniedList(Date.now()),
+    more: Partial<MosquittoGateOptions> = {},
   ): Promise<MosquittoGate> {
     return openMosquittoGate({
       broker: 'mosquitto',
@@ -54,6 +58,7 @@ describe.skipIf(!canBuild || !hasMosquitto)('a Mosquitto', () => {
       sessions: new Sessions(),
       clock: Date.now,
       onError: (error) => console.log(error),
+      ...more,
     });
   }
 
@@ -171,6 +176,42 @@ describe.skipIf(!canBuild || !hasMosquitto)('a Mosquitto', () => {
     expect(got).toEqual([]);
   });
 
+  test('keeps out a device that the behaviour guard blocks, until the guard lets it go', async () => {
+    broker = await startBroker({ plugin });
+    const { issuing } = broker.authorities;
+    const scanning = {
+      name: 'scanning',
+      behaviour: 'topicDenied',
+      moreThan: 2,
+      withinSeconds: 60,
+      reaction: 'block',
+    } as const;
+    const guard = createGuard({
+      rules: parseGuard({ rules: [scanning] }, ['mqtt']),
+      onReaction: () => undefined,
+    });
+    const sessions = new Sessions();
+    gate = await openGate([ROLE], new DeniedList(Date.now()), { guard, sessions });
+    await until(() => gate?.health().taken !== undefined);
+    const device = makeDevice('curious', issuing);
+    const attempt = await broker.connect(device, 'curious');
+    if ('refused' in attempt) throw new Error(`refused: ${attempt.refused}`);
+    for (const topic of ['one', 'two', 'three'])
+      await expect(attempt.client.publishAsync(topic, 'x', { qos: 1 })).rejects.toMatchObject({
+        code: NOT_AUTHORIZED,
+      });
+    expect(await attempt.ended).toBe(0x98);
+    expect(await codeOf(device, 'curious')).toBe(NOT_AUTHORIZED);
+    // Nobody is blocked for what another says with its name.
+    expect(await codeOf(makeDevice('victim', issuing), 'victim')).toBe(0);
+    expect(guard.lift('device:own/curious')).toBe(true);
+    const begun = Date.now();
+    gate.tick();
+    await gate.written();
+    await until(() => (gate?.health().taken?.issuedAt ?? 0) >= begun);
+    expect(await codeOf(device, 'curious')).toBe(0);
+  });
+
   test('is found to ask, not to ask, or to let nobody in, by two canaries', async () => {
     const make = async (options: BrokerOptions) => {
       broker = await startBroker(options);
@@ -194,19 +235,8 @@ describe.skipIf(!canBuild || !hasMosquitto)('a Mosquitto', () => {
 
     const shut = await make({ plugin });
     expect(await probeCanaries(shut.target, shut.bad, shut.good)).toBe('shut');
-    gate = await openMosquittoGate({
-      broker: 'mosquitto',
-      listener: 'mqtt',
-      policy: makePolicy(broker.authorities),
-      snapshotFile: broker.snapshot,
-      keyFile: broker.keyFile,
-      eventsPath: broker.events,
-      source: new DeniedList(Date.now()),
-      sessions: new Sessions(),
-      clock: Date.now,
-      canaries: [canaryId(shut.bad.certificate, shut.issuing.der)],
-      onError: (error) => console.log(error),
-    });
+    const canaries = [canaryId(shut.bad.certificate, shut.issuing.der)];
+    gate = await openGate([ROLE], new DeniedList(Date.now()), { canaries });
     await until(() => gate?.health().taken !== undefined);
     expect(await probeCanaries(shut.target, shut.bad, shut.good)).toBe('good');
   });
