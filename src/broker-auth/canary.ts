@@ -55,7 +55,7 @@ export async function probeCanaries(
  *
  * @throws BirthmarkError `unavailable` where the broker cannot be reached, is not who it should be, or does not answer
  */
-export function probeCanary(target: CanaryTarget, client: CanaryClient): Promise<CanaryAnswer> {
+function probeCanary(target: CanaryTarget, client: CanaryClient): Promise<CanaryAnswer> {
   return new Promise((resolve, reject) => {
     const { host, port, ca, serverName = host } = target;
     const { certificate: cert, key } = client;

@@ -13,7 +13,7 @@ import { type Authorities, makeAuthorities, NOW } from '../../broker-auth/mosqui
 import { makeCertificate, type Party } from '../../x509/path/make-certificate.ts';
 import { freePort } from '../free-port.ts';
 
-export const MOSQUITTO = '/usr/sbin/mosquitto';
+const MOSQUITTO = '/usr/sbin/mosquitto';
 export const hasMosquitto = existsSync(MOSQUITTO);
 
 export interface BrokerOptions {

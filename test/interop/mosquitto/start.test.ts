@@ -11,6 +11,7 @@ import { createGuard } from '../../../src/broker-auth/guard/behaviour-guard.ts';
 import { parseGuard } from '../../../src/broker-auth/guard/parse-guard.ts';
 import type { RoleConfig } from '../../../src/broker-auth/policy-config.ts';
 import { Sessions } from '../../../src/broker-auth/sessions.ts';
+import { watchCanaries } from '../../../src/broker-auth/watch-canaries.ts';
 import { toPem } from '../../../src/x509/pem.ts';
 import { certificateOf, DeniedList } from '../../broker-auth/mosquitto/denied-list.ts';
 import { idOf, makeDevice, makePolicy, ROLE } from '../../broker-auth/mosquitto/party.ts';
@@ -234,11 +235,17 @@ describe.skipIf(!canBuild || !hasMosquitto)('a Mosquitto', () => {
     expect(await probeCanaries(open.target, open.bad, open.good)).toBe('unreachable');
 
     const shut = await make({ plugin });
-    expect(await probeCanaries(shut.target, shut.bad, shut.good)).toBe('shut');
+    const probe = () => probeCanaries(shut.target, shut.bad, shut.good);
+    const findings: string[] = [];
+    const onFinding = (finding: string) => findings.push(finding);
+    const watch = watchCanaries({ probe, everyMs: 50, onFinding, onError: (error) => console.log(error) });
+    await until(() => watch.finding === 'shut');
     const canaries = [canaryId(shut.bad.certificate, shut.issuing.der)];
     gate = await openGate([ROLE], new DeniedList(Date.now()), { canaries });
     await until(() => gate?.health().taken !== undefined);
-    expect(await probeCanaries(shut.target, shut.bad, shut.good)).toBe('good');
+    await until(() => watch.finding === 'good');
+    expect(new Set(findings)).toEqual(new Set(['shut', 'good']));
+    watch.stop();
   });
 
   /** What a device's life does to the plugin: in, out, denied, revoked, other rules, gone. */
