@@ -29,6 +29,15 @@ const packages = /** @type {const} */ ([
   ],
   ['rabbitmq-server', 'test -x /usr/lib/rabbitmq/bin/rabbitmq-server', 'the gate at RabbitMQ'],
   ['haproxy', 'test -x /usr/sbin/haproxy', "a device's certificate that HAProxy forwards"],
+  ['mosquitto', 'test -x /usr/sbin/mosquitto', 'the gate inside Mosquitto'],
+  ['mosquitto-clients', 'command -v mosquitto_sub', 'the gate inside Mosquitto'],
+  ['mosquitto-dev', 'test -f /usr/include/mosquitto_plugin.h', "Mosquitto's plugin"],
+  ['libmosquitto-dev', 'test -f /usr/include/mosquitto.h', "Mosquitto's plugin"],
+  ['libssl-dev', 'test -f /usr/include/openssl/evp.h', "Mosquitto's plugin"],
+  ['gcc', 'command -v cc', "Mosquitto's plugin"],
+  ['make', 'command -v make', "Mosquitto's plugin"],
+  ['libc6-dev', 'test -f /usr/include/stdio.h', "Mosquitto's plugin"],
+  ['valgrind', 'command -v valgrind', "whether Mosquitto's plugin loses memory"],
 ]);
 
 let missing = findMissing();
