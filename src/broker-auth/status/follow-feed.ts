@@ -76,7 +76,8 @@ export function followFeed(options: FollowOptions): Following {
         isLost = true;
         return;
       }
-      if (event?.kind === 'position') table.confirm(event.position, event.at);
+      // A clock over there that is ahead, and is set right later, must not make this look fresh for as long.
+      if (event?.kind === 'position') table.confirm(event.position, Math.min(event.at, clock()));
       if (event?.kind === 'change') {
         if (event.position.epoch !== table.position.epoch)
           throw new BirthmarkError('feed-broken', 'a change came of another epoch');
