@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { renewRecord } from '../../src/store/sqlite/backup/restore-ledger.ts';
 import { openLedger, type SqliteLedger } from '../../src/store/sqlite/open-ledger.ts';
 import { coded } from './reading.ts';
 import { audit, device, hashOf, NOW, reservation, revocation, serialOf, ticket, token } from './samples.ts';
@@ -267,6 +268,26 @@ describe('a process that is killed', () => {
         Math.max(...numbers.map(Number)),
       );
     });
+  });
+});
+
+describe('a record that is begun anew', () => {
+  it('gives no list a number twice, however often it is lost and the same old copy comes back', async () => {
+    await within((ledger) => ledger.write((tx) => tx.takeCrlNumber('idevid', 'full')));
+    copy('old');
+    const numbers: string[] = [];
+    for (let loss = 1; loss <= 2; loss += 1) {
+      putBack('old');
+      rmSync(record);
+      renewRecord(path, { path: record, clock: () => NOW + loss * 1000 });
+      await within((ledger) =>
+        ledger.write(async (tx) => {
+          for (const scope of ['full', '7'])
+            numbers.push(`${scope} ${await tx.takeCrlNumber('idevid', scope)}`);
+        }),
+      );
+    }
+    expect(new Set(numbers).size).toBe(4);
   });
 });
 
