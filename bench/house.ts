@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,6 +21,8 @@ export interface BenchHouse {
   readonly startMs: number;
   /** Runs another command of ours on the home. */
   command(...args: readonly string[]): Promise<string>;
+  /** What it has logged, JSON lines. */
+  log(): string;
   /** Sum of the processes' proportional set sizes, in MiB. */
   memoryMiB(): number;
   stop(): Promise<void>;
@@ -43,6 +45,8 @@ export async function command(home: string, ...args: readonly string[]): Promise
 export async function startHouse(home: string, workers: number): Promise<BenchHouse> {
   const ready = join(home, 'ready.json');
   rmSync(ready, { force: true });
+  const logFile = join(home, 'serve.log');
+  const log = openSync(logFile, 'w');
   const startedAt = performance.now();
   const server = spawn(
     process.execPath,
@@ -60,8 +64,9 @@ export async function startHouse(home: string, workers: number): Promise<BenchHo
       '--ready-file',
       ready,
     ],
-    { stdio: 'ignore' },
+    { stdio: ['ignore', 'ignore', log] },
   );
+  closeSync(log);
   const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()));
   while (!existsSync(ready)) {
     if (server.exitCode !== null || performance.now() - startedAt > START_MS)
@@ -77,6 +82,7 @@ export async function startHouse(home: string, workers: number): Promise<BenchHo
     ca: join(home, 'pki', 'root.pem'),
     startMs,
     command: (...args) => command(home, ...args),
+    log: () => readFileSync(logFile, 'utf8'),
     memoryMiB: () =>
       [server.pid ?? 0, ...childrenOf(server.pid ?? 0)].reduce((sum, pid) => sum + proportionalMiB(pid), 0),
     stop: async () => {

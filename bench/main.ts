@@ -1,3 +1,4 @@
+import { benchCrl } from './crl.ts';
 import { benchDoors } from './doors.ts';
 import { benchEst } from './est.ts';
 import { benchIssue } from './issue.ts';
@@ -8,6 +9,7 @@ import { benchVerify } from './verify.ts';
 /** `npm run bench -- NAME [--json]`; no name: all of them. */
 const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<object>>> = {
   issue: benchIssue,
+  crl: benchCrl,
   doors: benchDoors,
   est: benchEst,
   ocsp: benchOcsp,

@@ -1,6 +1,7 @@
 // A whole house in memory: real ledger, real keys, real authorities; time and chance are the test's.
 import { hash } from 'node:crypto';
 import { type Authorities, assembleAuthorities } from '../src/ca/authority.ts';
+import type { CrlRoom } from '../src/ca/crl/room.ts';
 import { guardClock } from '../src/ca/guarded-clock.ts';
 import { type AuthorityPlan, createHierarchy } from '../src/ca/hierarchy.ts';
 import { createIssuingRoom, type IssuingRoom } from '../src/ca/issuing-room.ts';
@@ -10,7 +11,6 @@ import { newOcspTally } from '../src/ca/ocsp/sign-answer.ts';
 import { parseProfile } from '../src/ca/parse-profile.ts';
 import type { AuthorityRecord } from '../src/ca/ports.ts';
 import { defaultProfiles, type ProfileConfig } from '../src/ca/profile-config.ts';
-import type { CrlRoom } from '../src/ca/publish-crls.ts';
 import { publishedUrls } from '../src/ca/published-urls.ts';
 import { createStanding, type Standing } from '../src/ca/standing.ts';
 import type { Clock } from '../src/core/clock.ts';
@@ -212,7 +212,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     ledger,
     authorities,
     urls: publishedUrls(PUBLIC_URL),
-    policy: { shards, validityMs: 10 * 3_600_000, coalesceMs: 60_000 },
+    policy: { shards, validityMs: 10 * 3_600_000, coalesceMs: 60_000, idp: 'partitionedOnly' },
   };
   const shared = { ledger: faulty?.(ledger) ?? ledger, issuing, keyLimits: KEY_LIMITS, clock: guardedClock };
   const enroll = createEnroller(shared);

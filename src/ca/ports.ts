@@ -1,5 +1,6 @@
 import type { AuditWrites } from '../core/audit.ts';
 import type { Page, PageRequest, UnitOfWork } from '../core/unit-of-work.ts';
+import type { CrlReads, CrlWrites } from './crl/ports.ts';
 
 /** What the ledger keeps of an authority. Its key is elsewhere, see `src/keys/`. */
 export interface AuthorityRecord {
@@ -135,34 +136,6 @@ export interface AuthorityWrites extends AuthorityReads {
   addAuthorities(authorities: readonly AuthorityRecord[]): Promise<void>;
 }
 
-/** A published CRL. `scope` is `full` or the shard's number in decimal. */
-export interface CrlRecord {
-  readonly authority: string;
-  readonly scope: string;
-  readonly number: number;
-  readonly thisUpdate: number;
-  readonly nextUpdate: number;
-  /** The last change of a status that it tells, as `StatusChange.sequence`. */
-  readonly changes: number;
-  /** DER. */
-  readonly crl: Uint8Array;
-}
-
-export interface CrlReads {
-  findCrl(authority: string, scope: string): Promise<CrlRecord | undefined>;
-  /** Scope, number and times of each published CRL of an authority, without its bytes. */
-  listCrls(authority: string): Promise<readonly Omit<CrlRecord, 'crl'>[]>;
-  /** Those of all authorities that do not tell the last change of their scope. */
-  listStaleCrls(): Promise<readonly Omit<CrlRecord, 'crl'>[]>;
-}
-
-export interface CrlWrites extends CrlReads {
-  /** Takes the next number of a scope for good, even if no CRL follows: numbers are never used twice. */
-  takeCrlNumber(authority: string, scope: string): Promise<number>;
-  /** Replaces the published CRL of the scope; one with a lower number than that changes nothing. */
-  publishCrl(crl: CrlRecord): Promise<void>;
-}
-
 /** CRLReason of RFC 5280 §5.3.1, without unspecified (never on the wire), removeFromCRL and the unused 7. */
 export const REVOCATION_REASONS = [
   'keyCompromise',
@@ -231,17 +204,6 @@ export interface RevocationReads {
   findStatuses(authority: string, serials: readonly Uint8Array[]): Promise<readonly CertificateStatus[]>;
   /** In order; undefined where the certificate stands. */
   findRevocations(ids: readonly number[]): Promise<readonly (RevocationRecord | undefined)[]>;
-  /**
-   * Revocations of an authority in the order of their rows, from behind `after` on; of one shard where it is given.
-   * Those whose certificate ended before `endedBefore` are left out.
-   */
-  listRevocations(search: {
-    readonly authority: string;
-    readonly shard?: number;
-    readonly endedBefore: number;
-    readonly after?: number;
-    readonly limit: number;
-  }): Promise<readonly RevocationRecord[]>;
   /** Those of all authorities, with the keys that the certificates are for. */
   listTakenBack(search: {
     readonly endedBefore: number;

@@ -3,6 +3,7 @@ export interface PublishedUrls {
   certificate(authority: string): string;
   ocsp(): string;
   crl(authority: string): string;
+  delta(authority: string): string;
   shard(authority: string, shard: number): string;
 }
 
@@ -12,6 +13,7 @@ export function publishedUrls(publicUrl: string): PublishedUrls {
     certificate: (authority) => `${publicUrl}/ca/${authority}.cer`,
     ocsp: () => `${publicUrl}/ocsp`,
     crl: (authority) => `${publicUrl}/crl/${authority}.crl`,
+    delta: (authority) => `${publicUrl}/crl/${authority}/delta.crl`,
     shard: (authority, shard) => `${publicUrl}/crl/${authority}/${shard}.crl`,
   };
 }

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import pino, { type Logger } from 'pino';
 import { type Authorities, assembleAuthorities } from '../ca/authority.ts';
+import type { CrlRoom } from '../ca/crl/room.ts';
 import { guardClock } from '../ca/guarded-clock.ts';
 import { createIssuingRoom, type IssuingRoom } from '../ca/issuing-room.ts';
 import type { AuthorityRecord } from '../ca/ports.ts';
-import type { CrlRoom } from '../ca/publish-crls.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
 import { createStanding } from '../ca/standing.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
@@ -23,7 +23,7 @@ import { createMetrics, type Metrics } from '../server/metrics.ts';
 import { createStatusTail, type StatusTail } from '../server/status/status-tail.ts';
 import { openLedger, type SqliteLedger } from '../store/sqlite/open-ledger.ts';
 import { parseCertificate } from '../x509/certificate.ts';
-import { DEFAULT_COALESCE_SECONDS } from './config/default-config.ts';
+import { DEFAULT_COALESCE_SECONDS, DEFAULT_IDP } from './config/default-config.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import type { Home } from './home.ts';
 import { ledgerPlace } from './ledger-place.ts';
@@ -127,12 +127,17 @@ export async function openHouse(
       random,
       mayIssue: standing.mayIssue,
     });
-    const { shards, validityHours, coalesceSeconds = DEFAULT_COALESCE_SECONDS } = config.crl;
+    const {
+      shards,
+      validityHours,
+      coalesceSeconds = DEFAULT_COALESCE_SECONDS,
+      idp = DEFAULT_IDP,
+    } = config.crl;
     const crls: CrlRoom = {
       ledger,
       authorities,
       urls,
-      policy: { shards, validityMs: validityHours * HOUR_MS, coalesceMs: coalesceSeconds * SECOND_MS },
+      policy: { shards, validityMs: validityHours * HOUR_MS, coalesceMs: coalesceSeconds * SECOND_MS, idp },
     };
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
     const metrics = createMetrics(worker);

@@ -1,6 +1,7 @@
 import type { Authorities } from '../ca/authority.ts';
+import type { CrlRoom } from '../ca/crl/room.ts';
 import type { CertificateRecord } from '../ca/ports.ts';
-import { type CrlRoom, type CrlScope, publishCrls, scopeOfCertificate } from '../ca/publish-crls.ts';
+import { publishTouchedCrls, type Touched } from '../ca/publish-due-crls.ts';
 import type { Actor } from '../core/audit.ts';
 import { breathe } from '../core/breathe.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
@@ -18,7 +19,7 @@ export interface RevocationOrder extends Omit<StatusOrder, 'discoveredAt' | 'dec
   readonly decidedAt?: number;
   /** Only finds out what would be done. */
   readonly dryRun?: boolean;
-  /** Stops after looking at about so many; `next` of the result goes on. */
+  /** Stops after looking at so many; `next` of the result goes on. */
   readonly limit?: number;
   /** `next` of the result before. */
   readonly after?: number;
@@ -35,7 +36,10 @@ export interface RevocationResult {
   readonly profiles: Readonly<Record<string, number>>;
   /** The first 20 of those changed, hexadecimal. */
   readonly serials: readonly string[];
-  /** Whether the lists that the certificates name tell it already; where not, they are tried again until they do. */
+  /**
+   * Whether the lists that the certificates name tell it already; where not, they are tried again until they do. With `next`
+   * they do not: the last part of an act publishes, once for all of it.
+   */
   readonly published: boolean;
   /** There may be more behind this place. */
   readonly next?: number;
@@ -55,7 +59,7 @@ export interface RevokerOptions {
 }
 
 /** Certificates changed in one unit of work: others wait for it some milliseconds only. */
-const PIECE = 500;
+const PIECE = 250;
 const SHOWN = 20;
 
 /**
@@ -98,8 +102,10 @@ export function createRevoker(options: RevokerOptions): Revoker {
     } else {
       const of = by.kind === 'batch' ? { batch: by.batch } : { authority: by.authority };
       let after: number | undefined = order.after ?? 0;
-      for (let looked = 0; after !== undefined && looked < (order.limit ?? Number.POSITIVE_INFINITY); ) {
-        const { items, through } = await ledger.read.scanCertificates({ of, after, limit: PIECE });
+      const most = order.limit ?? Number.POSITIVE_INFINITY;
+      for (let looked = 0; after !== undefined && looked < most; ) {
+        const limit = Math.min(PIECE, most - looked);
+        const { items, through } = await ledger.read.scanCertificates({ of, after, limit });
         tally.add(dryRun ? await work(ledger.read, items) : await ledger.write((tx) => change(tx, items)));
         looked += items.length;
         after = through;
@@ -109,22 +115,17 @@ export function createRevoker(options: RevokerOptions): Revoker {
       if (order.after === undefined && tally.isEmpty())
         throw new BirthmarkError('not-found', `there are no certificates of ${describeSelector(by)}`);
     }
-    const published = dryRun || (await publish(tally.touched(crls.authorities)));
+    const published = dryRun || (next === undefined && (await publish(tally.touched(isWide(by)))));
     return { ...tally.result(), published, ...(next !== undefined && { next }) };
   };
 
-  /** Publishes what is not told yet. Another process may have published an older state meanwhile: looked at again. */
-  async function publish(touched: ReadonlySet<string>): Promise<boolean> {
+  async function publish(touched: Touched): Promise<boolean> {
     try {
-      for (let attempt = 0; attempt < 3; attempt += 1) {
-        const stale = (await ledger.read.listStaleCrls()).filter((crl) => touched.has(keyOf(crl)));
-        if (stale.length === 0) return true;
-        await publishCrls(stale, crls, clock());
-      }
+      return await publishTouchedCrls(touched, crls, clock);
     } catch (error) {
       onUnpublished(error);
+      return false;
     }
-    return false;
   }
 }
 
@@ -164,16 +165,12 @@ function refuseNothing(by: Selector, tally: Tally, { act, reason }: RevocationOr
   throw new BirthmarkError('not-found', `there are no certificates of ${describeSelector(by)}`);
 }
 
-function keyOf({ authority, scope }: CrlScope): string {
-  return `${authority}/${scope}`;
-}
-
 interface Tally {
   add(plan: StatusPlan): void;
   isEmpty(): boolean;
   result(): Omit<RevocationResult, 'published' | 'next'>;
-  /** The lists that the certificates name. */
-  touched(authorities: Authorities): ReadonlySet<string>;
+  /** What the lists have to tell. Parts of a wide act may have gone before. */
+  touched(wide: boolean): Touched;
 }
 
 function newTally(): Tally {
@@ -199,7 +196,6 @@ function newTally(): Tally {
     },
     isEmpty: () => changed + unchanged + final === 0,
     result: () => ({ changed, unchanged, final, profiles, serials }),
-    touched: (authorities) =>
-      new Set([...places.values()].map((place) => keyOf(scopeOfCertificate(place, authorities)))),
+    touched: (wide) => ({ places: wide ? 'all' : [...places.values()], changed }),
   };
 }

@@ -51,7 +51,8 @@ export function readKeyFile(path: string, passphrase: string): KeyObject {
 }
 
 /**
- * A signer whose key lies in memory. Signs synchronously: for P-256 and Ed25519 the thread pool costs more than it saves.
+ * A signer whose key lies in memory. Signs synchronously, since for P-256 and Ed25519 the thread pool costs more than it
+ * saves, unless there is much to hash.
  *
  * @throws BirthmarkError `key-algorithm-not-allowed`, `key-file-unreadable` where the key's two halves are no pair
  */
@@ -63,7 +64,7 @@ export function createFileSigner(key: KeyObject): Signer {
   return {
     algorithm,
     spki: publicKey.export({ type: 'spki', format: 'der' }),
-    sign: (tbs) => sign(SIGNATURE_DIGESTS[algorithm], tbs, key),
+    sign: (tbs) => signWith(key, algorithm, tbs),
   };
 }
 
@@ -85,9 +86,27 @@ export function createColdSigner(spki: Uint8Array, read: () => KeyObject): Signe
     sign: (tbs) => {
       const key = read();
       refuseNoPair(key, publicKey, algorithm);
-      return sign(SIGNATURE_DIGESTS[algorithm], tbs, key);
+      return signWith(key, algorithm, tbs);
     },
   };
+}
+
+/** Hashed within some milliseconds. */
+const MUCH = 2 * 1024 * 1024;
+
+function signWith(
+  key: KeyObject,
+  algorithm: SignatureAlgorithmName,
+  tbs: Uint8Array,
+): Uint8Array | Promise<Uint8Array> {
+  const digest = SIGNATURE_DIGESTS[algorithm];
+  if (tbs.length < MUCH) return sign(digest, tbs, key);
+  return new Promise((resolve, reject) => {
+    sign(digest, tbs, key, (error, signature) => {
+      if (error) reject(error);
+      else resolve(signature);
+    });
+  });
 }
 
 const TRIAL = Buffer.from('a trial of a key');

@@ -10,8 +10,7 @@ import { EXTENSION } from './extensions.ts';
 import { GENERAL_NAME, readGeneralNames } from './general-name.ts';
 import { assertName } from './name.ts';
 
-/** Extensions of CRLs and of their entries that no certificate has (RFC 5280 §5.2, §5.3). */
-const DELTA_CRL_INDICATOR = '2.5.29.27';
+/** Extensions of entries (RFC 5280 §5.3). */
 const REASON_CODE = '2.5.29.21';
 const INVALIDITY_DATE = '2.5.29.24';
 const CERTIFICATE_ISSUER = '2.5.29.29';
@@ -198,7 +197,7 @@ function readCrlExtensions(extensions: readonly ReadExtension[], defects: string
         if (critical) defects.push('its cRLNumber is critical (RFC 5280 §5.2.3)');
         said.number = readNumber(reader);
         break;
-      case DELTA_CRL_INDICATOR:
+      case EXTENSION.deltaCrlIndicator:
         if (!critical) defects.push('its deltaCRLIndicator is not critical (RFC 5280 §5.2.4)');
         said.baseNumber = readNumber(reader);
         break;

@@ -6,6 +6,8 @@ export const CRL_REASON = {
   superseded: 4,
   cessationOfOperation: 5,
   certificateHold: 6,
+  /** In deltas only: the certificate leaves the list. */
+  removeFromCRL: 8,
   privilegeWithdrawn: 9,
   aACompromise: 10,
 } as const;

@@ -10,6 +10,7 @@ export const EXTENSION = {
   issuerAltName: '2.5.29.18',
   basicConstraints: '2.5.29.19',
   crlNumber: '2.5.29.20',
+  deltaCrlIndicator: '2.5.29.27',
   issuingDistributionPoint: '2.5.29.28',
   nameConstraints: '2.5.29.30',
   crlDistributionPoints: '2.5.29.31',
@@ -103,18 +104,32 @@ export function crlDistributionPoints(url: string): Der {
   return extension(EXTENSION.crlDistributionPoints, false, sequence(sequence(distributionPointName(url))));
 }
 
-/** Critical, and its URL is the one in the certificates to the octet (RFC 5280 §5.2.5). */
-export function issuingDistributionPoint(url: string): Der {
-  const onlyContainsUserCerts = primitive(TAG.context | 1, Uint8Array.of(0xff));
-  return extension(
-    EXTENSION.issuingDistributionPoint,
-    true,
-    sequence(distributionPointName(url), onlyContainsUserCerts),
-  );
+/** What a list is of: certificates that name its URL, those of end entities, or both. It must say one of them. */
+export interface ListScope {
+  /** As in the certificates, to the octet (RFC 5280 §5.2.5). */
+  readonly url?: string;
+  readonly onlyUserCerts?: true;
+}
+
+/** Critical (RFC 5280 §5.2.5). */
+export function issuingDistributionPoint({ url, onlyUserCerts }: ListScope): Der {
+  const name = url === undefined ? [] : [distributionPointName(url)];
+  const flag = onlyUserCerts ? [primitive(TAG.context | 1, Uint8Array.of(0xff))] : [];
+  return extension(EXTENSION.issuingDistributionPoint, true, sequence(...name, ...flag));
 }
 
 export function crlNumber(number: number): Der {
   return extension(EXTENSION.crlNumber, false, integer(number));
+}
+
+/** Critical: who does not know it would take a delta for a whole list (RFC 5280 §5.2.4). */
+export function deltaCrlIndicator(baseNumber: number): Der {
+  return extension(EXTENSION.deltaCrlIndicator, true, integer(baseNumber));
+}
+
+/** Where the delta of a full list is; never in a delta (RFC 5280 §5.2.6). */
+export function freshestCrl(url: string): Der {
+  return extension(EXTENSION.freshestCrl, false, sequence(sequence(distributionPointName(url))));
 }
 
 /** `distributionPoint [0]` holding `fullName [0]`. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { publishDueCrls } from '../../src/ca/publish-crls.ts';
+import { publishDueCrls } from '../../src/ca/publish-due-crls.ts';
 import { codeOfAsync, newCsr, openTestHouse, outcomeCode } from '../house.ts';
 import { openResponding, question } from './ocsp/responding.ts';
 import { recordAuthority } from './record-authority.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { FULL, publishDueCrls } from '../../src/ca/publish-crls.ts';
+import { FULL } from '../../src/ca/crl/scope.ts';
+import { publishDueCrls } from '../../src/ca/publish-due-crls.ts';
 import { BirthmarkError } from '../../src/core/errors.ts';
 import { nameKey } from '../../src/x509/compare-names.ts';
 import { readCrl } from '../../src/x509/crl-reader.ts';

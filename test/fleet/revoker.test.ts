@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { FULL, publishDueCrls } from '../../src/ca/publish-crls.ts';
+import { DELTA, FULL } from '../../src/ca/crl/scope.ts';
+import { publishDueCrls } from '../../src/ca/publish-due-crls.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { operatorAdmission } from '../../src/enroll/admission.ts';
 import { certificateAdmission } from '../../src/enroll/certificate-admission.ts';
@@ -195,7 +196,7 @@ describe('a revocation', () => {
     await revoke(house, { by: { kind: 'key', keyHash: hashKey(key.spki) }, reason: 'superseded' });
     expect((await all())[3]).toBe('superseded');
     const last = await house.grant('SN-4');
-    const result = await revoke(house, { by: { kind: 'authority', authority: 'idevid' }, limit: 1 });
+    const result = await revoke(house, { by: { kind: 'authority', authority: 'idevid' }, limit: 500 });
     expect(result).toMatchObject({ changed: 1, unchanged: 3 });
     expect(await statusOf(house, last)).toBe('unspecified');
   });
@@ -224,13 +225,13 @@ describe('a revocation', () => {
     expect(await revoker({ act: 'revoke', by: { kind: 'batch', batch: 'B-1' } }, OPERATOR)).toMatchObject({
       changed: 501,
     });
-    const all = await house.ledger.read.listRevocations({ authority: 'idevid', endedBefore: 0, limit: 1000 });
+    const all = await house.ledger.read.listTakenBack({ endedBefore: 0, limit: 1000 });
     expect(new Set(all.map(({ decidedAt }) => decidedAt))).toEqual(new Set([begin]));
-    expect(new Set(all.map(({ recordedAt }) => recordedAt - begin))).toEqual(new Set([0, 60_000]));
-    expect(all.at(-1)).toMatchObject({ revokedAt: begin + 60_000 });
+    expect(new Set(all.map(({ recordedAt }) => recordedAt - begin))).toEqual(new Set([0, 60_000, 120_000]));
+    expect(all.at(-1)).toMatchObject({ revokedAt: begin + 120_000 });
     const { cursor } = await house.ledger.read.listAudit({ limit: 1000 });
     const { items } = await house.ledger.read.listAudit({ limit: 1000, ...(cursor && { cursor }) });
-    expect(items.at(-1)).toMatchObject({ action: 'certificate.revoke', at: begin + 60_000 });
+    expect(items.at(-1)).toMatchObject({ action: 'certificate.revoke', at: begin + 120_000 });
   });
 
   test('of a key that nobody has seen blocks it where it is known to be out', async () => {
@@ -355,17 +356,49 @@ describe('a door', () => {
   });
 });
 
-test('the full list waits for its bound, the shard does not', async () => {
+test('an act in parts publishes once, with its last part; what was cut short is published by upkeep', async () => {
+  using house = await openTestHouse({ shards: 1 });
+  await publishDueCrls(house.crls, house.clock.now());
+  const granted = await Promise.all(
+    ['SN-1', 'SN-2', 'SN-3'].map((name) => house.grant(name, { batch: 'B' })),
+  );
+  const numberOf = async (scope: string) => (await house.ledger.read.findCrl('idevid', scope))?.number;
+  const part = (after?: number) =>
+    revoke(house, {
+      by: { kind: 'batch', batch: 'B' },
+      limit: 1,
+      ...(after !== undefined && { after }),
+    });
+  const first = await part();
+  expect(first).toMatchObject({ published: false });
+  expect([await numberOf('0'), await numberOf(DELTA)]).toEqual([1, 2]);
+  let last = first;
+  while (last.next !== undefined) last = await part(last.next);
+  expect(last).toMatchObject({ published: true });
+  expect([await numberOf('0'), await numberOf(DELTA)]).toEqual([2, 3]);
+  for (const one of granted)
+    expect([await listed(house, one), await listed(house, one, DELTA)]).toEqual([0, 0]);
+
+  const cutShort = await house.grant('SN-4', { batch: 'C' });
+  await house.grant('SN-5', { batch: 'C' });
+  await revoke(house, { by: { kind: 'batch', batch: 'C' }, limit: 1 });
+  expect(await listed(house, cutShort)).toBeUndefined();
+  house.clock.pass(5000);
+  await publishDueCrls(house.crls, house.clock.now());
+  expect([await listed(house, cutShort), await listed(house, cutShort, DELTA)]).toEqual([0, 0]);
+});
+
+test('the full list waits for its bound, the shard and the delta do not', async () => {
   using house = await openTestHouse();
   await publishDueCrls(house.crls, house.clock.now());
   const granted = await house.grant('SN-1');
   house.clock.pass(10_000);
   await revoke(house, { by: bySerial(granted.serial) });
-  expect(await listed(house, granted)).toBe(0);
+  expect([await listed(house, granted), await listed(house, granted, DELTA)]).toEqual([0, 0]);
   expect(await publishDueCrls(house.crls, house.clock.now())).toBe(0);
   expect(await listed(house, granted, FULL)).toBeUndefined();
   house.clock.pass(50_000);
-  expect(await publishDueCrls(house.crls, house.clock.now())).toBe(1);
+  expect(await publishDueCrls(house.crls, house.clock.now())).toBe(2);
   expect(await listed(house, granted, FULL)).toBe(0);
   expect(await publishDueCrls(house.crls, house.clock.now())).toBe(0);
 });

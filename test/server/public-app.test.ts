@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { publishDueCrls } from '../../src/ca/publish-crls.ts';
+import { publishDueCrls } from '../../src/ca/publish-due-crls.ts';
 import { publishedUrls } from '../../src/ca/published-urls.ts';
 import { PUBLIC_URL } from '../house.ts';
 import { inject, problemOf, shareTestServer } from './test-server.ts';
@@ -10,7 +10,7 @@ const server = await shareTestServer();
 const { authorities, ledger, clock } = server.house;
 
 function publish(): Promise<number> {
-  const policy = { shards: 4, validityMs: 10 * HOUR_MS, coalesceMs: 60_000 };
+  const policy = { shards: 4, validityMs: 10 * HOUR_MS, coalesceMs: 60_000, idp: 'partitionedOnly' as const };
   return publishDueCrls({ authorities, ledger, urls: publishedUrls(PUBLIC_URL), policy }, clock.now());
 }
 await publish();
@@ -108,7 +108,9 @@ describe('there is nothing at', () => {
     '/crl/idevid/4.crl',
     '/crl/idevid/01.crl',
     '/crl/idevid/full.crl',
-    '/crl/idevid/delta.crl',
+    '/crl/idevid/deltas.crl',
+    '/crl/idevid/4.pem',
+    '/crl/nobody/delta.pem',
     '/crl/idevid/-1.crl',
     '/crl/idevid/99999999999.crl',
     `/ca/${'a'.repeat(99)}.cer`,

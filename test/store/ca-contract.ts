@@ -126,6 +126,8 @@ export function caContract(current: () => Ledger): void {
       thisUpdate: NOW,
       nextUpdate: NOW + 1000,
       changes: 0,
+      endedBefore: 0,
+      idp: false,
       crl: Buffer.from(`crl ${number}`),
       ...more,
     });
@@ -157,7 +159,7 @@ export function caContract(current: () => Ledger): void {
       await current().write((tx) => tx.publishCrl(crl(1)));
       await current().write((tx) => tx.publishCrl(crl(2)));
       await current().write((tx) => tx.publishCrl(crl(1, { scope: '3' })));
-      expect(await current().read.findCrl('idevid', 'full')).toEqual(crl(2));
+      expect(await current().read.findCrl('idevid', 'full')).toMatchObject(crl(2));
       expect(await current().read.findCrl('ldevid', 'full')).toBeUndefined();
       const listed = await current().read.listCrls('idevid');
       expect(listed.map(({ scope, number }) => [scope, number])).toEqual([
@@ -170,7 +172,7 @@ export function caContract(current: () => Ledger): void {
     it('never puts a CRL in the place of one with a higher number', async () => {
       await current().write((tx) => tx.publishCrl(crl(2)));
       await current().write((tx) => tx.publishCrl(crl(1)));
-      expect(await current().read.findCrl('idevid', 'full')).toEqual(crl(2));
+      expect(await current().read.findCrl('idevid', 'full')).toMatchObject(crl(2));
     });
   });
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CrlMoments } from '../../src/ca/crl/ports.ts';
 import type { Ledger } from '../../src/enroll/ports.ts';
 import { caContract } from './ca-contract.ts';
 import { credentialsContract } from './credentials-contract.ts';
@@ -8,7 +9,7 @@ import { audit, device } from './samples.ts';
 import { searchContract } from './search-contract.ts';
 import { trustContract } from './trust-contract.ts';
 
-export interface OpenLedger extends Ledger {
+export interface OpenLedger extends Ledger, CrlMoments {
   close(): void | Promise<void>;
 }
 

@@ -139,7 +139,7 @@ describe('an old copy of the ledger under a record that went on', () => {
         await tx.addTicket(ticket('t'));
         await tx.takeCrlNumber('idevid', 'full');
         await tx.putRevocations([revocation(ids[2] ?? 0, 'c', { held: true })]);
-        const times = { thisUpdate: NOW, nextUpdate: NOW + 9 };
+        const times = { thisUpdate: NOW, nextUpdate: NOW + 9, endedBefore: 0, idp: false };
         await tx.publishCrl({
           authority: 'idevid',
           scope: 'full',

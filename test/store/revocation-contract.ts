@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import type { CrlMoments } from '../../src/ca/crl/ports.ts';
 import type { RevocationRecord } from '../../src/ca/ports.ts';
 import type { Ledger } from '../../src/enroll/ports.ts';
 import { coded } from './reading.ts';
 import { device, hashOf, NOW, reservation, revocation, serialOf } from './samples.ts';
 
 /** What was taken back, what is held, and what changed. */
-export function revocationContract(current: () => Ledger): void {
+export function revocationContract(current: () => Ledger & CrlMoments): void {
   /** Issues a certificate of that name; gives its row. */
   const issue = async (name: string, more: Parameters<typeof reservation>[1] = {}): Promise<number> => {
     const [id = 0] = await current().write((tx) => tx.reserve([reservation(name, more)]));
@@ -49,23 +50,47 @@ export function revocationContract(current: () => Ledger): void {
       ]);
     });
 
-    it('are listed by authority or by shard, in pages, without those that ended long ago', async () => {
-      const ids: number[] = [];
-      for (const [at, name] of ['a', 'b', 'c', 'd'].entries()) {
+    it('are listed by authority or by shard, by serial number, in slices, without those that ended long ago', async () => {
+      const names = ['a', 'b', 'c', 'd'];
+      for (const [at, name] of names.entries()) {
         const id = await issue(name, { shard: at % 2 });
-        ids.push(id);
-        await put(revocation(id, name, { shard: at % 2, notAfter: NOW + at }));
+        await put(revocation(id, name, { shard: at % 2, notAfter: NOW + at, held: at === 2 }));
       }
-      const list = async (search: object) => {
-        const all = { authority: 'idevid', endedBefore: 0, limit: 10, ...search };
-        return (await current().read.listRevocations(all)).map(({ id }) => ids.indexOf(id));
-      };
-      expect(await list({})).toEqual([0, 1, 2, 3]);
-      expect(await list({ shard: 1 })).toEqual([1, 3]);
-      expect(await list({ endedBefore: NOW + 2 })).toEqual([2, 3]);
-      expect(await list({ limit: 2 })).toEqual([0, 1]);
-      expect(await list({ limit: 2, after: ids[1] })).toEqual([2, 3]);
+      const inOrder = names.map((name) => serialOf(name).toString('hex').toUpperCase()).sort();
+      const nameOf = (serial: string) =>
+        names[names.findIndex((name) => serialOf(name).equals(Buffer.from(serial, 'hex')))];
+      const list = (search: object) =>
+        current().atOneMoment(async (moment) => {
+          const all = { authority: 'idevid', endedBefore: 0, after: '', limit: 10, ...search };
+          return moment.listEntries(all).map(([serial]) => serial);
+        });
+      const ofNames = (wanted: string) => inOrder.filter((serial) => wanted.includes(nameOf(serial) ?? '-'));
+      expect(await list({})).toEqual(inOrder);
+      expect(await list({ shard: 1 })).toEqual(ofNames('bd'));
+      expect(await list({ endedBefore: NOW + 2 })).toEqual(ofNames('cd'));
+      expect(await list({ limit: 2 })).toEqual(inOrder.slice(0, 2));
+      expect(await list({ limit: 2, after: inOrder[1] })).toEqual(inOrder.slice(2));
       expect(await list({ authority: 'ldevid' })).toEqual([]);
+      const ended = await current().atOneMoment(async (moment) =>
+        moment.listEnded({ authority: 'idevid', from: NOW + 1, until: NOW + 3, after: '', limit: 10 }),
+      );
+      expect(ended.map(([serial]) => serial)).toEqual(ofNames('bc'));
+      expect(ended.map(([, , reason]) => reason)).toContain('certificateHold');
+    });
+
+    it('are read from one moment, whatever is written meanwhile', async () => {
+      await put(revocation(await issue('a', { shard: 0 }), 'a', { shard: 0 }));
+      const two = await issue('b', { shard: 0 });
+      await current().atOneMoment(async (moment) => {
+        const search = { authority: 'idevid', endedBefore: 0, after: '', limit: 10 };
+        await put(revocation(two, 'b', { shard: 0 }));
+        expect([moment.changes, moment.listEntries(search).length]).toEqual([1, 1]);
+        expect(moment.listChanged('idevid', 0, 10)).toHaveLength(1);
+      });
+      const now = await current().atOneMoment(async (moment) => moment.listChanged('idevid', 1, 10));
+      expect(now).toMatchObject([
+        { sequence: 2, serial: serialOf('b').toString('hex').toUpperCase(), at: NOW },
+      ]);
     });
 
     it('are changes in order: held, revoked, released, and none where nothing was', async () => {
@@ -131,6 +156,28 @@ export function revocationContract(current: () => Ledger): void {
       expect(await current().read.findRevocations([id])).toMatchObject([{ publishedAt: NOW + 7 }]);
     });
 
+    it('that a list tells are not lost to a later number that tells less', async () => {
+      const list = (number: number, changes: number) =>
+        current().write((tx) =>
+          tx.publishCrl({
+            authority: 'idevid',
+            scope: '3',
+            number,
+            thisUpdate: NOW,
+            nextUpdate: NOW + 1,
+            changes,
+            endedBefore: 0,
+            idp: false,
+            crl: Buffer.from(`crl ${number}`),
+          }),
+        );
+      await list(1, 5);
+      await list(2, 4);
+      expect(await current().read.findCrl('idevid', '3')).toMatchObject({ number: 1, changes: 5 });
+      await list(3, 5);
+      expect(await current().read.findCrl('idevid', '3')).toMatchObject({ number: 3, changes: 5 });
+    });
+
     it('make the lists of their scope stale, and no others', async () => {
       const scopes = ['full', '3', '4'];
       const publish = (changes: number) =>
@@ -143,6 +190,8 @@ export function revocationContract(current: () => Ledger): void {
               thisUpdate: NOW,
               nextUpdate: NOW + 1,
               changes,
+              endedBefore: 0,
+              idp: false,
               crl: Buffer.from('crl'),
             });
         });

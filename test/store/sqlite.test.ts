@@ -84,7 +84,11 @@ describe('the ledger in SQLite', () => {
       number: 7,
       thisUpdate: NOW,
       nextUpdate: NOW + 1,
+      modifiedAt: NOW,
       changes: 0,
+      endedBefore: 0,
+      idp: false,
+      size: 2,
       crl: Buffer.from('0102', 'hex'),
     });
     expect(await upgraded.read.lastStatusChange()).toBe(0);

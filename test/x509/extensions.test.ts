@@ -62,7 +62,7 @@ describe('golden encodings', () => {
     ],
     [
       'issuingDistributionPoint',
-      extensions.issuingDistributionPoint('a:b'),
+      extensions.issuingDistributionPoint({ url: 'a:b', onlyUserCerts: true }),
       '30 18 06 03 55 1d 1c 01 01 ff 04 0e 30 0c a0 07 a0 05 86 03 61 3a 62 81 01 ff',
     ],
     ['crlNumber', extensions.crlNumber(128), '30 0b 06 03 55 1d 14 04 04 02 02 00 80'],

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parseCertificate } from '../../src/x509/certificate.ts';
-import { encodeTbsCertList } from '../../src/x509/crl.ts';
 import { parseCsr, verifyPossession } from '../../src/x509/csr.ts';
 import { type Der, sequence } from '../../src/x509/der/encode.ts';
 import { octetString, oid, time, unsigned } from '../../src/x509/der/values.ts';
@@ -25,6 +24,7 @@ import {
   sampleKey,
   signed,
 } from './samples.ts';
+import { encodeTbsCertList } from './tbs-cert-list.ts';
 import { hex } from './tlv.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'birthmark-openssl-'));
@@ -173,7 +173,10 @@ describe('OpenSSL reads what we wrote', () => {
     expect(empty.text).toContain('No Revoked Certificates.');
     expect(empty.text).toMatch(/X509v3 CRL Number: *\n *300/);
     expect(empty.text).toMatch(/Next Update: Jan +9 00:00:00 2051 GMT/);
-    const shard = extensions.issuingDistributionPoint('http://pki.example/crl/1.crl');
+    const shard = extensions.issuingDistributionPoint({
+      url: 'http://pki.example/crl/1.crl',
+      onlyUserCerts: true,
+    });
     const full = openssl(words, crl(key, [entry('019a80', keyCompromise), entry('ff01')], [shard]));
     expect(full.text).toContain('verify OK');
     expect(full.text).toMatch(/Serial Number: 019A80\n +Revocation Date: Feb +3 00:00:00 2026 GMT/);

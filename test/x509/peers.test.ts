@@ -5,7 +5,6 @@ import * as asn1js from 'asn1js';
 import * as pkijs from 'pkijs';
 import { describe, expect, test } from 'vitest';
 import { parseCertificate } from '../../src/x509/certificate.ts';
-import { encodeTbsCertList } from '../../src/x509/crl.ts';
 import { parseCsr, verifyPossession } from '../../src/x509/csr.ts';
 import { type Der, sequence } from '../../src/x509/der/encode.ts';
 import { octetString, oid, time, unsigned } from '../../src/x509/der/values.ts';
@@ -24,6 +23,7 @@ import {
   sampleKey,
   signed,
 } from './samples.ts';
+import { encodeTbsCertList } from './tbs-cert-list.ts';
 import { hex } from './tlv.ts';
 
 const { subtle } = webcrypto;
@@ -97,7 +97,11 @@ describe('they read what we wrote', () => {
   test.each(ALL_KEY_KINDS)('a CRL of %s without entries, which has no revokedCertificates', async (kind) => {
     const key = sampleKey(kind);
     const issuer = new x509.X509Certificate(sampleCertificate('ca', key, key).slice());
-    const der = crl(key, [], [extensions.issuingDistributionPoint('http://pki.example/crl/1.crl')]);
+    const der = crl(
+      key,
+      [],
+      [extensions.issuingDistributionPoint({ url: 'http://pki.example/crl/1.crl', onlyUserCerts: true })],
+    );
     const list = new x509.X509Crl(der.slice());
     expect(await list.verify({ publicKey: issuer.publicKey }, webcrypto)).toBe(true);
     expect(list.entries).toEqual([]);

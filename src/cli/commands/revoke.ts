@@ -148,7 +148,8 @@ function add(a: ChangeResult, b: ChangeResult): ChangeResult {
     final: a.final + b.final,
     profiles,
     serials: [...a.serials, ...b.serials].slice(0, SHOWN),
-    published: a.published && b.published,
+    // The last part publishes, for all of them.
+    published: b.published,
   };
 }
 

@@ -9,6 +9,8 @@ import type { Config } from './schema.ts';
 
 /** What `crl.coalesceSeconds` is where a configuration does not say it. */
 export const DEFAULT_COALESCE_SECONDS = 60;
+/** What `crl.idp` is where a configuration does not say it. */
+export const DEFAULT_IDP = 'partitionedOnly';
 
 const YEAR_DAYS = 365;
 /** ub-common-name of RFC 5280 Appendix A.1, in characters. */

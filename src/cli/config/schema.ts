@@ -206,6 +206,15 @@ export const ConfigSchema = Type.Object(
               'seconds after the one before at the latest: 60 where it is not given.',
           }),
         ),
+        idp: Type.Optional(
+          Type.Enum(['always', 'partitionedOnly'], {
+            examples: ['partitionedOnly'],
+            description:
+              'Whether full lists and deltas carry the critical issuingDistributionPoint that shards always have. "always" suits who ' +
+              'loads a full list where only lists with it count (EMQX); "partitionedOnly", which it is where it is not given, suits ' +
+              'old programs that refuse it.',
+          }),
+        ),
       },
       closed,
     ),

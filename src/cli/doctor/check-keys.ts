@@ -5,10 +5,10 @@ import { equalBytes } from '../../core/bytes.ts';
 import { systemClock } from '../../core/clock.ts';
 import { createFileSigner, readKeyFile } from '../../keys/file-signer.ts';
 import { readGivenCertificate } from '../../server/given-certificate.ts';
-import { parseCertificate } from '../../x509/certificate.ts';
+import { type Certificate, parseCertificate } from '../../x509/certificate.ts';
 import { openTrust } from '../../x509/path/trust.ts';
 import { validatePath } from '../../x509/path/validate-path.ts';
-import { parsePem } from '../../x509/pem.ts';
+import { parsePemBlocks } from '../../x509/pem.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';
 import { type Check, failed, judgeTime, look, ok, warning } from './check.ts';
@@ -72,9 +72,7 @@ function checkPair(
 ): Check[] {
   if (!existsSync(home.pem(file))) return [warning(name, 'has no certificate yet', todo)];
   const { spki } = createFileSigner(readKeyFile(home.key(file), passphrase));
-  const { tbs } = parseCertificate(
-    parsePem(readFileSync(home.pem(file), 'latin1'), ['CERTIFICATE'], home.pem(file)),
-  );
+  const { tbs } = readLeaf(home.pem(file));
   if (!equalBytes(spki, tbs.spki)) return [failed(name, 'its key is not the one in its certificate', todo)];
   return [judgeTime(name, { notBefore: tbs.notBefore.at, notAfter: tbs.notAfter.at }, now, todo)];
 }
@@ -92,9 +90,7 @@ function checkTls(given: KeysToCheck): Check[] {
     names: tlsNames,
     clock: systemClock,
   });
-  const { tbs } = parseCertificate(
-    parsePem(readFileSync(certificatePath, 'latin1'), ['CERTIFICATE'], certificatePath),
-  );
+  const { tbs } = readLeaf(certificatePath);
   const time = { notBefore: tbs.notBefore.at, notAfter: tbs.notAfter.at };
   return [
     judgeTime('tls', time, now, `renew ${certificatePath}`),
@@ -108,4 +104,10 @@ function checkTls(given: KeysToCheck): Check[] {
         ]
       : []),
   ];
+}
+
+/** The first certificate of a file: the others are its chain. */
+function readLeaf(path: string): Certificate {
+  const [leaf = Buffer.alloc(0)] = parsePemBlocks(readFileSync(path, 'latin1'), ['CERTIFICATE'], path);
+  return parseCertificate(leaf);
 }

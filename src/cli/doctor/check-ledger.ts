@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { FULL } from '../../ca/publish-crls.ts';
+import { FULL } from '../../ca/crl/scope.ts';
 import type { LedgerReads } from '../../enroll/ports.ts';
 import { checkLedger } from '../../store/sqlite/check-ledger.ts';
 import { type RecordReport, verifyRecord } from '../../store/sqlite/record/verify-record.ts';

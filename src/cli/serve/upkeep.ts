@@ -1,8 +1,9 @@
 import { finishReserved } from '../../ca/issue.ts';
-import { publishDueCrls } from '../../ca/publish-crls.ts';
+import { publishDueCrls } from '../../ca/publish-due-crls.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import type { House } from '../wire.ts';
 import { prepareOcspSigners, prepareTlsCertificate } from './house-options.ts';
+import { repeat } from './repeat.ts';
 
 /** A full list waits for its coalescing bound and this besides; a list that a crash left behind waits only this. */
 const LISTS_EVERY_MS = 5000;
@@ -33,9 +34,9 @@ export async function finishAbandoned(house: House): Promise<void> {
 /**
  * What must be done again and again, by one process of the house only.
  *
- * @returns stops it
+ * @returns stops it, and resolves when nothing of it runs any more
  */
-export function keepUp(house: House): () => void {
+export function keepUp(house: House): () => Promise<void> {
   const stopWal = keepWalShort({
     path: house.home.ledger,
     onError: (error) =>
@@ -47,20 +48,22 @@ export function keepUp(house: House): () => void {
     ['tls', HOUR_MS, prepareTlsCertificate],
     ['ocsp', HOUR_MS, prepareOcspSigners],
   ];
-  const timers = tasks.map(([task, everyMs, run]) =>
-    setInterval(() => {
-      run(house).catch((error: unknown) =>
-        house.logger.error({ err: error, task }, 'upkeep failed; it is tried again'),
-      );
-    }, everyMs),
+  const stops = tasks.map(([task, everyMs, run]) =>
+    repeat(
+      () => run(house),
+      everyMs,
+      (error) => house.logger.error({ err: error, task }, 'upkeep failed; it is tried again'),
+    ),
   );
-  return () => {
+  return async () => {
     stopWal();
-    for (const timer of timers) clearInterval(timer);
+    await Promise.all(stops.map((stop) => stop()));
   };
 }
 
-async function publishDue({ crls, clock, logger }: House): Promise<void> {
-  const published = await publishDueCrls(crls, clock());
-  if (published > 0) logger.info({ published }, 'published CRLs');
+/** By the clock of the wall: one that went back stops issuance, and must not keep a revocation from being told. */
+async function publishDue({ crls, wallClock, logger }: House): Promise<void> {
+  const begun = wallClock();
+  const published = await publishDueCrls(crls, begun);
+  if (published > 0) logger.info({ published, milliseconds: wallClock() - begun }, 'published CRLs');
 }

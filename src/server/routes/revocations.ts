@@ -75,7 +75,9 @@ const Result = Type.Object({
   profiles: Type.Record(Type.String(), Type.Integer(), { description: 'Of those changed, by profile.' }),
   serials: Type.Array(Type.String(), { description: 'The first 20 of those changed.' }),
   published: Type.Boolean({
-    description: 'Whether the CRLs that the certificates name tell it; where not, that is tried again.',
+    description:
+      'Whether the CRLs that the certificates name tell it; where not, that is tried again. With a cursor not yet: the last part ' +
+      'publishes, and where it never comes, the lists tell it within seconds.',
   }),
   cursor: Type.Optional(Type.String({ description: 'There is more: send the same again with it.' })),
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
+import type { CrlMoments } from '../../ca/crl/ports.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { Ledger, LedgerReads, LedgerTx } from '../../enroll/ports.ts';
 import { approvalReads, approvalWrites } from './approvals.ts';
@@ -12,6 +13,7 @@ import { certificateReads, certificateWrites } from './certificates.ts';
 import { type Checkpoint, checkpoint } from './checkpoint.ts';
 import { type Connection, createFile, openFile } from './connection.ts';
 import { credentialReads, credentialWrites } from './credentials.ts';
+import { crlMoments } from './crl-moments.ts';
 import { crlReads, crlWrites } from './crls.ts';
 import { deviceReads, deviceWrites } from './devices.ts';
 import { type CommitFacts, type GroupCommit, groupCommit } from './group-commit.ts';
@@ -36,7 +38,7 @@ export interface LedgerOptions {
   readonly openConnection?: typeof openFile;
 }
 
-export interface SqliteLedger extends Ledger {
+export interface SqliteLedger extends Ledger, CrlMoments {
   /** Copies the WAL into the ledger's file as far as nobody is in the way; `keepWalShort` does more. */
   checkpoint(): Checkpoint;
   /** Works that wait fail with `unavailable`. */
@@ -89,13 +91,19 @@ export function openLedger({
     record?.open();
     // Waiting is the group commit's, which does not stop the process for it.
     writer.pragma('busy_timeout = 0');
-    const reader = open(READER_CACHE_KIB);
-    reader.pragma('query_only = ON');
+    const openReader = () => {
+      const db = openConnection(file, { cacheKiB: READER_CACHE_KIB, busyTimeoutMs, synchronous: 'FULL' });
+      db.pragma('query_only = ON');
+      return db;
+    };
+    const reader = openReader();
+    opened.push(reader);
 
     const commits = groupCommit(writer, { busyTimeoutMs, onCommit, record });
     const tx = writesOf(writerConnection(writer, commits, record));
     return {
       read: readsOf(readerConnection(reader, () => closed)),
+      ...crlMoments(openReader, () => closed),
       write: (work) => commits.write(() => work(tx)),
       checkpoint() {
         try {

@@ -34,28 +34,14 @@ interface ChangeRow extends Omit<StatusChange, 'keyHash' | 'reason'> {
   readonly reason: RevocationReason | null;
 }
 
-interface SearchRow {
-  readonly authority: string;
-  readonly shard?: number;
-  readonly endedBefore: number;
-  readonly after: number;
-  readonly limit: number;
-}
-
 export function revocationReads({ db, call }: Connection): RevocationReads {
   const find = db.prepare<[number], RevocationRow>('SELECT * FROM revocations WHERE id = ?');
   const known = db.prepare<[Uint8Array, string], { readonly id: number; readonly signed: number }>(
     `SELECT c.id, s.id IS NOT NULL AS signed FROM certificates c LEFT JOIN signatures s ON s.id = c.id
      WHERE c.serial = ? AND c.authority = ?`,
   );
-  const listing = (shard: string) =>
-    db.prepare<[SearchRow], RevocationRow>(
-      `SELECT * FROM revocations WHERE authority = @authority ${shard} AND id > @after AND not_after >= @endedBefore
-       ORDER BY id LIMIT @limit`,
-    );
-  const [all, ofShard] = [listing(''), listing('AND shard = @shard')];
   const takenBack = db.prepare<
-    [Omit<SearchRow, 'authority' | 'shard'>],
+    [{ readonly endedBefore: number; readonly after: number; readonly limit: number }],
     RevocationRow & { key_hash: Uint8Array }
   >(
     `SELECT r.*, c.key_hash FROM revocations r CROSS JOIN certificates c ON c.id = r.id
@@ -89,8 +75,6 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
           return row && toRevocation(row);
         }),
       ),
-    listRevocations: ({ after = 0, ...search }) =>
-      call(() => (search.shard === undefined ? all : ofShard).all({ ...search, after }).map(toRevocation)),
     listTakenBack: ({ after = 0, ...search }) =>
       call(() =>
         takenBack.all({ ...search, after }).map((row) => ({ ...toRevocation(row), keyHash: row.key_hash })),

@@ -55,6 +55,14 @@ export function encode(value: Der): Buffer {
   return out;
 }
 
+/** Tag and length of a value whose content is written elsewhere. */
+export function encodeHeader(tag: number, length: number): Buffer {
+  const out = Buffer.allocUnsafe(1 + lengthSize(length));
+  out[0] = tag;
+  writeLength(length, out, 1);
+  return out;
+}
+
 function write(value: Der, out: Buffer, offset: number): number {
   if (value instanceof Uint8Array) return copy(value, out, offset);
   out[offset] = value.tag;

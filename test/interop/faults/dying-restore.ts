@@ -15,13 +15,11 @@ function dying<Given extends readonly unknown[], Outcome>(
   };
 }
 
-const { renameSync, linkSync, copyFileSync, fsyncSync, rmSync, mkdirSync } = fs;
+const { renameSync, linkSync, copyFileSync, fsyncSync } = fs;
 Object.assign(fs, {
   renameSync: dying(renameSync),
   linkSync: dying(linkSync),
   copyFileSync: dying(copyFileSync),
   fsyncSync: dying(fsyncSync),
-  rmSync: dying(rmSync),
-  mkdirSync: dying(mkdirSync),
 });
 syncBuiltinESMExports();

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
-import { encodeTbsCertList } from '../../../src/x509/crl.ts';
 import { parseCsr, verifyPossession } from '../../../src/x509/csr.ts';
 import * as extensions from '../../../src/x509/extensions.ts';
 import { nameToText } from '../../../src/x509/name.ts';
@@ -19,6 +18,7 @@ import {
   sampleKey,
   signed,
 } from '../../x509/samples.ts';
+import { encodeTbsCertList } from '../../x509/tbs-cert-list.ts';
 import { hex } from '../../x509/tlv.ts';
 import { hasProgram, Workplace } from './program.ts';
 

@@ -1,5 +1,4 @@
 import { readCertificate } from '../../../src/x509/certificate.ts';
-import { encodeTbsCertList } from '../../../src/x509/crl.ts';
 import type { Der } from '../../../src/x509/der/encode.ts';
 import { sequence } from '../../../src/x509/der/encode.ts';
 import { TAG } from '../../../src/x509/der/tags.ts';
@@ -7,6 +6,7 @@ import { integer, time, unsigned } from '../../../src/x509/der/values.ts';
 import { authorityKeyIdentifier, crlNumber, extension } from '../../../src/x509/extensions.ts';
 import { keyIdentifier } from '../../../src/x509/public-key.ts';
 import { type SampleKey, signed } from '../samples.ts';
+import { encodeTbsCertList } from '../tbs-cert-list.ts';
 import { NOW, type Party } from './make-certificate.ts';
 
 const DAY = 86_400_000;

@@ -85,6 +85,8 @@ function verify(db: Database, file: RecordFile, full: boolean): RecordReport {
     }
     const inLedger = Number(db.prepare('SELECT count(*) FROM certificates').pluck().get());
     const surplus = inLedger - known - report.certificates;
+    for (const difference of statusDifferences(db))
+      if (findings.length < MOST_FINDINGS) findings.push(difference);
     if (surplus > 0) findings.push(`the ledger has ${surplus} certificates that the record does not know`);
   } catch (error) {
     if (!(error instanceof BirthmarkError)) throw error;
@@ -92,6 +94,25 @@ function verify(db: Database, file: RecordFile, full: boolean): RecordReport {
   }
   const last = { sequence: head.sequence, hash: toHex(head.hash) };
   return { ...report, ...began, head: last, findings };
+}
+
+/** Certificates of which the ledger says something else than their last change, which the record was held to. */
+function statusDifferences(db: Database): string[] {
+  const standing = `CASE WHEN r.id IS NULL THEN 'good' WHEN r.held = 1 THEN 'held' ELSE 'revoked' END`;
+  const rows = db
+    .prepare<[number], { readonly serial: Buffer; readonly told: string; readonly standing: string }>(
+      `SELECT l.serial, l.status AS told, ${standing} AS standing
+       FROM (SELECT serial, status, max(sequence) FROM status_changes GROUP BY serial) l
+       LEFT JOIN certificates c ON c.serial = l.serial LEFT JOIN revocations r ON r.id = c.id
+       WHERE l.status <> ${standing}
+       UNION ALL
+       SELECT serial, 'good', 'revoked' FROM revocations WHERE serial NOT IN (SELECT serial FROM status_changes)
+       LIMIT ?`,
+    )
+    .all(MOST_FINDINGS);
+  return rows.map(
+    (row) => `the ledger has ${toHex(row.serial)} as ${row.standing}, and its last change as ${row.told}`,
+  );
 }
 
 /** Says what the ledger lacks of an act. */
