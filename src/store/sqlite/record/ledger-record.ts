@@ -44,6 +44,10 @@ export function ledgerRecord(db: Database, { path, clock }: RecordOptions): Ledg
   let acts: RecordAct[] = [];
   /** Where the record ended before the frame of this transaction. */
   let sealedFrom: number | undefined;
+  /** Under the lock again: whoever wrote meanwhile has done the frame again, and may have put others behind it. */
+  const takeBack = db.transaction((from: number) => {
+    if (readHead()?.end === from) file.cut(from);
+  });
 
   return {
     open() {
@@ -89,7 +93,7 @@ export function ledgerRecord(db: Database, { path, clock }: RecordOptions): Ledg
       // Surely not committed: callers are told that nothing was done. After any other failure nobody knows, and the frame
       // stays to be done again.
       try {
-        if (isFull(error) && sealedFrom !== undefined) file.cut(sealedFrom);
+        if (isFull(error) && sealedFrom !== undefined) takeBack.immediate(sealedFrom);
       } catch {
         // It is done again then, which is only less tidy.
       }
