@@ -92,6 +92,7 @@ export function mountStatus(app: FastifyInstance, { status, authenticate }: Stat
       assertRole(await authenticate(request), ...MAY_READ);
       const since = sinceOf(request);
       const gone = feeds.take(reply);
+      if (gone.aborted) return reply;
       const unlisten = tail.listen();
       gone.addEventListener('abort', unlisten, { once: true });
       const mayRead = () => stillMay(authenticate, request);
@@ -129,6 +130,7 @@ export function mountStatus(app: FastifyInstance, { status, authenticate }: Stat
       assertRole(await authenticate(request), ...MAY_READ);
       const holders = request.query.holders === 'true';
       const gone = snapshots.take(reply);
+      if (gone.aborted) return reply;
       const lines = untilGone(await openSnapshot({ ...status.snapshot, holders }), gone);
       return send(request, reply, 'application/x-ndjson', lines, 'a reader of a snapshot was too slow');
     },
@@ -167,7 +169,7 @@ async function* untilGone(pieces: AsyncIterable<string>, gone: AbortSignal): Asy
 
 interface Places {
   /**
-   * Takes a place until the answer's connection is over; aborted then.
+   * Takes a place until the answer's connection is over; aborted then. Aborted at once, with no place taken, where it is over.
    *
    * @throws BirthmarkError `unavailable`
    */
@@ -179,6 +181,8 @@ function createPlaces(most: number, what: string): Places {
   const taken = new Set<AbortController>();
   return {
     take: (reply) => {
+      // Whoever left while it was found out who they are: nothing would tell that they did.
+      if (reply.raw.destroyed) return AbortSignal.abort();
       if (taken.size >= most)
         throw new BirthmarkError('unavailable', `${most} readers ${what} already; try again later`);
       const place = new AbortController();

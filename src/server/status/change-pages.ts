@@ -28,8 +28,9 @@ export interface ChangePagesOptions {
 export function createChangePages({ ledger, authorities, clock }: ChangePagesOptions): ChangePages {
   let latest: { readonly key: string; readonly page: Promise<ChangePage> } | undefined;
 
-  const make = async (after: number, epoch: string): Promise<ChangePage> => {
-    const changes = await ledger.listStatusChanges(after, PAGE);
+  const make = async (after: number, epoch: string, upTo: number): Promise<ChangePage> => {
+    // What was committed since that look is told after the next one: whoever is beyond a look would seem ahead of the ledger.
+    const changes = await ledger.listStatusChanges(after, Math.min(PAGE, upTo - after));
     const records = await recordsOf(changes, ledger);
     const holders = await ledger.findHolders(
       changes.map(({ serial }) => serial),
@@ -43,7 +44,7 @@ export function createChangePages({ ledger, authorities, clock }: ChangePagesOpt
   return (after, epoch, upTo) => {
     const key = `${after} ${epoch} ${upTo}`;
     if (latest?.key !== key) {
-      const page = make(after, epoch);
+      const page = make(after, epoch, upTo);
       latest = { key, page };
       page.catch(() => {
         latest = undefined;
