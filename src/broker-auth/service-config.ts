@@ -185,4 +185,3 @@ export const AuthorityConfigSchema = Type.Object(
   },
   closed,
 );
-export type AuthorityConfig = Static<typeof AuthorityConfigSchema>;

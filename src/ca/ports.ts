@@ -279,6 +279,8 @@ export interface RevocationWrites extends RevocationReads {
   releaseHolds(ids: readonly number[], at: number): Promise<number>;
   /** Notes the first time for each that has none. */
   notePublished(ids: readonly number[], at: number): Promise<void>;
+  /** Notes when a broker enforced it, the first time for each; never before it was recorded. Returns the ids of those. */
+  noteEnforced(enforced: readonly { readonly id: number; readonly at: number }[]): Promise<readonly number[]>;
 }
 
 export type CaReads = CertificateReads & KeyReads & AuthorityReads & CrlReads & RevocationReads;

@@ -100,7 +100,7 @@ export function emqxDialect(options: DialectOptions & { readonly clock: Clock })
 const LONGEST_MS = 10 * 365 * 86_400_000;
 
 /** EMQX's answer: it ends the connection itself at `expire_at`, and asks no more for publications that `acl` tells of. */
-export function toEmqxAuthn(verdict: ConnectVerdict, at: number): Readonly<Record<string, unknown>> {
+function toEmqxAuthn(verdict: ConnectVerdict, at: number): Readonly<Record<string, unknown>> {
   if (!verdict.allow) return DENIED;
   const { identity, role, permissions, until } = verdict;
   const acl = toAcl(permissions.publish, permissions.deny);

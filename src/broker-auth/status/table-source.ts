@@ -1,5 +1,7 @@
 import type { CredentialId } from '../credential.ts';
 import type { Gate } from '../gate.ts';
+import type { Session } from '../sessions.ts';
+import type { SightingReporter } from '../sighting-reporter.ts';
 import type { KnownStatus, NameStatusSource, StatusSource } from '../status-source.ts';
 import type { ReadSnapshot } from './read-snapshot.ts';
 import type { CertificateKey } from './status-table.ts';
@@ -54,30 +56,41 @@ export function nameSource(known: () => ReadSnapshot | undefined): NameStatusSou
   };
 }
 
-/** Ends what stands on a certificate whose status has changed for the worse, or on its key where that was stolen. */
-export function endTakenBack(gate: Gate, change: Change): number {
+/**
+ * Ends what stands on a certificate whose status has changed for the worse, or on its key where that was stolen.
+ *
+ * @param reporter is told when nothing of it is left
+ */
+export function endTakenBack(
+  gate: Gate,
+  change: Change,
+  reporter?: Pick<SightingReporter, 'takenBack'>,
+): void {
   const { status, reason, issuerKeyId, serial, keyHash, holder } = change;
-  if (status === 'good') return 0;
-  const byName = holder ? gate.endNamed({ namespace: holder.namespace, id: holder.serialNumber }, status) : 0;
-  return (
-    byName +
-    gate.takenBack(
-      { certificate: { issuerKeyId, serial }, ...(reason === 'keyCompromise' && { keyHash }) },
-      reason === 'keyCompromise' ? 'compromised' : status,
-    )
-  );
+  if (status === 'good') return;
+  const taken = {
+    certificate: { issuerKeyId, serial },
+    ...(reason === 'keyCompromise' && { keyHash }),
+  };
+  const identity = holder && { namespace: holder.namespace, id: holder.serialNumber };
+  const named = identity ? gate.sessions.ofIdentity(identity).filter(isNamed) : [];
+  reporter?.takenBack({ issuerKeyId, serial }, [...gate.sessions.standingOn(taken), ...named]);
+  if (identity) gate.endNamed(identity, status);
+  gate.takenBack(taken, reason === 'keyCompromise' ? 'compromised' : status);
+}
+
+function isNamed({ credentials }: Session): boolean {
+  return credentials.length === 0;
 }
 
 /** Ends all that stands on what is known to be bad: after a snapshot nobody says what has changed. */
-export function endAllTakenBack(gate: Gate, source: StatusSource, names: NameStatusSource): number {
-  let ended = 0;
+export function endAllTakenBack(gate: Gate, source: StatusSource, names: NameStatusSource): void {
   for (const session of [...gate.sessions.values()]) {
-    const named = session.credentials.length === 0 ? names.statusOf(session.identity)?.status : undefined;
-    if (named !== undefined && named !== 'good') ended += gate.endNamed(session.identity, named);
+    const named = isNamed(session) ? names.statusOf(session.identity)?.status : undefined;
+    if (named !== undefined && named !== 'good') gate.endNamed(session.identity, named);
     for (const id of session.credentials) {
       const status = source.statusOf(id)?.status ?? 'good';
-      if (status !== 'good') ended += gate.takenBack({ certificate: id }, status);
+      if (status !== 'good') gate.takenBack({ certificate: id }, status);
     }
   }
-  return ended;
 }

@@ -8,7 +8,11 @@ import type { GatePolicy } from '../../broker-auth/policy.ts';
 import type { KickDriver } from '../../broker-auth/ports.ts';
 import { reconcile } from '../../broker-auth/reconcile.ts';
 import type { BrokerConfig } from '../../broker-auth/service-config.ts';
-import type { Session } from '../../broker-auth/sessions.ts';
+import {
+  createSightingReporter,
+  type SightingReport,
+  type SightingReporter,
+} from '../../broker-auth/sighting-reporter.ts';
 import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { RandomBytes } from '../../core/random.ts';
@@ -32,14 +36,14 @@ export interface OpenGateOptions {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly logger: Logger;
-  /** A credential was let in. */
-  readonly onSeen: (session: Session) => void;
-  readonly onEnded: (sessions: readonly Session[], at: number) => void;
+  /** Where what is seen is told. */
+  readonly sendSightings: (report: SightingReport) => Promise<void>;
 }
 
 export interface OpenGate extends AssembledGate {
   readonly metrics: GateMetrics;
-  close(): void;
+  readonly reporter: SightingReporter;
+  close(): Promise<void>;
 }
 
 const TICK_MS = 1000;
@@ -87,23 +91,34 @@ export function openGate(options: OpenGateOptions): OpenGate {
       };
       if (verdict.allow) {
         logger.debug(facts, 'let in');
+        const session = gate.sessions.get(attempt);
+        if (session) reporter.seen(session);
         return;
       }
       if (attempt.evidence.level === 'name' && verdict.reason === 'revoked') options.onNameDenied();
       logger.info({ ...facts, reason: verdict.reason, rule: verdict.detail }, 'denied');
     },
-    onEnded: (ended, cause, at) => {
+    onEnded: (ended, cause) => {
       metrics.ended(ended.length, cause);
       logger.info({ cause, sessions: ended.length, first: ended[0]?.clientId }, 'ended sessions');
-      options.onEnded(ended, at);
+      reporter.tick();
     },
     onError: (error, broker, sessions) => {
       metrics.kickFailed(broker);
       logger.error({ err: error, broker, sessions }, 'sessions are not ended yet; it is tried again');
     },
   });
+  const reporter = createSightingReporter({
+    gate,
+    send: options.sendSightings,
+    clock,
+    onFault: (error) => logger.warn({ err: error }, 'what was seen could not be told; it is told again'),
+  });
   const timers = [
-    setInterval(() => gate.tick(), TICK_MS),
+    setInterval(() => {
+      gate.tick();
+      reporter.tick();
+    }, TICK_MS),
     ...drivers.map((driver) =>
       setInterval(() => {
         reconcile(gate, driver, clock).catch((error: unknown) =>
@@ -116,9 +131,11 @@ export function openGate(options: OpenGateOptions): OpenGate {
     gate,
     enforcer,
     metrics,
-    close() {
+    reporter,
+    async close() {
       for (const timer of timers) clearInterval(timer);
       enforcer.stop();
+      await reporter.stop();
     },
   };
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { mountDialects } from '../../broker-auth/mount-dialects.ts';
-import type { AuthorityOptions } from '../../broker-auth/status/authority-client.ts';
+import { type AuthorityOptions, createAuthorityClient } from '../../broker-auth/status/authority-client.ts';
 import { type Following, followFeed } from '../../broker-auth/status/follow-feed.ts';
 import type { SnapshotRules } from '../../broker-auth/status/read-snapshot.ts';
 import { readStored, type StatusStore } from '../../broker-auth/status/status-store.ts';
@@ -19,9 +19,11 @@ import { openTrust, type Trust } from '../../x509/path/trust.ts';
 import { parsePemBlocks } from '../../x509/pem.ts';
 import { readInput } from '../input-file.ts';
 import { createLogger } from '../logger.ts';
+import { forgettingBrokers } from './forgetting-brokers.ts';
 import { listenGate } from './listen-gate.ts';
 import type { LoadedGate } from './load-gate.ts';
 import { type OpenGate, openGate } from './open-gate.ts';
+import { readiness } from './readiness.ts';
 import { openStatusFiles } from './status-files.ts';
 
 export interface ServeGateOptions {
@@ -33,6 +35,7 @@ export interface ServeGateOptions {
 
 const random = poolRandom((size) => randomBytes(size));
 const clock = systemClock;
+const SEND_WITHIN_MS = 10_000;
 
 /**
  * The gate alone, beside a broker, until SIGINT or SIGTERM. It answers at once, from what is on disk or with denials; that
@@ -51,10 +54,12 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   const source = tableSource(() => following.known);
   const names = nameSource(() => following.known);
   let open: OpenGate | undefined;
+  const access = authorityOf(loaded);
+  const authority = createAuthorityClient(access);
   const following = followFeed({
-    ...authorityOf(loaded),
+    ...access,
     ...{ store, trust, holders, clock, random, ...(start && { start }) },
-    onChange: (change) => open && endTakenBack(open.gate, change),
+    onChange: (change) => open && endTakenBack(open.gate, change, open.reporter),
     onTable: () => open && endAllTakenBack(open.gate, source, names),
     onFault: (error) =>
       logger.warn({ err: error }, 'the authority cannot be followed at the moment; it is tried again'),
@@ -62,7 +67,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   open = openGate({
     ...loaded,
     brokers: config.brokers ?? {},
-    forgetting: forgettingOf(loaded),
+    forgetting: forgettingBrokers(config.http),
     source,
     names,
     onNameDenied: () => following.refresh(),
@@ -70,8 +75,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
     clock,
     random,
     logger,
-    onSeen: () => undefined,
-    onEnded: () => undefined,
+    sendSightings: (report) => authority.sendSightings(report, AbortSignal.timeout(SEND_WITHIN_MS)),
   });
   const { gate, metrics, close } = open;
   try {
@@ -82,7 +86,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
         clock,
         secretOf: (file) => readSecretFile(at(file)).trim(),
       }),
-      readiness: () => readinessOf(loaded, following),
+      readiness: () => readiness(loaded.policy, { connected: following.connected, ageMs: ageOf(following) }),
       metrics: metrics.registry,
       logger,
       at,
@@ -97,7 +101,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
       await listener.close();
     }
   } finally {
-    close();
+    await close();
     await following.stop();
   }
 }
@@ -134,31 +138,8 @@ async function readDisk(store: StatusStore, rules: SnapshotRules, logger: Logger
   }
 }
 
-function forgettingOf({ config: { http } }: LoadedGate): readonly string[] {
-  const goAuth = http['mosquitto-go-auth'];
-  return goAuth ? [goAuth.broker ?? 'mosquitto-go-auth'] : [];
-}
-
 function ageOf({ known }: Following): number | undefined {
   return known && Math.max(0, clock() - known.table.asOf);
-}
-
-/** Ready where no listener has to deny for what is not known. */
-function readinessOf({ policy }: LoadedGate, following: Following) {
-  const ageMs = ageOf(following);
-  const strictest = Math.min(
-    ...[...policy.listeners.values()]
-      .filter(({ status }) => status === 'hard')
-      .map(({ maxStatusAgeMs }) => maxStatusAgeMs),
-  );
-  const facts = {
-    connected: following.connected,
-    ...(ageMs !== undefined && { statusAgeSeconds: Math.round(ageMs / 1000) }),
-  };
-  if (strictest === Number.POSITIVE_INFINITY) return facts;
-  if (ageMs === undefined) return { ...facts, fault: 'nothing is known of statuses yet' };
-  if (ageMs > strictest) return { ...facts, fault: 'what is known of statuses is too old' };
-  return facts;
 }
 
 /** A signal that comes again must not cut short what the first began. */

@@ -11,6 +11,7 @@ interface ServeCommandOptions extends CommonOptions {
   readonly workers?: number;
   readonly publicPort?: number;
   readonly tlsPort?: number;
+  readonly brokerAuthPort?: number;
   readonly broker?: boolean;
   readonly mqttPort?: number;
   readonly mqttWsPort?: number;
@@ -27,6 +28,11 @@ export function serveCommand(shell: Shell): Command {
     .option('--workers <n>', 'processes that serve the network', wholeNumber(1, 64))
     .option('--public-port <port>', 'port of the public listener, 0 for any free one', port)
     .option('--tls-port <port>', 'port of the TLS listener, 0 for any free one', port)
+    .option(
+      '--broker-auth-port <port>',
+      'port where other brokers ask the gate; any free one where --tls-port is given and this is not',
+      port,
+    )
     .option('--broker', 'also serve an MQTT broker, with the gate in it (MQTT 3.1.1)')
     .option('--mqtt-port <port>', 'port of the broker, 0 for any free one', port)
     .option('--mqtt-ws-port <port>', 'port of the broker for WebSocket, 0 for any free one', port)
@@ -53,7 +59,7 @@ export function serveCommand(shell: Shell): Command {
             shell.out(
               `serving ${home.path}\n  public  ${addresses.public}\n  tls     ${addresses.tls}   (API ${addresses.tls}/api/v1/docs)${
                 addresses.constrained === undefined ? '' : `\n  constrained  ${addresses.constrained}`
-              }${addresses.mqtt === undefined ? '' : `\n  mqtt    ${addresses.mqtt}`}${
+              }${addresses.brokerAuth === undefined ? '' : `\n  broker-auth  ${addresses.brokerAuth}`}${addresses.mqtt === undefined ? '' : `\n  mqtt    ${addresses.mqtt}`}${
                 addresses.mqttWs === undefined ? '' : `\n  mqtt-ws ${addresses.mqttWs}`
               }\nstop with Ctrl-C`,
             );
@@ -64,7 +70,7 @@ export function serveCommand(shell: Shell): Command {
 
 function withOverrides(
   loaded: LoadedConfig,
-  { workers, publicPort, tlsPort, mqttPort, mqttWsPort }: ServeCommandOptions,
+  { workers, publicPort, tlsPort, brokerAuthPort, mqttPort, mqttWsPort }: ServeCommandOptions,
 ): LoadedConfig {
   const { config } = loaded;
   const listen = {
@@ -74,5 +80,19 @@ function withOverrides(
     ...(mqttPort === undefined ? {} : { mqttPort }),
     ...(mqttWsPort === undefined ? {} : { mqttWsPort }),
   };
-  return { ...loaded, config: { ...config, listen, ...(workers === undefined ? {} : { workers }) } };
+  // Who moves the others wants a second house beside a first one.
+  const askedPort = brokerAuthPort ?? (tlsPort === undefined ? undefined : 0);
+  const { brokerAuth } = config;
+  return {
+    ...loaded,
+    config: {
+      ...config,
+      listen,
+      ...(brokerAuth &&
+        askedPort !== undefined && {
+          brokerAuth: { ...brokerAuth, listen: { ...brokerAuth.listen, port: askedPort } },
+        }),
+      ...(workers === undefined ? {} : { workers }),
+    },
+  };
 }

@@ -81,7 +81,8 @@ export function checkBroker({ serverNames = [], guard, trust = [], ...rules }: B
   if (guard) within('broker', () => parseGuard(guard, [...listeners.keys()]));
 }
 
-function within<T>(section: string, parse: () => T): T {
+/** Errors name the section that they are in. */
+export function within<T>(section: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {

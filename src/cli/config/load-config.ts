@@ -6,6 +6,7 @@ import { schemaParser } from '../../core/schema.ts';
 import { type Labels, parseLabels } from '../../enroll/label.ts';
 import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
 import type { TrustedProxy } from '../../server/peer.ts';
+import { checkBrokerAuth } from './broker-auth-config.ts';
 import { checkBroker } from './broker-config.ts';
 import { checkListen } from './check-listen.ts';
 import { parseProxies } from './parse-proxies.ts';
@@ -72,6 +73,7 @@ export function parseConfig(text: string): LoadedConfig {
   }
   checkListen(config.listen);
   if (config.broker) checkBroker(config.broker);
+  if (config.brokerAuth) checkBrokerAuth(config.brokerAuth);
   return {
     config,
     profiles,

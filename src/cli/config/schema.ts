@@ -6,6 +6,7 @@ import { EstConfigSchema } from '../../enroll/est/settings.ts';
 import { LabelConfigSchema } from '../../enroll/label-config.ts';
 import { KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
 import { StatusConfigSchema } from '../../server/status/settings.ts';
+import { BrokerAuthSectionSchema } from './broker-auth-config.ts';
 import { BrokerSectionSchema } from './broker-config.ts';
 import { ProxyConfigSchema } from './proxy-config.ts';
 
@@ -264,6 +265,12 @@ export const ConfigSchema = Type.Object(
       description:
         'The broker of `serve --broker`: who may connect, and to which topics. Certificates under our own root are believed; ' +
         'broker.trust adds others. Listeners are mqtt and mqtt-ws (WebSocket; left out, there is none).',
+    }),
+    brokerAuth: Type.Optional({
+      ...BrokerAuthSectionSchema,
+      description:
+        'The gate for brokers of other people on this machine, which ask over HTTP. Left out, there is none. Certificates under our ' +
+        'own root are believed; brokerAuth.trust adds others.',
     }),
     est: Type.Optional({ ...EstConfigSchema, description: 'The EST door (RFC 7030).' }),
     labels: Type.Optional(

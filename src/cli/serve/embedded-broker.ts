@@ -1,14 +1,10 @@
 import { resolve } from 'node:path';
 import { openAedesBroker } from '../../broker-auth/adapters/aedes/aedes-broker.ts';
-import type { Gate } from '../../broker-auth/gate.ts';
 import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import type { GatePolicy, TrustedNamespace } from '../../broker-auth/policy.ts';
-import { endAllTakenBack, endTakenBack, tableSource } from '../../broker-auth/status/table-source.ts';
-import type { NameStatusSource } from '../../broker-auth/status-source.ts';
 import { OWN_NAMESPACE } from '../../core/identifiers.ts';
 import { givenTlsIdentity } from '../../server/given-certificate.ts';
-import { followLedger } from '../../server/mqtt/ledger-status.ts';
 import { WEB_SOCKET_LISTENER } from '../../server/mqtt/listener-names.ts';
 import { listenMqtt, type MqttListeners } from '../../server/mqtt/mqtt-listener.ts';
 import { openGate } from '../broker-auth/open-gate.ts';
@@ -16,10 +12,9 @@ import { readTrust } from '../broker-auth/read-trust.ts';
 import { DEFAULT_BROKER } from '../config/broker-config.ts';
 import { type House, random } from '../wire.ts';
 import { tlsIdentity } from './house-options.ts';
+import type { HouseStatus } from './house-status.ts';
 
 const BROKER = 'birthmark';
-/** It shows certificates: nobody has to be known by a name. */
-const NO_NAMES: NameStatusSource = { statusOf: () => undefined };
 const DEFAULT_PORT = 8883;
 const DEFAULT_WEB_SOCKET_PORT = 8884;
 
@@ -29,8 +24,8 @@ const DEFAULT_WEB_SOCKET_PORT = 8884;
  *
  * @throws BirthmarkError `listen-failed`, `config-invalid`
  */
-export async function openEmbeddedBroker(house: House): Promise<MqttListeners> {
-  const { ledger, authorities, tail, wallClock, logger, loaded, home } = house;
+export async function openEmbeddedBroker(house: House, status: HouseStatus): Promise<MqttListeners> {
+  const { wallClock, logger, loaded, home } = house;
   const { listen, broker: section = DEFAULT_BROKER } = loaded.config;
   const policy = policyOf(house);
   const onFault = (error: unknown) =>
@@ -42,38 +37,25 @@ export async function openEmbeddedBroker(house: House): Promise<MqttListeners> {
   try {
     const { door, close: closeAedes } = await openAedesBroker({ broker: BROKER, onFault });
     closers.push(closeAedes);
-    // What changes before the gate is there is known to it when it opens.
-    let gate: Gate | undefined;
-    const status = await followLedger({
-      ledger: ledger.read,
-      authorities,
-      tail,
-      onChange: (change) => gate && endTakenBack(gate, change),
-      onReplaced: () => gate && endAllTakenBack(gate, source, NO_NAMES),
-      onFault: (error) => logger.error({ err: error }, 'the broker cannot see the ledger; it tries again'),
-    });
-    closers.push(() => status.stop());
-    const source = tableSource(() => status.known());
     const opened = openGate({
       policy,
       ...(section.guard && { guard: parseGuard(section.guard, [...policy.listeners.keys()]) }),
       brokers: {},
       drivers: [door.driver],
       forgetting: [],
-      source,
-      names: NO_NAMES,
+      source: status.source,
+      names: status.names,
       onNameDenied: () => undefined,
-      statusAgeMs: () => Math.max(0, wallClock() - status.known().table.asOf),
+      statusAgeMs: () => status.ageMs(),
       at: (file) => resolve(home.path, file),
       clock: wallClock,
       random,
       logger,
-      onSeen: () => undefined,
-      onEnded: () => undefined,
+      sendSightings: (report) => status.note(report),
     });
     closers.push(() => opened.close());
-    gate = opened.gate;
-    door.guard(gate);
+    status.watch(opened);
+    door.guard(opened.gate);
     const withWebSocket = policy.listeners.has(WEB_SOCKET_LISTENER);
     const listeners = await listenMqtt({
       door,
@@ -117,7 +99,10 @@ export function policyOf(house: Pick<House, 'authorities' | 'loaded' | 'home'>):
   return parsePolicy(rules, [ownNamespace(house), ...others]);
 }
 
-function ownNamespace({ authorities, loaded }: Pick<House, 'authorities' | 'loaded'>): TrustedNamespace {
+export function ownNamespace({
+  authorities,
+  loaded,
+}: Pick<House, 'authorities' | 'loaded'>): TrustedNamespace {
   const all = [...authorities.values()];
   const certificates = (isRoot: boolean) =>
     all.filter((authority) => authority.isRoot === isRoot).map(({ certificate }) => certificate.raw);

@@ -2,7 +2,6 @@ import cluster from 'node:cluster';
 import { BirthmarkError } from '../../core/errors.ts';
 import { writeDurably } from '../../keys/durable-file.ts';
 import { type Addresses, type Listeners, listen, listenLocally } from '../../server/listeners.ts';
-import type { MqttListeners } from '../../server/mqtt/mqtt-listener.ts';
 import { lockHome } from '../../store/sqlite/lock-home.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';
@@ -54,9 +53,9 @@ export async function serve(options: ServeOptions): Promise<void> {
     closers.unshift(keepUp(house));
     const network = forked ? await beginServing(forked, house) : await listenHere(house);
     closers.unshift(() => network.close());
-    const broker = options.broker ? await openBroker(house) : undefined;
-    if (broker) closers.unshift(() => broker.close());
-    const addresses = { ...network.addresses, ...broker?.addresses };
+    const gates = await openGates(house, options.broker ?? false);
+    closers.unshift(() => gates.close());
+    const addresses = { ...network.addresses, ...gates.addresses };
     const local = await listenLocally(apiOptions(house), house.home.socket);
     closers.unshift(() => local.close());
     if (options.readyFile !== undefined)
@@ -90,10 +89,38 @@ function listenHere(house: House): Promise<Listeners> {
   });
 }
 
-/** Its code is brought in where it is wanted only. */
-async function openBroker(house: House): Promise<MqttListeners> {
-  const { openEmbeddedBroker } = await import('./embedded-broker.ts');
-  return openEmbeddedBroker(house);
+/** Our own broker, and the listener where others ask: their code is brought in where it is wanted only. */
+async function openGates(
+  house: House,
+  withBroker: boolean,
+): Promise<{ readonly addresses: Partial<Addresses>; close(): Promise<void> }> {
+  const { brokerAuth: section } = house.loaded.config;
+  if (!withBroker && !section) return { addresses: {}, close: async () => {} };
+  const { openHouseStatus } = await import('./house-status.ts');
+  const status = await openHouseStatus(house);
+  const closers = [() => status.stop()];
+  const close = async () => {
+    for (const step of closers) await step();
+  };
+  try {
+    let addresses: Partial<Addresses> = {};
+    if (section) {
+      const { openBrokerAuth } = await import('./broker-auth.ts');
+      const listener = await openBrokerAuth(house, section, status);
+      closers.unshift(() => listener.close());
+      addresses = { brokerAuth: listener.address };
+    }
+    if (withBroker) {
+      const { openEmbeddedBroker } = await import('./embedded-broker.ts');
+      const broker = await openEmbeddedBroker(house, status);
+      closers.unshift(() => broker.close());
+      addresses = { ...addresses, ...broker.addresses };
+    }
+    return { addresses, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 async function serveAsWorker(options: ServeOptions): Promise<void> {

@@ -1,10 +1,12 @@
+import { NameTable } from '../../broker-auth/status/name-table.ts';
 import type { ReadSnapshot } from '../../broker-auth/status/read-snapshot.ts';
 import { StatusTable } from '../../broker-auth/status/status-table.ts';
-import type { Change } from '../../broker-auth/status/wire.ts';
+import type { Change, SnapshotLine } from '../../broker-auth/status/wire.ts';
 import type { Authorities } from '../../ca/authority.ts';
-import type { KeyReads, RevocationReads } from '../../ca/ports.ts';
+import type { CertificateHolder, KeyReads, RevocationReads } from '../../ca/ports.ts';
 import { breathe } from '../../core/breathe.ts';
 import { toHex } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
 import { hashKey } from '../../x509/public-key.ts';
 import { issuerKeyId, toTime, toWire } from '../status/change-pages.ts';
 import type { StatusTail } from '../status/status-tail.ts';
@@ -13,6 +15,9 @@ export interface LedgerStatusOptions {
   readonly ledger: RevocationReads & Pick<KeyReads, 'scanBlockedKeys'>;
   readonly authorities: Authorities;
   readonly tail: StatusTail;
+  /** Know the devices too: for brokers that show a name only. */
+  readonly holders?: boolean;
+  readonly clock: Clock;
   /** A status has changed. */
   readonly onChange: (change: Change) => void;
   /** All that is known was read anew: nobody says what has changed by that. */
@@ -24,11 +29,14 @@ export interface LedgerStatusOptions {
 export interface LedgerStatus {
   /** As fresh as the last look at the ledger; it ages where the ledger cannot be looked at. */
   known(): ReadSnapshot;
+  /** Reads all anew soon, at most once a minute: a device that was told to have nothing left may have been given something. */
+  refresh(): void;
   stop(): Promise<void>;
 }
 
 const PAGE = 500;
 const RETRY_MS = 500;
+const READ_EVERY_MS = 60_000;
 
 /**
  * Reads all that is not good, and follows what changes from there.
@@ -36,26 +44,44 @@ const RETRY_MS = 500;
  * @throws what the ledger throws
  */
 export async function followLedger(options: LedgerStatusOptions): Promise<LedgerStatus> {
-  const { ledger, authorities, tail, onChange, onReplaced, onFault } = options;
+  const {
+    ledger,
+    authorities,
+    tail,
+    holders: tellHolders = false,
+    clock,
+    onChange,
+    onReplaced,
+    onFault,
+  } = options;
   const unlisten = tail.listen();
   let stopped = false;
+  let wanted = false;
+  let readAt = clock();
   let known = await read();
   const running = run();
 
   async function read(): Promise<ReadSnapshot> {
     const { epoch, sequence, at } = await tail.look();
     const table = new StatusTable({ epoch, sequence }, at);
+    const names = tellHolders ? new NameTable() : undefined;
     for (let after: number | undefined = 0; after !== undefined; ) {
       const found = await ledger.listTakenBack({ endedBefore: 0, after, limit: PAGE });
-      for (const { authority, serial, keyHash, held, reason, recordedAt } of found)
-        table.load({
+      const holders = await holdersOf(found);
+      for (const [index, { authority, serial, keyHash, held, reason, recordedAt }] of found.entries()) {
+        const holder = holders[index];
+        const line: SnapshotLine = {
           issuerKeyId: issuerKeyId(authorities, authority),
           serial: toHex(serial),
           keyHash: toHex(keyHash),
           status: held ? 'held' : 'revoked',
           ...(reason && { reason }),
+          ...(holder && { holder }),
           at: toTime(recordedAt),
-        });
+        };
+        table.load(line);
+        names?.load(line);
+      }
       after = found.length === PAGE ? found.at(-1)?.id : undefined;
       await breathe();
     }
@@ -65,7 +91,17 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
       after = through;
       await breathe();
     }
-    return { header: headerOf(epoch, sequence, at), table };
+    return { header: headerOf(epoch, sequence, at), table, ...(names && { names }) };
+  }
+
+  async function holdersOf(
+    certificates: readonly { readonly serial: Uint8Array }[],
+  ): Promise<readonly (CertificateHolder | undefined)[]> {
+    if (!tellHolders) return [];
+    return ledger.findHolders(
+      certificates.map(({ serial }) => serial),
+      clock(),
+    );
   }
 
   function headerOf(epoch: string, sequence: number, at: number): ReadSnapshot['header'] {
@@ -89,7 +125,10 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
     const { seen } = tail;
     if (!seen) return;
     const { epoch, sequence } = known.table.position;
-    if (seen.epoch !== epoch || seen.sequence < sequence) {
+    const isDue = wanted && clock() - readAt >= READ_EVERY_MS;
+    if (isDue || seen.epoch !== epoch || seen.sequence < sequence) {
+      wanted = false;
+      readAt = clock();
       known = await read();
       onReplaced();
       return;
@@ -97,9 +136,11 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
     while (known.table.position.sequence < seen.sequence && !stopped) {
       const changes = await ledger.listStatusChanges(known.table.position.sequence, PAGE);
       if (changes.length === 0) return;
-      for (const change of changes) {
-        const told = toWire(change, undefined, undefined, authorities);
+      const holders = await holdersOf(changes);
+      for (const [index, change] of changes.entries()) {
+        const told = toWire(change, undefined, holders[index], authorities);
         known.table.apply(told);
+        known.names?.take(told);
         onChange(told);
       }
       await breathe();
@@ -124,6 +165,9 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
       const { epoch, sequence } = known.table.position;
       if (seen && seen.epoch === epoch && seen.sequence === sequence) known.table.confirm(seen, seen.at);
       return known;
+    },
+    refresh() {
+      wanted = true;
     },
     async stop() {
       stopped = true;

@@ -5,10 +5,11 @@ import { trust } from './migrations/0002-trust.ts';
 import { revocation } from './migrations/0003-revocation.ts';
 import { record } from './migrations/0004-record.ts';
 import { blockedKeys } from './migrations/0005-blocked-keys.ts';
+import { sightings } from './migrations/0006-sightings.ts';
 import { isBusy } from './translate-error.ts';
 
 /** In order; what was released is never changed, only added to. */
-const MIGRATIONS: readonly string[] = [ledger, trust, revocation, record, blockedKeys];
+const MIGRATIONS: readonly string[] = [ledger, trust, revocation, record, blockedKeys, sightings];
 
 /** `BMRK`, in the file's header (https://www.sqlite.org/fileformat.html#application_id): whose file this is. */
 const APPLICATION_ID = 0x424d524b;

@@ -17,6 +17,7 @@ import { type CommitFacts, type GroupCommit, groupCommit } from './group-commit.
 import { keyReads, keyWrites } from './keys.ts';
 import { migrate } from './migrate.ts';
 import { revocationReads, revocationWrites } from './revocations.ts';
+import { sightingReads, sightingWrites } from './sightings.ts';
 import { ledgerClosed, translateError } from './translate-error.ts';
 import { trustReads, trustWrites } from './trust.ts';
 
@@ -141,6 +142,7 @@ function readsOf(connection: Connection): LedgerReads {
     ...deviceReads(connection),
     ...keyReads(connection),
     ...revocationReads(connection),
+    ...sightingReads(connection),
     ...trustReads(connection),
   };
 }
@@ -157,6 +159,7 @@ function writesOf(connection: Connection): LedgerTx {
     ...deviceWrites(connection),
     ...keyWrites(connection),
     ...revocationWrites(connection),
+    ...sightingWrites(connection),
     ...trustWrites(connection),
   };
 }

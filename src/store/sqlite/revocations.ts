@@ -131,6 +131,9 @@ export function revocationWrites({ db, call }: Connection): Omit<RevocationWrite
   const note = db.prepare<[number, number]>(
     'UPDATE revocations SET published_at = ? WHERE id = ? AND published_at IS NULL',
   );
+  const enforce = db.prepare<[number, number]>(
+    'UPDATE revocations SET enforced_at = max(recorded_at, ?) WHERE id = ? AND enforced_at IS NULL',
+  );
   const last = lastChange(db);
   return {
     putRevocations: (revocations) =>
@@ -160,6 +163,8 @@ export function revocationWrites({ db, call }: Connection): Omit<RevocationWrite
       call(() => {
         for (const id of ids) note.run(at, id);
       }),
+    noteEnforced: (enforced) =>
+      call(() => enforced.filter(({ id, at }) => enforce.run(at, id).changes > 0).map(({ id }) => id)),
   };
 }
 

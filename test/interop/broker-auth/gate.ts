@@ -24,7 +24,7 @@ export interface GateProcess {
 
 /** A token for the gate, the house's certificates beside it, and what each gate's configuration has in common. */
 export async function prepareGate(house: House): Promise<string> {
-  await house.tokenFile('gate', '--role', 'gate');
+  await house.tokenFile('gate', '--role', 'gate', '--listener', 'devices', '--listener', 'names');
   return `
 [authority]
 url = "${house.tlsUrl}"

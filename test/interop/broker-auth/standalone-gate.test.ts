@@ -79,6 +79,10 @@ describe('a gate beside a broker', () => {
     expect(await connect(gate, device, 'SN-STOLEN')).toBe('allow');
     await house().must('revoke', '--serial', device.serial, '--reason', 'keyCompromise');
     await until(async () => (await connect(gate, device, 'SN-STOLEN')) === 'deny', 'the denial', 2000);
+    const shown = () => house().must('certificate', 'show', device.serial, '--json');
+    await until(async () => (await shown()).includes('enforcedAt'), 'the word that it is enforced');
+    const acts = await house().must('audit', 'show', '--json');
+    expect(acts).toContain('certificate.seen');
   });
 
   test('starts from its disk while the authority is away, remembering what it heard last', async () => {
