@@ -80,6 +80,16 @@ export function createCredentialReader(): CredentialReader {
   };
 }
 
+/**
+ * Reads a path once, for whoever keeps nothing.
+ *
+ * @param path DER, from the leaf to the anchor
+ * @param namespace whose device it is
+ */
+export function readCredential(path: readonly Uint8Array[], namespace: string): Credential {
+  return createCredentialReader()(path, parseCertificate(path[0] ?? new Uint8Array()).tbs, namespace);
+}
+
 function idOf({ serial, spki }: TbsCertificate, { keyId, keyIdText }: Issuer): CredentialId {
   const keyHash = hash('sha256', spki, 'hex');
   const octets = { issuerKeyId: keyId, serial, keyHash: Buffer.from(keyHash, 'hex') };

@@ -1,4 +1,5 @@
 import { BirthmarkError } from '../core/errors.ts';
+import { parseCertificate } from '../x509/certificate.ts';
 import { type CurveName, parsePublicKey } from '../x509/public-key.ts';
 import type { Credential } from './credential.ts';
 
@@ -30,6 +31,19 @@ export function createKeyJudge(): KeyJudge {
     }
     return undefined;
   };
+}
+
+/**
+ * What a key of a path lacks; undefined where all are as demanded.
+ *
+ * @param path DER, from a certificate to the anchor
+ */
+export function keyFault(path: readonly Uint8Array[], demand: KeyDemand): string | undefined {
+  for (const der of path) {
+    const fault = faultOf(parseCertificate(der).tbs.spki, demand);
+    if (fault !== undefined) return `a key of the path is ${fault}`;
+  }
+  return undefined;
 }
 
 function faultOf(spki: Uint8Array, { curves, ed25519, minRsaBits }: KeyDemand): string | undefined {

@@ -20,7 +20,7 @@ test('a reader that left while it was found out who it is keeps no place', async
   mountStatus(app, {
     status: {
       tail,
-      pages: createChangePages({ ledger: ledger.read, authorities }),
+      pages: createChangePages({ ledger: ledger.read, authorities, clock: clock.now }),
       snapshot: {
         ledger: ledger.read,
         authorities,
@@ -36,7 +36,8 @@ test('a reader that left while it was found out who it is keeps no place', async
       return { actor: 'token:gate', role: 'gate', local: false };
     },
   });
-  const address = await app.listen({ host: '127.0.0.1', port: 0 });
+  const listening: Promise<string> = app.listen({ host: '127.0.0.1', port: 0 });
+  const address = await listening;
   const feed = () => get(`${address}/status-feed`, { agent: false }).on('error', () => undefined);
   const impatient = feed();
   const [socket] = await once(app.server, 'connection');
