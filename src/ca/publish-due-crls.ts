@@ -8,6 +8,8 @@ import { type CrlOrder, publishCrls } from './publish-crls.ts';
 
 /** A clock may be behind that of the process that published by so much. */
 const FUTURE_MS = 1000;
+/** Octets of a full list that is not made twice for the sake of its number. */
+const LARGE = 1024 * 1024;
 
 /**
  * Publishes each list that is missing, past half of its time, dated in the future, or does not tell the last change: a
@@ -79,9 +81,11 @@ async function findDueDeltas({ ledger, authorities, policy }: CrlRoom, now: numb
     const delta = await ledger.read.findCrlFacts(authority, DELTA);
     const order = { authority, scope: DELTA };
     if (delta && delta.idp === hasIdp(policy) && !isDue(delta, now) && !stale.has(keyOf(order))) continue;
-    // Two lists of one second have one number (RFC 5280 §5.2.3), and a delta's is greater than its base's.
-    const sameSecond = base.thisUpdate > now - 1000;
-    orders.push(sameSecond && !delta ? { authority, scope: FULL } : order);
+    // Lists of one time have one number, and a delta's is greater than its base's (RFC 5280 §5.2.3, §5.2.4): a base of this
+    // second is followed by another full list, of the delta's number. A large one is not: it took longer than a second.
+    const full = await ledger.read.findCrlFacts(authority, FULL);
+    const together = !delta && base.thisUpdate > now - 1000 && (full?.size ?? 0) < LARGE;
+    orders.push(together ? { authority, scope: FULL } : order);
   }
   return orders;
 }
