@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { dirname, join } from 'node:path';
 import { OWN_NAMESPACE } from '../src/core/identifiers.ts';
 import { openLedger } from '../src/store/sqlite/open-ledger.ts';
 
@@ -8,7 +9,10 @@ import { openLedger } from '../src/store/sqlite/open-ledger.ts';
  * devices. What a certificate says is left empty: nothing reads it, and making a million of them takes minutes.
  */
 const [, , path = '', count = '0', revoked = '0', shards = '64', batchSize = '10000'] = process.argv;
-const ledger = openLedger({ path });
+const ledger = openLedger({
+  path,
+  record: { path: join(dirname(path), 'ledger.record'), clock: Date.now },
+});
 const AT_ONCE = 2000;
 const TBS_OCTETS = 560;
 const SIGNATURE = Buffer.alloc(71, 1);

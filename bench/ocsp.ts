@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Certificate, parseCertificate } from '../src/x509/certificate.ts';
@@ -23,6 +23,8 @@ export interface OcspRate {
   readonly rate: number;
   readonly limit: number;
   readonly ratio: number;
+  /** The same from processor time an answer, which neighbours on the machine disturb less than rates. */
+  readonly processorRatio: number;
 }
 
 export interface OcspResult {
@@ -49,29 +51,36 @@ export async function benchOcsp(say: (text: string) => void): Promise<OcspResult
     const at = (mode: keyof typeof requests) => {
       const file = join(home, `${mode}.json`);
       writeFileSync(file, JSON.stringify(requests[mode].map((octets) => octets.toString('base64'))));
-      return (port: string) => runLoad(port, file);
+      return (port: string, pid = 0) => runLoad(port, file, pid);
     };
     const [get, post, nonce] = [at('get'), at('post'), at('nonce')];
     const { port } = new URL(house.public);
     const bare = await startBare((await get(port)).octets);
     stops.unshift(() => void bare.process.kill());
+    const [ours, theirs] = [house.pid, bare.process.pid];
     const pairs = { get: [] as Pair[], post: [] as Pair[], nonce: [] as Pair[] };
     for (let round = 0; round <= ROUNDS; round += 1) {
       const signing = measureSigning();
-      const bareGet = await get(bare.port);
-      const ourGet = await get(port);
-      const barePost = await post(bare.port);
-      const ourPost = await post(port);
-      const bareNonce = await nonce(bare.port);
-      const ourNonce = await nonce(port);
+      const bareGet = await get(bare.port, theirs);
+      const ourGet = await get(port, ours);
+      const barePost = await post(bare.port, theirs);
+      const ourPost = await post(port, ours);
+      const bareNonce = await nonce(bare.port, theirs);
+      const ourNonce = await nonce(port, ours);
       // The first round warms up.
       if (round === 0) continue;
-      pairs.get.push({ ours: ourGet.rate, limit: bareGet.rate });
-      pairs.post.push({ ours: ourPost.rate, limit: barePost.rate });
-      pairs.nonce.push({ ours: ourNonce.rate, limit: 1 / (1 / bareNonce.rate + 1 / signing) });
+      pairs.get.push(toPair(ourGet, bareGet));
+      pairs.post.push(toPair(ourPost, barePost));
+      pairs.nonce.push(
+        toPair(ourNonce, {
+          ...bareNonce,
+          rate: 1 / (1 / bareNonce.rate + 1 / signing.rate),
+          processorMs: bareNonce.processorMs + signing.processorMs,
+        }),
+      );
       say(
         `round ${round}: GET ${Math.round(ourGet.rate)} of ${Math.round(bareGet.rate)}, POST ${Math.round(ourPost.rate)} of ` +
-          `${Math.round(barePost.rate)}, nonce ${Math.round(ourNonce.rate)} with ${Math.round(signing)} signatures/s`,
+          `${Math.round(barePost.rate)}, nonce ${Math.round(ourNonce.rate)} with ${Math.round(signing.rate)} signatures/s`,
       );
     }
     const [cachedGet, cachedPost] = [toRate(pairs.get), toRate(pairs.post)];
@@ -91,14 +100,24 @@ export async function benchOcsp(say: (text: string) => void): Promise<OcspResult
 interface Pair {
   readonly ours: number;
   readonly limit: number;
+  readonly processorRatio: number;
+}
+
+function toPair(ours: Load, limit: Load): Pair {
+  return { ours: ours.rate, limit: limit.rate, processorRatio: limit.processorMs / ours.processorMs };
 }
 
 function toRate(pairs: readonly Pair[]): OcspRate {
   return {
     rate: Math.round(median(pairs.map(({ ours }) => ours))),
     limit: Math.round(median(pairs.map(({ limit }) => limit))),
-    ratio: Math.round(median(pairs.map(({ ours, limit }) => ours / limit)) * 1000) / 1000,
+    ratio: thousandths(median(pairs.map(({ ours, limit }) => ours / limit))),
+    processorRatio: thousandths(median(pairs.map(({ processorRatio }) => processorRatio))),
   };
+}
+
+function thousandths(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }
 
 /** Requests for the certificates of three authorities, by both hashes. */
@@ -143,25 +162,46 @@ async function startBare(octets: number): Promise<{ readonly process: ChildProce
   return { process: child, port: String(piece).trim() };
 }
 
-async function runLoad(
-  port: string,
-  file: string,
-): Promise<{ readonly rate: number; readonly octets: number }> {
+interface Load {
+  readonly rate: number;
+  readonly octets: number;
+  /** Of the server, for each answer, all its threads. */
+  readonly processorMs: number;
+}
+
+/** @param pid the server's */
+async function runLoad(port: string, file: string, pid: number): Promise<Load> {
+  const before = pid === 0 ? 0 : processorMsOf(pid);
   const load = spawn('taskset', ['-c', LOAD_CORE, process.execPath, LOAD, port, file, String(SECONDS)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let text = '';
   for await (const piece of load.stdout) text += String(piece);
   const { count, seconds, octets }: { count: number; seconds: number; octets: number } = JSON.parse(text);
-  return { rate: count / seconds, octets };
+  const processorMs = pid === 0 ? 0 : (processorMsOf(pid) - before) / count;
+  return { rate: count / seconds, octets, processorMs };
 }
 
-/** P-256 signatures a second of this runtime, over what an answer has to be signed. */
-function measureSigning(): number {
+/** What its threads have run so far. Threads of Node live as long as it. */
+function processorMsOf(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
+  const nanoseconds = readdirSync(tasks).map((id) =>
+    Number(readFileSync(join(tasks, id, 'schedstat'), 'utf8').split(' ')[0]),
+  );
+  return nanoseconds.reduce((sum, one) => sum + one, 0) / 1_000_000;
+}
+
+/** P-256 signatures of this runtime, over what an answer has to be signed. */
+function measureSigning(): { readonly rate: number; readonly processorMs: number } {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const data = Buffer.alloc(220, 3);
   const startedAt = performance.now();
+  const before = process.cpuUsage();
   let count = 0;
   for (; performance.now() - startedAt < 500; count += 1) sign('sha256', data, privateKey);
-  return (count * 1000) / (performance.now() - startedAt);
+  const { user, system } = process.cpuUsage(before);
+  return {
+    rate: (count * 1000) / (performance.now() - startedAt),
+    processorMs: (user + system) / 1000 / count,
+  };
 }

@@ -8,6 +8,7 @@ const packages = /** @type {const} */ ([
   ['gnutls-bin', 'command -v certtool', 'requests made by GnuTLS'],
   ['strongswan-pki', 'command -v pki', 'requests made by strongSwan'],
   ['curl', 'command -v curl', 'enrollment with curl'],
+  ['jq', 'command -v jq', 'that OpenSSL verifies a snapshot by the lines of the manual'],
   ['ca-certificates', 'test -s /etc/ssl/certs/ca-certificates.crt', 'curl with a trust store of its own'],
   [
     'python3-cryptography',

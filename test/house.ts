@@ -7,10 +7,12 @@ import { type AuthorityPlan, createHierarchy } from '../src/ca/hierarchy.ts';
 import { createIssuingRoom, type IssuingRoom } from '../src/ca/issuing-room.ts';
 import { createOcspResponder, type OcspResponder } from '../src/ca/ocsp/responder.ts';
 import { DEFAULT_OCSP, parseOcspPolicy } from '../src/ca/ocsp/settings.ts';
+import { newOcspTally } from '../src/ca/ocsp/sign-answer.ts';
 import { parseProfile } from '../src/ca/parse-profile.ts';
 import type { AuthorityRecord } from '../src/ca/ports.ts';
 import { defaultProfiles, type ProfileConfig } from '../src/ca/profile-config.ts';
 import { publishedUrls } from '../src/ca/published-urls.ts';
+import { createStanding, type Standing } from '../src/ca/standing.ts';
 import type { Clock } from '../src/core/clock.ts';
 import { BirthmarkError } from '../src/core/errors.ts';
 import { OWN_NAMESPACE } from '../src/core/identifiers.ts';
@@ -58,6 +60,10 @@ export interface TestHouseOptions {
   readonly random?: RandomBytes;
   /** The ledger's file; in memory by default. */
   readonly path?: string;
+  /** The record beside it; none by default. */
+  readonly record?: string;
+  /** One that another house went by before. */
+  readonly clock?: TestClock;
   /** Wraps the ledger that issuance writes to, to make one call of it fail. */
   readonly faulty?: (ledger: Ledger) => Ledger;
 }
@@ -80,6 +86,8 @@ export interface TestHouse extends Disposable {
   readonly guardedClock: Clock;
   readonly random: RandomBytes;
   readonly authorities: Authorities;
+  /** Nobody looks but the test. */
+  readonly standing: Standing;
   readonly issuing: IssuingRoom;
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
@@ -181,8 +189,12 @@ export function testProfiles(
 /** A house with a root and three authorities. Use it with `using`: its ledger closes with the block. */
 export async function openTestHouse(options: TestHouseOptions = {}): Promise<TestHouse> {
   const { profiles, algorithm, shards = 4, random = seededRandom(), path = ':memory:', faulty } = options;
+  const { record, clock = testClock() } = options;
   const { records, signers } = await testHierarchy(algorithm);
-  const ledger = openLedger({ path });
+  const ledger = openLedger({
+    path,
+    ...(record !== undefined && { record: { path: record, clock: clock.now } }),
+  });
   if ((await ledger.read.listAuthorities()).length === 0) {
     await ledger.write((tx) => tx.addAuthorities(records));
   }
@@ -191,8 +203,8 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     if (!signer) throw new Error(`there is no key of ${name}`);
     return signer;
   });
-  const clock = testClock();
   const guardedClock = guardClock(clock.now, await ledger.read.latestReservation());
+  const standing = createStanding({ authorities, reads: ledger.read, onFall: () => undefined });
   const issuing = createIssuingRoom({
     authorities,
     profiles: testProfiles(profiles).map(([name, config]) =>
@@ -201,6 +213,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     urls: publishedUrls(PUBLIC_URL),
     shards,
     random,
+    mayIssue: standing.mayIssue,
   });
   const crls: CrlRoom = {
     ledger,
@@ -227,6 +240,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     guardedClock,
     random,
     authorities,
+    standing,
     issuing,
     enroll,
     issueService: createServiceIssuer(shared),
@@ -247,6 +261,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
       policy: parseOcspPolicy(DEFAULT_OCSP),
       clock: clock.now,
       onFault: () => undefined,
+      tally: newOcspTally(),
     }),
     request,
     ask,

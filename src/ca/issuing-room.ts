@@ -13,6 +13,7 @@ export interface IssuingRoom {
   readonly idevidProfiles: ReadonlySet<string>;
   /** @throws BirthmarkError `profile-unknown` */
   profile(name: string): Profile;
+  /** As `createPreparer`, whose preparer throws `authority-revoked` besides. @throws BirthmarkError `profile-unknown` */
   preparer(profile: string): { readonly prepare: Preparer; readonly authority: Authority };
 }
 
@@ -22,6 +23,8 @@ export interface IssuingRoomOptions {
   readonly urls: PublishedUrls;
   readonly shards: number;
   readonly random: RandomBytes;
+  /** Whether an authority's own certificate stands, see `createStanding`. Asked for each certificate. */
+  readonly mayIssue: (authority: string) => boolean;
 }
 
 /** @throws BirthmarkError `config-invalid` where a profile names an authority that does not exist */
@@ -31,6 +34,7 @@ export function createIssuingRoom({
   urls,
   shards,
   random,
+  mayIssue,
 }: IssuingRoomOptions): IssuingRoom {
   const byName = new Map(profiles.map((profile) => [profile.name, profile]));
   const preparers = new Map<string, { prepare: Preparer; authority: Authority }>();
@@ -42,9 +46,13 @@ export function createIssuingRoom({
         `profiles.${profile.name}.authority: there is no authority ${profile.authority} in this home`,
       );
     }
+    const prepare = createPreparer({ profile, authority, urls, shards, random });
     preparers.set(profile.name, {
       authority,
-      prepare: createPreparer({ profile, authority, urls, shards, random }),
+      prepare: (holder, now) => {
+        if (!mayIssue(authority.name)) throw revoked(authority.name);
+        return prepare(holder, now);
+      },
     });
   }
   const find = <T>(map: ReadonlyMap<string, T>, name: string): T => {
@@ -65,4 +73,11 @@ export function createIssuingRoom({
     profile: (name) => find(byName, name),
     preparer: (name) => find(preparers, name),
   };
+}
+
+function revoked(authority: string): BirthmarkError {
+  return new BirthmarkError(
+    'authority-revoked',
+    `the certificate of authority ${authority} was revoked or is held; it issues nothing more`,
+  );
 }

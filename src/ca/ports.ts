@@ -104,6 +104,21 @@ export interface KeyRecord {
 export interface KeyReads {
   /** In order; undefined where the key was never seen. */
   findKeys(keyHashes: readonly Uint8Array[]): Promise<readonly (KeyRecord | undefined)[]>;
+  /**
+   * Goes through the blocked keys in their order, from behind `after` on, `limit` at a time; found are those that no
+   * certificate tells: none that was revoked for keyCompromise and did not end before `endedBefore` is for them.
+   */
+  scanBlockedKeys(search: {
+    readonly endedBefore: number;
+    readonly after?: Uint8Array;
+    readonly limit: number;
+  }): Promise<ScannedKeys>;
+}
+
+/** What a scan found, up to `through`; that undefined, there are no more. */
+export interface ScannedKeys {
+  readonly items: readonly Uint8Array[];
+  readonly through?: Uint8Array;
 }
 
 export interface KeyWrites extends KeyReads {
@@ -160,6 +175,10 @@ export interface RevocationRecord {
   readonly by: string;
 }
 
+export interface TakenBack extends RevocationRecord {
+  readonly keyHash: Uint8Array;
+}
+
 /** One change of one certificate's status. Every change there ever was, in order, none twice. */
 export interface StatusChange {
   /** From 1 on, without gaps in what has been committed. */
@@ -185,10 +204,21 @@ export interface RevocationReads {
   findStatuses(authority: string, serials: readonly Uint8Array[]): Promise<readonly CertificateStatus[]>;
   /** In order; undefined where the certificate stands. */
   findRevocations(ids: readonly number[]): Promise<readonly (RevocationRecord | undefined)[]>;
+  /** Those of all authorities, with the keys that the certificates are for. */
+  listTakenBack(search: {
+    readonly endedBefore: number;
+    readonly after?: number;
+    readonly limit: number;
+  }): Promise<readonly TakenBack[]>;
   /** Changes behind that sequence number, oldest first. */
   listStatusChanges(after: number, limit: number): Promise<readonly StatusChange[]>;
   /** The last sequence number, 0 before the first change. */
   lastStatusChange(): Promise<number>;
+  /**
+   * What the sequence numbers count in: 32 hexadecimal digits. Another one after a restore: who followed the changes
+   * before starts afresh.
+   */
+  statusEpoch(): Promise<string>;
 }
 
 export interface RevocationWrites extends RevocationReads {

@@ -62,14 +62,18 @@ export interface PreparerOptions {
   readonly urls: PublishedUrls;
   readonly shards: number;
   readonly random: RandomBytes;
+  /** Whether the authority's own end does not bound what is made here: an OCSP signer answers for what outlives it. */
+  readonly outlivesAuthority?: boolean;
 }
 
 /**
  * @returns a preparer that throws BirthmarkError `lint-failed` (nothing was reserved or signed), `name-invalid`,
  *   `authority-expired`
  */
-export function createPreparer({ profile, authority, urls, shards, random }: PreparerOptions): Preparer {
+export function createPreparer(options: PreparerOptions): Preparer {
+  const { profile, authority, urls, shards, random, outlivesAuthority = false } = options;
   const issuer = authority.certificate.tbs;
+  const authorityEnd = outlivesAuthority ? NO_EXPIRY : issuer.notAfter.at;
   const fixed = fixedExtensions(profile, authority, urls);
   const points = profile.crlDistributionPoint
     ? Array.from({ length: shards }, (_, shard) =>
@@ -80,7 +84,7 @@ export function createPreparer({ profile, authority, urls, shards, random }: Pre
   const lintContext: LintContext = { kind: profile.kind, issuer: authority.certificate };
 
   return (holder, now) => {
-    if (now > issuer.notAfter.at) {
+    if (now > authorityEnd) {
       throw new BirthmarkError(
         'authority-expired',
         `the certificate of authority ${authority.name} has expired; it can issue nothing more`,
@@ -89,7 +93,7 @@ export function createPreparer({ profile, authority, urls, shards, random }: Pre
     const serial = newSerial(now, random);
     const shard = shardOf(serial, shards);
     const notBefore = Math.max(issuer.notBefore.at, wholeSecond(now - BACKDATE_MS));
-    const notAfter = endOf(profile, wholeSecond(now), issuer.notAfter.at);
+    const notAfter = endOf(profile, wholeSecond(now), authorityEnd);
     const point = points[shard];
     const tbs = encodeTbsCertificate({
       serial,

@@ -17,6 +17,7 @@ import { type DefaultConfigOptions, defaultConfig } from './config/default-confi
 import { type LoadedConfig, loadConfig, parseConfig } from './config/load-config.ts';
 import { renderConfig } from './config/render-config.ts';
 import type { Home } from './home.ts';
+import { ledgerPlace } from './ledger-place.ts';
 import { passphraseSource, random } from './wire.ts';
 
 export interface InitResult {
@@ -52,7 +53,7 @@ export async function initHome(
     const loaded = loadConfig(home.config);
     mkdirSync(home.keys, { recursive: true, mode: 0o700 });
     mkdirSync(home.pki, { recursive: true });
-    const ledger = openLedger({ path: home.ledger });
+    const ledger = openLedger(ledgerPlace(home, loaded));
     try {
       const before = await ledger.read.listAuthorities();
       if (before.length > 0) {

@@ -49,6 +49,9 @@ const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   admit: async () => (await import('./commands/admit.ts')).admitCommand,
   ocsp: async () => (await import('./commands/ocsp.ts')).ocspCommand,
+  backup: async () => (await import('./commands/backup.ts')).backupCommand,
+  restore: async () => (await import('./commands/restore.ts')).restoreCommand,
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,
 };
 const asked = Object.entries(commands).find(([name]) => name === process.argv[2]);

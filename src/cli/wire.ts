@@ -7,6 +7,7 @@ import { guardClock } from '../ca/guarded-clock.ts';
 import { createIssuingRoom, type IssuingRoom } from '../ca/issuing-room.ts';
 import type { AuthorityRecord } from '../ca/ports.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
+import { createStanding } from '../ca/standing.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { poolRandom } from '../core/pooled-random.ts';
@@ -19,11 +20,13 @@ import { createRevoker, type Revoker } from '../fleet/revoker.ts';
 import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
 import { createMetrics, type Metrics } from '../server/metrics.ts';
+import { createStatusTail, type StatusTail } from '../server/status/status-tail.ts';
 import { openLedger, type SqliteLedger } from '../store/sqlite/open-ledger.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { DEFAULT_COALESCE_SECONDS, DEFAULT_IDP } from './config/default-config.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import type { Home } from './home.ts';
+import { ledgerPlace } from './ledger-place.ts';
 import { programVersion } from './program-version.ts';
 
 /** Everything of a home, built and open. */
@@ -44,6 +47,8 @@ export interface House {
   readonly devices: DeviceDoor;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  /** One for all listeners of the process. */
+  readonly tail: StatusTail;
   readonly metrics: Metrics;
   readonly passphrase: string;
   readonly version: string;
@@ -52,6 +57,8 @@ export interface House {
 
 const SECOND_MS = 1000;
 const HOUR_MS = 3600 * SECOND_MS;
+/** How long an authority may go on issuing once its own certificate is revoked. */
+const STANDING_EVERY_MS = SECOND_MS;
 
 export const random: RandomBytes = poolRandom((size) => randomBytes(size));
 
@@ -87,7 +94,8 @@ export async function openHouse(
   worker = '0',
 ): Promise<House> {
   const { config, profiles } = loaded;
-  const ledger = openLedger({ path: home.ledger });
+  let tail: StatusTail | undefined;
+  const ledger = openLedger({ ...ledgerPlace(home, loaded), onCommit: () => tail?.stir() });
   try {
     const records = await ledger.read.listAuthorities();
     if (records.length === 0) {
@@ -100,12 +108,24 @@ export async function openHouse(
     const authorities = assembleAuthorities(records, (record) => openSigner(home, record, passphrase));
     const clock = guardClock(systemClock, await ledger.read.latestReservation());
     const urls = publishedUrls(config.publicUrl);
+    const logger = createLogger(config.log.level);
+    const standing = createStanding({
+      authorities,
+      reads: ledger.read,
+      onFall: (authority) =>
+        logger.error(
+          { authority },
+          'the certificate of an authority was revoked or is held: it issues nothing',
+        ),
+    });
+    await standing.look();
     const issuing = createIssuingRoom({
       authorities,
       profiles,
       urls,
       shards: config.crl.shards,
       random,
+      mayIssue: standing.mayIssue,
     });
     const {
       shards,
@@ -121,9 +141,20 @@ export async function openHouse(
     };
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
     const metrics = createMetrics(worker);
-    const logger = createLogger(config.log.level);
     const enroll = metrics.counting(createEnroller(shared));
+    const statusTail = createStatusTail({
+      ledger: ledger.read,
+      clock: systemClock,
+      onFault: (error) =>
+        logger.error({ err: error }, 'the status feed cannot see the ledger; it tries again'),
+    });
+    tail = statusTail;
     const identify = createIdentifier({ ledger, authorities, issuing });
+    const timer = setInterval(() => {
+      standing
+        .look()
+        .catch((error: unknown) => logger.error({ err: error }, 'the ledger could not be asked'));
+    }, STANDING_EVERY_MS).unref();
     return {
       home,
       loaded,
@@ -149,10 +180,15 @@ export async function openHouse(
             'a revocation is in the ledger and not in its CRL yet; it is tried again',
           ),
       }),
+      tail: statusTail,
       metrics,
       passphrase,
       version: programVersion(),
-      close: () => ledger.close(),
+      close: () => {
+        statusTail.close();
+        clearInterval(timer);
+        ledger.close();
+      },
     };
   } catch (error) {
     ledger.close();

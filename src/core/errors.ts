@@ -59,6 +59,9 @@ export const ERROR_CODES = [
   'device-already-born',
   'device-unknown',
   'already-exists',
+  // What an authority tells of statuses, as a gate sees it.
+  'snapshot-refused',
+  'feed-broken',
   // The house itself.
   'lint-failed',
   'clock-went-back',
@@ -75,7 +78,13 @@ export const ERROR_CODES = [
   'ledger-full',
   'ledger-failed',
   'ledger-newer',
+  'record-missing',
+  'record-behind',
+  'record-foreign',
+  'record-broken',
+  'backup-invalid',
   'authority-expired',
+  'authority-revoked',
   'unavailable',
   'internal',
 ] as const;

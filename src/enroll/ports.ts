@@ -2,7 +2,8 @@ import type { AuditReads } from '../core/audit.ts';
 import type { Page, PageRequest, UnitOfWork } from '../core/unit-of-work.ts';
 import type { FleetReads, FleetTx } from '../fleet/ports.ts';
 
-export const ROLES = ['admin', 'operator', 'factory', 'auditor'] as const;
+/** `gate`: follows the status feed beside a broker, and may do nothing else. */
+export const ROLES = ['admin', 'operator', 'factory', 'auditor', 'gate'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** What a bearer token may do. Only the SHA-256 of its secret is kept. */

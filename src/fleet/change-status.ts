@@ -152,6 +152,9 @@ function toRevocation(
     discoveredAt,
     decidedAt,
     recordedAt: now,
+    // First times: who enforced the hold enforces the revocation.
+    ...(before?.publishedAt !== undefined && { publishedAt: before.publishedAt }),
+    ...(before?.enforcedAt !== undefined && { enforcedAt: before.enforcedAt }),
     by: actor,
   };
 }

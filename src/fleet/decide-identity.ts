@@ -32,8 +32,9 @@ const REPLACEABLE: ReadonlySet<RevocationRecord['reason']> = new Set(['supersede
  * - A key belongs to one holder for ever. The same key with another device is cloned firmware until proven otherwise.
  * - The same device, key and profile gets the same certificate until that expires, so a lost answer is repaired by asking again.
  * - A certificate that was taken back is given to nobody again. One that was merely replaced (superseded), or taken back
- *   without a reason, may be followed by another one for the same key, if who vouches still stands; any other reason speaks
- *   against the holder of the key, who then needs a new key. While one is held there is none for its key.
+ *   without a reason, may be followed by another one of that profile for the same key, if who vouches still stands; any other
+ *   reason speaks against the holder of the key, who then needs a new key for that profile. While one is held there is none
+ *   of that profile for its key.
  * - A device is born once: another IDevID, also in the place of a revoked one, only when an operator allowed it, so that a stolen factory
  *   token does not clone devices in the field.
  *

@@ -72,8 +72,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
   const { ledger, crls, idevidProfiles, clock, onUnpublished } = options;
 
   return async (order, actor) => {
-    const now = clock();
-    const full = withMoments(order, now);
+    const full = withMoments(order, clock());
     const { by, dryRun = false } = order;
     const tally = newTally();
     const work = (reads: FleetReads, chosen: readonly CertificateRecord[]) =>
@@ -82,7 +81,8 @@ export function createRevoker(options: RevokerOptions): Revoker {
       changeStatuses(tx, withoutRoots(chosen, crls.authorities), full, idevidProfiles, {
         actor,
         by: describeSelector(by),
-        now,
+        // A wide act takes minutes: each piece is recorded when it is.
+        now: clock(),
       });
 
     let next: number | undefined;
@@ -94,7 +94,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
             const chosen = await selectCertificates(tx, by);
             // A key that is known to be out is blocked before anybody comes with it, too.
             if (by.kind === 'key' && order.reason === 'keyCompromise')
-              await tx.blockKey(by.keyHash, 'reported for keyCompromise', now);
+              await tx.blockKey(by.keyHash, 'reported for keyCompromise', clock());
             return change(tx, chosen);
           }),
         );

@@ -9,7 +9,7 @@ import { readSecretFile } from './secret-file.ts';
 import type { Signer } from './signer.ts';
 
 /**
- * Makes a key and writes it as encrypted PKCS#8 (PBES2, AES-256-CBC), mode 0600. An existing file is never overwritten.
+ * Makes a key and writes it as `writeKeyFile` does. An existing file is never overwritten.
  *
  * @throws BirthmarkError `already-exists`
  */
@@ -17,8 +17,13 @@ export function createKeyFile(path: string, algorithm: AuthorityKeyAlgorithm, pa
   if (existsSync(path))
     throw new BirthmarkError('already-exists', `${path} is there already and is not overwritten`);
   const key = generateKey(algorithm);
-  writeDurably(path, key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase }), 0o600);
+  writeKeyFile(path, key, passphrase);
   return key;
+}
+
+/** Writes a key as encrypted PKCS#8 (PBES2, AES-256-CBC), mode 0600, over what was there. */
+export function writeKeyFile(path: string, key: KeyObject, passphrase: string): void {
+  writeDurably(path, key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase }), 0o600);
 }
 
 /**

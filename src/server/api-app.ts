@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { mountEnrollmentDoor } from '../enroll/api/routes.ts';
+import type { CompromiseDesk } from '../enroll/compromise/compromise-desk.ts';
 import type { DeviceDoor } from '../enroll/device-door.ts';
 import type { Enroller } from '../enroll/enroller.ts';
 import { mountEstDoor } from '../enroll/est/routes.ts';
@@ -25,7 +26,9 @@ import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
 import { mountCertificates } from './routes/certificates.ts';
 import { mountDevices } from './routes/devices.ts';
+import { mountKeyCompromise } from './routes/key-compromise.ts';
 import { mountRevocations } from './routes/revocations.ts';
+import { mountStatus, type StatusDesk } from './routes/status.ts';
 import { mountTokens } from './routes/tokens.ts';
 import { mountTrust } from './routes/trust.ts';
 
@@ -37,6 +40,9 @@ export interface ApiAppOptions {
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  readonly compromise: CompromiseDesk;
+  /** What the status feed and the snapshot are made of. */
+  readonly status: StatusDesk;
   readonly devices: DeviceDoor;
   readonly labels: Labels;
   readonly keyLimits: KeyLimits;
@@ -60,6 +66,9 @@ const DOCS_THEME = {
 };
 /** Wrong credentials from one address before it is told to wait. Right ones are never slowed. */
 const FAILED_SIGN_INS_A_MINUTE = 60;
+/** Proofs of compromise that are looked at, of one address and of all: verifying a signature costs, and anybody may ask. */
+const REPORTS_A_MINUTE = 10;
+const ALL_REPORTS_A_MINUTE = 120;
 
 /** A chain of certificates in a header is long, those with post-quantum keys most of all. */
 const PROXIED_HEADER_OCTETS = 128 * 1024;
@@ -110,12 +119,26 @@ export async function createRemoteApi(
       throw error;
     }
   };
+  const countReport = app.createRateLimit({ max: REPORTS_A_MINUTE, timeWindow: '1 minute' });
+  const countAllReports = app.createRateLimit({
+    max: ALL_REPORTS_A_MINUTE,
+    timeWindow: '1 minute',
+    keyGenerator: () => 'everybody',
+  });
+  const limitReports = async (request: FastifyRequest) => {
+    // One address that asks too often uses up nothing of the others'.
+    for (const count of [countReport, countAllReports]) {
+      const limit = await count(request);
+      if (!limit.isAllowed && limit.isExceeded)
+        throw new BirthmarkError('too-many-requests', 'too many reports; wait a minute');
+    }
+  };
   const authenticate: Authenticate = (request) => limitFailures(request, () => identify(request));
   await app.register(
     async (api) => {
       await api.register(import('@fastify/swagger-ui'), { routePrefix: '/docs', theme: DOCS_THEME });
       api.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
-      mountRoutes(api, options, { authenticate, limitFailures, peerOf: peers.peerOf });
+      mountRoutes(api, options, { authenticate, limitFailures, limitReports, peerOf: peers.peerOf });
     },
     { prefix: PREFIX },
   );
@@ -133,6 +156,7 @@ export async function createLocalApi(options: ApiAppOptions): Promise<FastifyIns
       mountRoutes(api, options, {
         authenticate: authenticateLocal,
         limitFailures: (_request, check) => check(),
+        limitReports: () => Promise.resolve(),
         peerOf,
       });
       done();
@@ -148,6 +172,7 @@ type LimitFailures = <T>(request: FastifyRequest, check: () => Promise<T>) => Pr
 interface Asking extends Pick<PeerReader, 'peerOf'> {
   readonly authenticate: Authenticate;
   readonly limitFailures: LimitFailures;
+  readonly limitReports: (request: FastifyRequest) => Promise<void>;
 }
 
 function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Asking): void {
@@ -157,11 +182,16 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
     mountFactoryDoor(scope, routes);
     done();
   });
+  api.register((scope, _, done) => {
+    mountKeyCompromise(scope, routes);
+    done();
+  });
   mountEnrollmentDoor(api, routes);
   mountAdmission(api, routes);
   mountDevices(api, routes);
   mountCertificates(api, routes);
   mountRevocations(api, routes);
+  mountStatus(api, routes);
   mountTokens(api, routes);
   mountTrust(api, routes);
   mountApprovals(api, routes);

@@ -21,6 +21,8 @@ export interface ListenerLimits {
   readonly bodyMs: number;
   /** A connection on which nothing moves is closed after this time. */
   readonly idleMs: number;
+  /** OCSP answers that are signed for one source and nobody else, see `createSourceLimit`. */
+  readonly ocspSignaturesPerSecond: number;
 }
 
 /** When who waits for a person's word is to ask again. */

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { newOcspTally, type OcspTally } from '../ca/ocsp/sign-answer.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { Enroller } from '../enroll/enroller.ts';
 import { type Authenticate, assertRole } from './caller.ts';
@@ -8,8 +9,12 @@ export interface Metrics {
   readonly registry: Registry;
   /** The same enroller, with its answers counted. */
   counting(enroll: Enroller): Enroller;
+  /** Counts a report of key compromise. */
+  countReport(outcome: string): void;
   /** Observes a request, in seconds. */
   observe(route: string, status: number, seconds: number): void;
+  /** The OCSP responder counts in here: an answer takes less time than a counter of the library. */
+  readonly ocsp: OcspTally;
 }
 
 /** @param worker which of the worker processes this is: each keeps its own numbers */
@@ -23,6 +28,12 @@ export function createMetrics(worker: string): Metrics {
     labelNames: ['outcome'],
     registers: [registry],
   });
+  const reports = new Counter({
+    name: 'birthmark_key_compromise_reports_total',
+    help: 'Proofs of key compromise, by what came of them (unknown, revoked, known-already, incident, refused).',
+    labelNames: ['outcome'],
+    registers: [registry],
+  });
   const requests = new Histogram({
     name: 'birthmark_http_request_seconds',
     help: 'Time to answer HTTP requests, by route and status.',
@@ -30,8 +41,30 @@ export function createMetrics(worker: string): Metrics {
     buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
     registers: [registry],
   });
+  const ocsp = newOcspTally();
+  new Counter({
+    name: 'birthmark_ocsp_certids_total',
+    help: 'CertIDs of our authorities in OCSP requests, by hash: SHA-1 can go when nobody asks by it.',
+    labelNames: ['hash'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [hash, count] of Object.entries(ocsp.certIds)) this.inc({ hash }, count);
+    },
+  });
+  new Counter({
+    name: 'birthmark_ocsp_answers_total',
+    help: 'OCSP answers: kept already, signed for one request, or tryLater since one source asks for too many signatures.',
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const outcome of ['kept', 'signed', 'limited'] as const) this.inc({ outcome }, ocsp[outcome]);
+    },
+  });
   return {
     registry,
+    ocsp,
     counting: (enroll) => async (requests, admission) => {
       const outcomes = await enroll(requests, admission);
       const refused = outcomes.filter((outcome) => outcome instanceof BirthmarkError);
@@ -39,6 +72,7 @@ export function createMetrics(worker: string): Metrics {
       enrollments.inc({ outcome: 'issued' }, outcomes.length - refused.length);
       return outcomes;
     },
+    countReport: (outcome) => reports.inc({ outcome }),
     observe: (route, status, seconds) => requests.observe({ route, status: String(status) }, seconds),
   };
 }

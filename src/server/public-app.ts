@@ -7,7 +7,9 @@ import { BirthmarkError } from '../core/errors.ts';
 import { toPem } from '../x509/pem.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { addCrlRoutes } from './crl-routes.ts';
-import { addOcspRoutes, answerOcspFirst } from './ocsp-routes.ts';
+import { answerOcspFirst } from './ocsp-first.ts';
+import { addOcspRoutes } from './ocsp-routes.ts';
+import { createSourceLimit } from './source-limit.ts';
 
 export interface PublicAppOptions {
   readonly logger: FastifyBaseLogger;
@@ -43,8 +45,9 @@ export function createPublicApp({
       .send(toPem('CERTIFICATE', authority(request.params.name).certificate.raw)),
   );
   addCrlRoutes(app, { crls, clock });
-  addOcspRoutes(app, ocsp);
-  answerOcspFirst(app, ocsp, limits.bodyMs);
+  const mayHave = createSourceLimit(limits.ocspSignaturesPerSecond, clock);
+  addOcspRoutes(app, ocsp, mayHave);
+  answerOcspFirst(app, { respond: ocsp, mayHave, bodyMs: limits.bodyMs });
 
   app.get('/healthz', () => ({ status: 'ok' }));
   app.get('/readyz', async () => {

@@ -1,12 +1,14 @@
-import { X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import type { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
+import { type OwnCertificateReads, readOwnCertificate } from '../ca/own-certificate.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
 import { writeDurably } from '../keys/durable-file.ts';
-import { createKeyFile, readKeyFile } from '../keys/file-signer.ts';
+import { readKeyFile, writeKeyFile } from '../keys/file-signer.ts';
+import { generateKey } from '../keys/key-algorithm.ts';
 import { createCsr } from '../x509/create-csr.ts';
 import { toPem } from '../x509/pem.ts';
 import { identityOfFiles, type TlsIdentity } from './tls-identity.ts';
@@ -19,6 +21,7 @@ export interface TlsCertificateOptions {
   readonly certificatePath: string;
   readonly passphrase: string;
   readonly names: readonly string[];
+  readonly reads: OwnCertificateReads;
   readonly issuing: IssuingRoom;
   readonly issueService: ServiceIssuer;
   readonly clock: Clock;
@@ -26,20 +29,16 @@ export interface TlsCertificateOptions {
 
 /**
  * Gives the TLS listener a certificate of the service authority: makes a new one where there is none, where a third of
- * its life is left, where it is not the key's, or where the configured names are not in it.
+ * its life is left, where it is not the key's, where the configured names are not in it, or where it was revoked or is
+ * held. The key stays the same, unless it is blocked.
  *
  * @returns whether there is a new one
  */
 export async function renewTlsCertificate(options: TlsCertificateOptions): Promise<boolean> {
-  const { keyPath, certificatePath, passphrase, names, issuing, issueService, clock } = options;
-  const present = existsSync(keyPath) ? readKeyFile(keyPath, passphrase) : undefined;
-  const current = readCertificateFile(certificatePath);
-  // Somebody may have put another pair's half there; a certificate without its key is worth nothing.
-  if (present && current?.checkPrivateKey(present)) {
-    const [from, to] = [current.validFromDate.getTime(), current.validToDate.getTime()];
-    if (missingNames(current, names).length === 0 && clock() < to - (to - from) / 3) return false;
-  }
-  const key = present ?? createKeyFile(keyPath, 'ec-p256', passphrase);
+  const { keyPath, certificatePath, passphrase, names, reads, issuing, issueService, clock } = options;
+  const own = await readOwnCertificate(options, reads, clock());
+  if (own.certificate && !own.isOld && missingNames(own.certificate, names).length === 0) return false;
+  const key = own.key ?? generateKey('ec-p256');
   const issued = await issueService(
     {
       profile: issuing.profile('server'),
@@ -51,6 +50,8 @@ export async function renewTlsCertificate(options: TlsCertificateOptions): Promi
     'system',
   );
   const chain = [issued.certificate, ...issued.chain].map((der) => toPem('CERTIFICATE', der)).join('');
+  // Both were good for nothing until now, so it is no loss to crash between them.
+  if (!own.key) writeKeyFile(keyPath, key, passphrase);
   writeDurably(certificatePath, chain, 0o644);
   return true;
 }
@@ -60,15 +61,6 @@ export function missingNames(certificate: X509Certificate, names: readonly strin
   return names.filter(
     (name) => (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) === undefined,
   );
-}
-
-/** The first certificate of a file; undefined where there is none that can be read. */
-function readCertificateFile(path: string): X509Certificate | undefined {
-  try {
-    return new X509Certificate(readFileSync(path));
-  } catch {
-    return undefined;
-  }
 }
 
 /** The listener's key and short chain: the leaf and what is between it and the root. */

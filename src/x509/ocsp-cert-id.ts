@@ -36,8 +36,13 @@ export function certIdIssuer(
 }
 
 /** The four ways in which requests name one authority. */
-export function certIdIssuers(issuer: CertIdIssuer): readonly Buffer[] {
+export function certIdIssuers(
+  issuer: CertIdIssuer,
+): readonly { readonly digest: CertIdHash; readonly octets: Buffer }[] {
   return HASHES.flatMap(([digest]) =>
-    (['null', 'absent'] as const).map((parameters) => certIdIssuer(issuer, digest, parameters)),
+    (['null', 'absent'] as const).map((parameters) => ({
+      digest,
+      octets: certIdIssuer(issuer, digest, parameters),
+    })),
   );
 }

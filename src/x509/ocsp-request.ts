@@ -1,10 +1,9 @@
 import { BirthmarkError } from '../core/errors.ts';
 import { type ReadExtension, readExtensions } from './certificate.ts';
-import { type Der, encode, explicit, sequence } from './der/encode.ts';
+import { constructed, type Der, encode, explicit, sequence } from './der/encode.ts';
 import { DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
-import { octetString, unsigned } from './der/values.ts';
-import { extension } from './extensions.ts';
+import { octetString, oid, unsigned } from './der/values.ts';
 
 /** Object identifiers of OCSP's extensions (RFC 6960 §4.4). */
 export const OCSP_EXTENSION = {
@@ -143,9 +142,11 @@ export function encodeCertId(issuer: Uint8Array, serial: Uint8Array): Buffer {
   return encode(sequence(issuer, unsigned(serial)));
 }
 
+const NONCE = encode(oid(OCSP_EXTENSION.nonce));
+
 /** DER of the nonce extension. */
 export function nonceExtension(nonce: Uint8Array): Der {
-  return extension(OCSP_EXTENSION.nonce, false, octetString(nonce));
+  return sequence(NONCE, constructed(TAG.octetString, [octetString(nonce)]));
 }
 
 /** DER of an OCSPRequest for one certificate, with a nonce where one is given. */

@@ -51,6 +51,7 @@ export interface ResponseData {
 const GOOD = encode(primitive(TAG.context, new Uint8Array(0)));
 const UNKNOWN = encode(primitive(TAG.context | 2, new Uint8Array(0)));
 const EXTENDED_REVOKE = encode(extension(OCSP_EXTENSION.extendedRevoke, false, nullValue()));
+const ARCHIVE_CUTOFF = encode(oid(OCSP_EXTENSION.archiveCutoff));
 const BASIC = encode(oid('1.3.6.1.5.5.7.48.1.1'));
 const SUCCESSFUL = encode(integer(OCSP_STATUS.successful, TAG.enumerated));
 /** As `primitive`: the tag of an OCTET STRING around values that are encoded in the same go. */
@@ -85,8 +86,8 @@ function encodeSingle({ certId, status, thisUpdate, nextUpdate, archiveCutoff }:
     explicit(0, generalizedTime(nextUpdate)),
   ];
   if (archiveCutoff !== undefined) {
-    const cutoff = extension(OCSP_EXTENSION.archiveCutoff, false, generalizedTime(archiveCutoff));
-    fields.push(explicit(1, sequence(cutoff)));
+    const cutoff = octetsAround(generalizedTime(archiveCutoff));
+    fields.push(explicit(1, sequence(sequence(ARCHIVE_CUTOFF, cutoff))));
   }
   return constructed(TAG.sequence, fields);
 }

@@ -24,6 +24,6 @@ test('does not open where a profile names an authority that this home has not', 
   using house = await openTestHouse();
   const authorities = new Map([...house.authorities].filter(([name]) => name !== 'service'));
   const profiles = [...house.issuing.profiles.values()];
-  const rest = { urls: publishedUrls(PUBLIC_URL), shards: 4, random: seededRandom() };
+  const rest = { urls: publishedUrls(PUBLIC_URL), shards: 4, random: seededRandom(), mayIssue: () => true };
   expect(codeOf(() => createIssuingRoom({ authorities, profiles, ...rest }))).toBe('config-invalid');
 });

@@ -23,6 +23,7 @@ const tls = {
   certificatePath: join(folder, 'tls.pem'),
   passphrase: 'sixteen letters!',
   names: ['localhost', '127.0.0.1'],
+  reads: house.ledger.read,
   issuing: house.issuing,
   issueService: house.issueService,
   clock: house.clock.now,

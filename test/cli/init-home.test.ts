@@ -31,6 +31,7 @@ const OPTIONS = {
 } as const;
 const GIVEN = { BIRTHMARK_PASSPHRASE: 'sixteen letters!' };
 
+const recordOf = (home: Home) => join(home.path, 'ledger.record');
 const newHome = () => homeAt(join(temporaryFolder(), 'home'));
 const init = (
   home: Home,
@@ -101,6 +102,7 @@ describe('init again', () => {
     await init(home);
     const key = readFileSync(home.key('root'), 'utf8');
     for (const suffix of ['', '-wal', '-shm']) rmSync(home.ledger + suffix, { force: true });
+    rmSync(recordOf(home));
     rmSync(home.pki, { recursive: true });
     expect(await init(home)).toMatchObject({ created: true });
     expect(readFileSync(home.key('root'), 'utf8')).toBe(key);
@@ -195,13 +197,24 @@ describe('a home does not open', async () => {
       GIVEN,
       'key-file-unreadable',
     ],
-    ['without authorities', (home) => rmSync(home.ledger), GIVEN, 'home-missing'],
+    ['without its ledger', (home) => rmSync(home.ledger), GIVEN, 'record-foreign'],
+    ['without its record', (home) => rmSync(recordOf(home)), GIVEN, 'record-missing'],
+    [
+      'without authorities',
+      (home) => {
+        rmSync(home.ledger);
+        rmSync(recordOf(home));
+      },
+      GIVEN,
+      'home-missing',
+    ],
   ])('%s', async (_title, change, environment, code) => {
     const home = newHome();
     for (const part of [home.path, home.keys]) mkdirSync(part);
     for (const path of [
       made.config,
       made.ledger,
+      recordOf(made),
       ...readdirSync(made.keys).map((name) => join(made.keys, name)),
     ])
       copyFileSync(path, path.replace(made.path, home.path));

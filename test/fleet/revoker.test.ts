@@ -2,12 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { DELTA, FULL } from '../../src/ca/crl/scope.ts';
 import { publishDueCrls } from '../../src/ca/publish-due-crls.ts';
 import { toHex } from '../../src/core/bytes.ts';
+import { operatorAdmission } from '../../src/enroll/admission.ts';
 import { certificateAdmission } from '../../src/enroll/certificate-admission.ts';
 import { createIdentifier, type DeviceIdentity } from '../../src/enroll/identify.ts';
-import type { RevocationOrder } from '../../src/fleet/revoker.ts';
+import type { FleetTx } from '../../src/fleet/ports.ts';
+import { createRevoker, type RevocationOrder } from '../../src/fleet/revoker.ts';
 import { nameKey } from '../../src/x509/compare-names.ts';
 import { readCrl } from '../../src/x509/crl-reader.ts';
 import { hashKey } from '../../src/x509/public-key.ts';
+import { recordAuthority } from '../ca/record-authority.ts';
 import { codeOfAsync, newCsr, newKey, only, openTestHouse, outcomeCode, type TestHouse } from '../house.ts';
 
 const OPERATOR = 'operator:test';
@@ -198,6 +201,39 @@ describe('a revocation', () => {
     expect(await statusOf(house, last)).toBe('unspecified');
   });
 
+  test('of many is recorded piece by piece, each at its own time, and was decided once', async () => {
+    using house = await openTestHouse();
+    // More than a piece has; time goes on while the first one is written.
+    const requests = Array.from({ length: 501 }, (_, at) => house.request(`SN-${at}`, { batch: 'B-1' }));
+    await house.enroll(requests, operatorAdmission(OPERATOR));
+    const slow = {
+      read: house.ledger.read,
+      write: async <T>(work: (tx: FleetTx) => Promise<T>) => {
+        const done = await house.ledger.write(work);
+        house.clock.pass(60_000);
+        return done;
+      },
+    };
+    const revoker = createRevoker({
+      ledger: slow,
+      crls: house.crls,
+      idevidProfiles: house.issuing.idevidProfiles,
+      clock: house.clock.now,
+      onUnpublished: () => undefined,
+    });
+    const begin = house.clock.now();
+    expect(await revoker({ act: 'revoke', by: { kind: 'batch', batch: 'B-1' } }, OPERATOR)).toMatchObject({
+      changed: 501,
+    });
+    const all = await house.ledger.read.listTakenBack({ endedBefore: 0, limit: 1000 });
+    expect(new Set(all.map(({ decidedAt }) => decidedAt))).toEqual(new Set([begin]));
+    expect(new Set(all.map(({ recordedAt }) => recordedAt - begin))).toEqual(new Set([0, 60_000, 120_000]));
+    expect(all.at(-1)).toMatchObject({ revokedAt: begin + 120_000 });
+    const { cursor } = await house.ledger.read.listAudit({ limit: 1000 });
+    const { items } = await house.ledger.read.listAudit({ limit: 1000, ...(cursor && { cursor }) });
+    expect(items.at(-1)).toMatchObject({ action: 'certificate.revoke', at: begin + 120_000 });
+  });
+
   test('of a key that nobody has seen blocks it where it is known to be out', async () => {
     using house = await openTestHouse();
     const key = newKey();
@@ -210,33 +246,14 @@ describe('a revocation', () => {
   test('of a CA is in the full list of its issuer at once, and a root is not on its own', async () => {
     using house = await openTestHouse();
     await publishDueCrls(house.crls, house.clock.now());
-    const tbsOf = (name: string) => {
-      const authority = house.authorities.get(name);
-      if (!authority) throw new Error(`there is no authority ${name}`);
-      return authority.certificate.tbs;
-    };
-    for (const name of ['root', 'ldevid']) {
-      const { serial, raw, spki, notBefore, notAfter } = tbsOf(name);
-      await house.ledger.write(async (tx) => {
-        const row = {
-          serial,
-          tbs: raw,
-          notBefore: notBefore.at,
-          notAfter: notAfter.at,
-          keyHash: hashKey(spki),
-        };
-        const rest = { authority: 'root', deviceId: null, profile: 'ca', shard: 0, vouchedBy: OPERATOR };
-        const [id = 0] = await tx.reserve([{ ...row, ...rest, holder: name, reservedAt: notBefore.at }]);
-        await tx.commit([{ id, signature: Buffer.from('signature') }]);
-      });
-    }
-    const { serial } = tbsOf('ldevid');
+    const { serial } = await recordAuthority(house, 'ldevid');
+    const root = await recordAuthority(house, 'root');
     expect(await revoke(house, { by: bySerial(serial), reason: 'cACompromise' })).toMatchObject({
       changed: 1,
       published: true,
     });
     expect(await listed(house, { serial }, FULL)).toBe(2);
-    expect(await codeOfAsync(revoke(house, { by: bySerial(tbsOf('root').serial) }))).toBe('bad-request');
+    expect(await codeOfAsync(revoke(house, { by: bySerial(root.serial) }))).toBe('bad-request');
   });
 
   test.each([
@@ -274,6 +291,22 @@ describe('a hold', () => {
     expect(await codeOfAsync(house.revoker({ act: 'release', by }, OPERATOR))).toBe('certificate-revoked');
     expect(await house.revoker({ act: 'hold', by }, OPERATOR)).toMatchObject({ changed: 0 });
     expect(await statusOf(house, granted)).toBe('cessationOfOperation');
+  });
+
+  test('that becomes final keeps when it was published and enforced first', async () => {
+    using house = await openTestHouse();
+    await publishDueCrls(house.crls, house.clock.now());
+    const granted = await house.grant('SN-1');
+    const by = bySerial(granted.serial);
+    await house.revoker({ act: 'hold', by }, OPERATOR);
+    const { id = 0 } = (await house.ledger.read.findBySerial(granted.serial)) ?? {};
+    const [held] = await house.ledger.read.findRevocations([id]);
+    if (!held) throw new Error('it is not held');
+    const firsts = { publishedAt: house.clock.now(), enforcedAt: house.clock.now() + 700 };
+    await house.ledger.write((tx) => tx.putRevocations([{ ...held, enforcedAt: firsts.enforcedAt }]));
+    house.clock.pass(50_000);
+    await revoke(house, { by, reason: 'cessationOfOperation' });
+    expect(await house.ledger.read.findRevocations([id])).toMatchObject([{ held: false, ...firsts }]);
   });
 
   test('that is released leaves the certificate good, and off the next list', async () => {

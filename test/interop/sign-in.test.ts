@@ -1,4 +1,6 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { connect, type TLSSocket } from 'node:tls';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { opensslCsr } from './csr-makers.ts';
 import { useHouse } from './use-house.ts';
 
@@ -106,4 +108,71 @@ describe('who is not registered does not sign in', () => {
     await openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...words);
     expect(await signIn('self')).toEqual([401, 'unauthenticated']);
   });
+});
+
+describe('who was taken back does not sign in', () => {
+  const hello = `GET /api/v1/devices HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+
+  /** Opens a connection as an operator; goes on with the session of another where one is given. */
+  async function open(
+    name: string,
+    session?: Buffer,
+  ): Promise<{ readonly socket: TLSSocket; readonly sessions: readonly Buffer[] }> {
+    const sessions: Buffer[] = [];
+    const socket = connect({
+      host: '127.0.0.1',
+      port: Number(new URL(house().tlsUrl).port),
+      servername: 'localhost',
+      ca: house().read(house().pem('root')),
+      cert: house().read(`${name}.pem`),
+      key: house().read(`${name}.key`),
+      ...(session && { session }),
+    });
+    onTestFinished(() => void socket.destroy());
+    socket.on('session', (ticket: Buffer) => sessions.push(ticket));
+    await once(socket, 'secureConnect');
+    return { socket, sessions };
+  }
+
+  /** The status of an answer over that connection, which stays open. */
+  function ask(socket: TLSSocket): Promise<number> {
+    return new Promise((resolve, reject) => {
+      let text = '';
+      const read = (part: Buffer) => {
+        text += part.toString('latin1');
+        const [, length] = /content-length: (\d+)/i.exec(text) ?? [];
+        const end = text.indexOf('\r\n\r\n');
+        if (length === undefined || end < 0 || text.length < end + 4 + Number(length)) return;
+        socket.off('data', read);
+        resolve(Number(text.slice(9, 12)));
+      };
+      socket.on('data', read);
+      socket.once('close', () => reject(new Error(`closed after ${JSON.stringify(text)}`)));
+      socket.write(hello);
+    });
+  }
+
+  test.each([
+    ['hold', 200],
+    ['revoke', 401],
+  ] as const)(
+    'after a %s, not anew, nor over a connection that is open, nor over one that is resumed',
+    async (word, afterwards) => {
+      const name = `ines-${word}`;
+      await issue(name, '--profile', 'operator', '--name', name, '--role', 'operator');
+      const { socket: kept, sessions } = await open(name);
+      expect(await ask(kept)).toBe(200);
+      const serial =
+        (await openssl('x509', '-in', `${name}.pem`, '-noout', '-serial')).trim().split('=')[1] ?? '';
+      const words = word === 'revoke' ? ['--reason', 'affiliationChanged'] : [];
+      await house().must(word, '--serial', serial, ...words);
+      expect(await ask(kept)).toBe(401);
+      const { socket: resumed } = await open(name, sessions.at(-1));
+      expect([resumed.isSessionReused(), await ask(resumed)]).toEqual([true, 401]);
+      expect(await signIn(name)).toEqual([401, 'unauthenticated']);
+      expect(await signIn('anna')).toEqual([200]);
+      if (word === 'hold') await house().must('unhold', '--serial', serial);
+      expect([await ask(kept), await ask(resumed)]).toEqual([afterwards, afterwards]);
+    },
+  );
 });

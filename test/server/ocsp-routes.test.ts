@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import pino from 'pino';
 import { afterAll, describe, expect, test } from 'vitest';
+import { createMetrics } from '../../src/server/metrics.ts';
 import { createPublicApp } from '../../src/server/public-app.ts';
 import { readOcspResponse } from '../../src/x509/ocsp-response-reader.ts';
 import { openResponding, question } from '../ca/ocsp/responding.ts';
@@ -121,6 +122,33 @@ test('other media types, methods and sizes are refused', async () => {
   expect((await post(Buffer.alloc(20_000, 0x30))).status).toBe(413);
   expect((await octets(await post(Buffer.alloc(0)))).toString('hex')).toBe(FAILURES.malformed);
   expect((await octets(await post(first, undefined, '/ocsp/'))).length).toBeGreaterThan(100);
+});
+
+test('a source that asks for too many signatures is told to try later, which nobody keeps; others are not', async () => {
+  const payload = question(house, serial, { nonce: randomBytes(32) });
+  const ask = (remoteAddress: string, body = payload) => {
+    const headers = { 'content-type': TYPE };
+    return app
+      .inject({ method: 'POST', url: '/ocsp', headers, payload: body, remoteAddress })
+      .then((answer) => [answer.statusCode, answer.rawPayload.length > 100, answer.headers['cache-control']]);
+  };
+  const share = 2 * LIMITS.ocspSignaturesPerSecond;
+  for (let at = 0; at < share; at += 1) expect((await ask('192.0.2.9'))[1]).toBe(true);
+  expect(await ask('192.0.2.9')).toEqual([200, false, 'no-store']);
+  expect((await ask('192.0.2.9', first))[1]).toBe(true);
+  expect((await ask('192.0.2.10'))[1]).toBe(true);
+});
+
+test('the hash by which CertIDs name their authority is counted, and how answers came about', async () => {
+  const metrics = createMetrics('test');
+  metrics.ocsp.certIds.sha1 += 3;
+  metrics.ocsp.kept += 2;
+  for (let at = 0; at < 2; at += 1) {
+    const text = await metrics.registry.metrics();
+    expect(text).toContain('birthmark_ocsp_certids_total{hash="sha1",worker="test"} 3\n');
+    expect(text).toContain('birthmark_ocsp_certids_total{hash="sha256",worker="test"} 0\n');
+    expect(text).toContain('birthmark_ocsp_answers_total{outcome="kept",worker="test"} 2\n');
+  }
 });
 
 test('a body that trickles in is not waited for', async () => {

@@ -47,9 +47,20 @@ describe('POST /revocations', () => {
     const ownToken = await own.token('admin');
     for (let at = 0; at < 3; at += 1) await own.house.grant(`SN-${at}`);
     const body = { by: { authority: 'idevid' }, limit: 1 };
-    const first = await own.ask('POST', '/revocations', { token: ownToken, body });
-    expect(first.json).toMatchObject({ changed: 3 });
-    expect(first.json.cursor).toBeUndefined();
+    const ask = async (cursor?: string) =>
+      (
+        await own.ask('POST', '/revocations', {
+          token: ownToken,
+          body: { ...body, ...(cursor && { cursor }) },
+        })
+      ).json;
+    let answer = await ask();
+    for (let at = 0; at < 3; at += 1) {
+      expect(answer).toMatchObject({ changed: 1, published: false });
+      answer = await ask(answer.cursor);
+    }
+    expect(answer).toMatchObject({ changed: 0, published: true });
+    expect(answer.cursor).toBeUndefined();
     const past = await own.ask('POST', '/revocations', { token: ownToken, body: { ...body, cursor: '99' } });
     expect(past.json).toMatchObject({ changed: 0, unchanged: 0 });
   });

@@ -41,6 +41,8 @@ const ADDRESSES: readonly (readonly [
   ['POST', '/enrollments/1/deny', ['admin', 'operator'], undefined],
   ['GET', '/audit', ['admin', 'auditor'], undefined],
   ['GET', '/incidents', ['admin', 'operator', 'auditor'], undefined],
+  ['GET', `/status-feed?since=${'0'.repeat(32)}.0`, ['admin', 'operator', 'auditor', 'gate'], undefined],
+  ['GET', '/status-snapshot', ['admin', 'operator', 'auditor', 'gate'], undefined],
   ['POST', '/tickets', ['admin', 'operator'], { serialNumber: 'SN-1' }],
   ['POST', '/factory/batch', ['admin', 'factory'], undefined],
 ];

@@ -180,6 +180,7 @@ function ownOptions({ house }: TestServer): TlsCertificateOptions {
     certificatePath: join(folder, 'tls.pem'),
     passphrase: PASSPHRASE,
     names: ['localhost', '127.0.0.1'],
+    reads: house.ledger.read,
     issuing: house.issuing,
     issueService: house.issueService,
     clock: house.clock.now,

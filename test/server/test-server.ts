@@ -1,6 +1,7 @@
 // The listeners' applications over a house in memory, asked by `inject`.
 import pino from 'pino';
 import { afterAll } from 'vitest';
+import { createCompromiseDesk } from '../../src/enroll/compromise/compromise-desk.ts';
 import { createDeviceDoor } from '../../src/enroll/device-door.ts';
 import { DEFAULT_EST } from '../../src/enroll/est/settings.ts';
 import { createIdentifier } from '../../src/enroll/identify.ts';
@@ -12,6 +13,10 @@ import { type ApiAppOptions, createLocalApi, createRemoteApi } from '../../src/s
 import type { ListenerLimits } from '../../src/server/base-app.ts';
 import { createMetrics } from '../../src/server/metrics.ts';
 import { createPublicApp } from '../../src/server/public-app.ts';
+import { STATUS_LIMITS, type StatusLimits } from '../../src/server/routes/status.ts';
+import { createChangePages } from '../../src/server/status/change-pages.ts';
+import { createStatusTail } from '../../src/server/status/status-tail.ts';
+import { openResponding, type Responding } from '../ca/ocsp/responding.ts';
 import { KEY_LIMITS, openTestHouse, type TestHouse, type TestHouseOptions } from '../house.ts';
 
 export type App = Awaited<ReturnType<typeof createRemoteApi>>;
@@ -43,15 +48,28 @@ export interface TestServer extends AsyncDisposable {
   readonly log: readonly string[];
   /** A token of that role; its text is the secret. */
   token(role: Role, limits?: Partial<TokenRecord>): Promise<string>;
+  /** Gives it OCSP signers, which sign snapshots too. */
+  signSnapshots(): Promise<void>;
   /** Asks the remote API, by paths below /api/v1. */
   ask(method: string, path: string, asked?: Asked): Promise<Answered>;
 }
 
 export interface TestServerOptions extends TestHouseOptions {
   readonly labels?: Readonly<Record<string, LabelConfig>>;
+  /** What a proof of compromise does; true unless it is said. */
+  readonly revokeAtOnce?: boolean;
+  /** Bounds of the status feed that differ from the usual ones. */
+  readonly status?: Partial<StatusLimits> & { readonly lookEveryMs?: number; readonly beatMs?: number };
 }
 
-export const LIMITS: ListenerLimits = { bodyOctets: 64 * 1024, bodyMs: 200, idleMs: 5000 };
+export const LIMITS: ListenerLimits = {
+  bodyOctets: 64 * 1024,
+  bodyMs: 200,
+  idleMs: 5000,
+  ocspSignaturesPerSecond: 100,
+};
+
+const SNAPSHOT_VALID_MS = 3_600_000;
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const house = await openTestHouse(options);
@@ -60,7 +78,40 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const metrics = createMetrics('test');
   const { ledger, issuing, authorities, guardedClock: clock } = house;
   const enroll = metrics.counting(house.enroll);
+  const { lookEveryMs = 5, beatMs = 20, ...statusLimits } = options.status ?? {};
+  const tail = createStatusTail({
+    ledger: ledger.read,
+    clock: house.clock.now,
+    onFault: (error) => logger.error({ err: error }, 'the status feed cannot see the ledger'),
+    lookEveryMs,
+    beatMs,
+  });
+  // Made when it is first needed: it issues certificates, which other tests count.
+  let responding: Promise<Responding> | undefined;
+  let signers: Responding | undefined;
+  const compromise = createCompromiseDesk({
+    ledger,
+    revoker: house.revoker,
+    keyLimits: KEY_LIMITS,
+    clock: house.clock.now,
+    secret: Buffer.alloc(32, 7),
+    revokeAtOnce: options.revokeAtOnce ?? true,
+    onReport: metrics.countReport,
+  });
   const api: ApiAppOptions = {
+    compromise,
+    status: {
+      tail,
+      pages: createChangePages({ ledger: ledger.read, authorities }),
+      snapshot: {
+        ledger: ledger.read,
+        authorities,
+        signerOf: (name) => signers?.signerOf(name),
+        clock: house.clock.now,
+        validMs: SNAPSHOT_VALID_MS,
+      },
+      limits: { ...STATUS_LIMITS, ...statusLimits },
+    },
     devices: createDeviceDoor({
       ledger,
       enroll,
@@ -120,9 +171,15 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       await house.ledger.write((tx) => tx.addToken(record));
       return text;
     },
+    signSnapshots: async () => {
+      responding ??= openResponding(house);
+      signers = await responding;
+    },
     ask: (method, path, asked) => inject(remote, method, `/api/v1${path}`, asked),
     [Symbol.asyncDispose]: async () => {
       await Promise.all([remote.close(), local.close(), publicApp.close()]);
+      tail.close();
+      signers?.[Symbol.dispose]();
       house[Symbol.dispose]();
     },
   };

@@ -32,6 +32,7 @@ function tlsOptions(
     certificatePath: join(folder, 'tls.pem'),
     passphrase: PASSPHRASE,
     names,
+    reads: house.ledger.read,
     issuing: house.issuing,
     issueService: house.issueService,
     clock: house.clock.now,
@@ -77,6 +78,25 @@ describe("the listener's own certificate", () => {
     expect(await renewTlsCertificate(names ? { ...options, names } : options)).toBe(false);
   });
 
+  test.each([
+    ['revoke', 'superseded', 'keeps its key'],
+    ['hold', undefined, 'keeps its key'],
+    ['revoke', 'keyCompromise', 'gets another key'],
+  ] as const)('is made again after a %s for %s, and %s', async (act, reason, outcome) => {
+    await using server = await startTestServer();
+    const options = tlsOptions(server, temporaryFolder());
+    await renewTlsCertificate(options);
+    const [leaf, key] = [leafOf(options), createdKey(options)];
+    const by = { kind: 'serial', serial: parseCertificate(leaf.raw).tbs.serial } as const;
+    await server.house.revoker({ act, by, ...(reason && { reason }) }, 'operator:test');
+    expect(await renewTlsCertificate(options)).toBe(true);
+    expect(await renewTlsCertificate(options)).toBe(false);
+    expect(leafOf(options).serialNumber).not.toBe(leaf.serialNumber);
+    expect(leafOf(options).checkPrivateKey(createdKey(options))).toBe(true);
+    expect(createdKey(options).equals(key)).toBe(outcome === 'keeps its key');
+    expect(statSync(options.keyPath).mode & 0o777).toBe(0o600);
+  });
+
   test("is made again where somebody put another pair's key there", async () => {
     await using server = await startTestServer();
     const options = tlsOptions(server, temporaryFolder());
@@ -89,6 +109,10 @@ describe("the listener's own certificate", () => {
     ).toBe(true);
   });
 });
+
+function leafOf(options: TlsCertificateOptions): X509Certificate {
+  return new X509Certificate(String(readTlsContext(options).cert));
+}
 
 function createdKey(options: TlsCertificateOptions) {
   const { key } = readTlsContext(options);

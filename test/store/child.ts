@@ -1,9 +1,10 @@
 import { writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { lockHome } from '../../src/store/sqlite/lock-home.ts';
 import { openLedger } from '../../src/store/sqlite/open-ledger.ts';
-import { audit, device, hashOf, NOW, reservation, serialOf } from './samples.ts';
+import { audit, device, hashOf, NOW, reservation, revocation, serialOf } from './samples.ts';
 
 /** What the other processes of these tests do: `node child.ts ACT PATH NAME`. Each line on stdout is a fact. */
 const [act, path = '', name = ''] = process.argv.slice(2);
@@ -40,6 +41,22 @@ async function hammer(): Promise<void> {
   say('done');
 }
 
+/** Reserves, revokes and takes a number with a record beside the ledger, one work after another. */
+async function recordForEver(): Promise<void> {
+  const ledger = openLedger({ path, record: { path: `${dirname(path)}/ledger.record`, clock: () => NOW } });
+  for (let at = 0; ; at += 1) {
+    const one = `${name}-${at}`;
+    const done = await ledger.write(async (tx) => {
+      const [deviceId = 0] = await tx.addDevices([device(one, { batch: 'B-7' })]);
+      await tx.claimKeys([{ keyHash: hashOf(one), deviceId }]);
+      const [id = 0] = await tx.reserve([reservation(one, { deviceId })]);
+      await tx.putRevocations([revocation(id, one)]);
+      return tx.takeCrlNumber('idevid', 'full');
+    });
+    say(`${one} ${done}`);
+  }
+}
+
 async function takeNumbers(): Promise<void> {
   const ledger = openLedger({ path });
   for (let at = 0; at < 50; at += 1) say(await ledger.write((tx) => tx.takeCrlNumber('idevid', 'full')));
@@ -63,6 +80,7 @@ async function holdHome(): Promise<void> {
 
 const acts: Readonly<Record<string, () => Promise<void>>> = {
   writeForEver,
+  recordForEver,
   hammer,
   takeNumbers,
   holdLedger,

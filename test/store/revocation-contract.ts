@@ -3,7 +3,7 @@ import type { CrlMoments } from '../../src/ca/crl/ports.ts';
 import type { RevocationRecord } from '../../src/ca/ports.ts';
 import type { Ledger } from '../../src/enroll/ports.ts';
 import { coded } from './reading.ts';
-import { device, hashOf, NOW, reservation, serialOf } from './samples.ts';
+import { device, hashOf, NOW, reservation, revocation, serialOf } from './samples.ts';
 
 /** What was taken back, what is held, and what changed. */
 export function revocationContract(current: () => Ledger & CrlMoments): void {
@@ -13,20 +13,6 @@ export function revocationContract(current: () => Ledger & CrlMoments): void {
     await current().write((tx) => tx.commit([{ id, signature: Buffer.from('signature') }]));
     return id;
   };
-  const revocation = (id: number, name: string, more: Partial<RevocationRecord> = {}): RevocationRecord => ({
-    id,
-    serial: serialOf(name),
-    authority: 'idevid',
-    shard: 3,
-    notAfter: NOW + 1000,
-    held: false,
-    revokedAt: NOW,
-    discoveredAt: NOW - 2,
-    decidedAt: NOW - 1,
-    recordedAt: NOW,
-    by: 'operator:anna',
-    ...more,
-  });
   const put = (...records: RevocationRecord[]) => current().write((tx) => tx.putRevocations(records));
   const statuses = async (...names: string[]) =>
     (
@@ -143,6 +129,13 @@ export function revocationContract(current: () => Ledger & CrlMoments): void {
       }
       expect(await statuses('a', 'b', 'c')).toEqual(['revoked', 'revoked', 'good']);
       expect(await current().read.lastStatusChange()).toBe(2);
+    });
+
+    it('are told in one epoch, whatever is written', async () => {
+      const epoch = await current().read.statusEpoch();
+      expect(epoch).toMatch(/^[0-9a-f]{32}$/);
+      await put(revocation(await issue('a'), 'a'));
+      expect(await current().read.statusEpoch()).toBe(epoch);
     });
 
     it('leave no gap in the changes where a work fails', async () => {

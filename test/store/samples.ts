@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Reservation } from '../../src/ca/ports.ts';
+import type { Reservation, RevocationRecord } from '../../src/ca/ports.ts';
 import type { AuditRecord } from '../../src/core/audit.ts';
 import type { OperatorRecord, TicketRecord, TokenRecord } from '../../src/enroll/ports.ts';
 import type { NewDevice } from '../../src/fleet/ports.ts';
@@ -38,6 +38,23 @@ export function reservation(name: string, more: Partial<Reservation> = {}): Rese
     vouchedBy: 'token:0123456789abcdef',
     holder: name,
     reservedAt: NOW,
+    ...more,
+  };
+}
+
+export function revocation(id: number, name: string, more: Partial<RevocationRecord> = {}): RevocationRecord {
+  return {
+    id,
+    serial: serialOf(name),
+    authority: 'idevid',
+    shard: 3,
+    notAfter: NOW + 1000,
+    held: false,
+    revokedAt: NOW,
+    discoveredAt: NOW - 2,
+    decidedAt: NOW - 1,
+    recordedAt: NOW,
+    by: 'operator:anna',
     ...more,
   };
 }

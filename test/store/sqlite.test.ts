@@ -18,6 +18,17 @@ describe('the ledger in SQLite', () => {
     };
   });
 
+  describe('with a record beside it', () => {
+    ledgerContract(async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'birthmark-ledger-'));
+      const record = { path: join(folder, 'ledger.record'), clock: () => NOW };
+      return {
+        open: async () => openLedger({ path: join(folder, 'ledger.db'), record }),
+        remove: async () => rmSync(folder, { recursive: true }),
+      };
+    });
+  });
+
   it('of the first shape gets the newest one, and keeps all that it had', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'birthmark-ledger-'));
     const path = join(folder, 'ledger.db');

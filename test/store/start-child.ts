@@ -13,10 +13,11 @@ export interface Child {
 }
 
 /** Starts another process, see `child.ts`. */
-export function startChild(act: string, path: string, name = ''): Child {
+export function startChild(act: string, path: string, name = '', env: NodeJS.ProcessEnv = {}): Child {
   const script = fileURLToPath(new URL('./child.ts', import.meta.url));
   const child: ChildProcess = spawn(process.execPath, [script, act, path, name], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
   });
   if (!child.stdout) throw new Error('no stdout');
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

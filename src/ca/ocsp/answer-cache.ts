@@ -26,13 +26,15 @@ export interface AnswerCacheOptions {
   readonly most: number;
   /** The keys under which answers about a certificate may be kept. */
   readonly keysOf: (change: StatusChange) => readonly string[];
+  /** Whether something else has changed on which answers stand (who signs them), so that all of them go. */
+  readonly isOtherwise: () => boolean;
 }
 
 /**
  * Keeps signed answers until the ledger says that the certificate's status is another, whichever process changed it.
  */
 export function createAnswerCache<Answer>(options: AnswerCacheOptions): AnswerCache<Answer> {
-  const { ledger, most, keysOf } = options;
+  const { ledger, most, keysOf, isOtherwise } = options;
   const answers = new Map<string, Answer>();
   let sequence: number | undefined;
   let lookedAt = Number.NEGATIVE_INFINITY;
@@ -56,6 +58,7 @@ export function createAnswerCache<Answer>(options: AnswerCacheOptions): AnswerCa
       forget(changes, now);
       sequence = changes?.at(-1)?.sequence ?? last;
     }
+    if (isOtherwise()) forget(undefined, now);
     lookedAt = now;
   };
   return {

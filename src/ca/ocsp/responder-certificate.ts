@@ -1,18 +1,18 @@
 import { X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
 import { toHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { writeDurably } from '../../keys/durable-file.ts';
-import { createFileSigner, createKeyFile, readKeyFile } from '../../keys/file-signer.ts';
-import { keyAlgorithmFor } from '../../keys/key-algorithm.ts';
+import { createFileSigner, writeKeyFile } from '../../keys/file-signer.ts';
+import { generateKey, keyAlgorithmFor } from '../../keys/key-algorithm.ts';
 import { EXTENDED_KEY_USAGE } from '../../x509/extensions.ts';
 import { ATTRIBUTE_OIDS, parseName } from '../../x509/name.ts';
 import { toPem } from '../../x509/pem.ts';
 import { hashKey, keyIdentifier } from '../../x509/public-key.ts';
 import type { Authorities, Authority } from '../authority.ts';
 import { signAndCommit, toReservation } from '../issue.ts';
+import { readOwnCertificate } from '../own-certificate.ts';
 import type { CaLedger } from '../ports.ts';
 import { createPreparer } from '../prepare.ts';
 import type { Profile } from '../profile.ts';
@@ -53,10 +53,11 @@ function responderProfile(authority: string, organization: string): Profile {
 
 /**
  * Gives each authority a certificate for its OCSP signer: where there is none, where a third of its life is left, where it
- * is another key's or another authority's. Their keys are of the authorities' algorithms and stay the same.
+ * is another key's or another authority's, where it was revoked or is held. Their keys are of the authorities' algorithms and
+ * stay the same, unless one is blocked.
  *
  * @returns the names of the authorities whose signer has a new one
- * @throws BirthmarkError `key-blocked`, `authority-expired`, or as the parts do; every authority was tried before
+ * @throws BirthmarkError `key-blocked`, or as the parts do; every authority was tried before
  */
 export async function renewResponderCertificates(renewal: ResponderRenewal): Promise<readonly string[]> {
   const renewed: string[] = [];
@@ -75,17 +76,15 @@ export async function renewResponderCertificates(renewal: ResponderRenewal): Pro
 async function renewOne(authority: Authority, renewal: ResponderRenewal): Promise<boolean> {
   const { ledger, authorities, urls, clock, random, passphrase } = renewal;
   const files = renewal.files(authority.name);
-  const present = existsSync(files.key) ? readKeyFile(files.key, passphrase) : undefined;
-  const current = readCertificateFile(files.certificate);
-  if (present && current?.checkPrivateKey(present) && isOf(current, authority)) {
-    const [from, to] = [current.validFromDate.getTime(), current.validToDate.getTime()];
-    if (clock() < to - (to - from) / 3) return false;
-  }
-  const key = present ?? createKeyFile(files.key, keyAlgorithmFor(authority.signer.algorithm), passphrase);
+  const paths = { keyPath: files.key, certificatePath: files.certificate, passphrase };
+  const own = await readOwnCertificate(paths, ledger.read, clock());
+  if (own.certificate && !own.isOld && isOf(own.certificate, authority)) return false;
+  const key = own.key ?? generateKey(keyAlgorithmFor(authority.signer.algorithm));
   const { spki } = createFileSigner(key);
   const keyHash = hashKey(spki);
   const profile = responderProfile(authority.name, organizationOf(authority));
-  const prepare = createPreparer({ profile, authority, urls, shards: 1, random });
+  // IDevIDs have no end, and somebody must answer for them under the key that signed them (RFC 6960 §4.2.2.2).
+  const prepare = createPreparer({ profile, authority, urls, shards: 1, random, outlivesAuthority: true });
   const holder = `${authority.name} OCSP responder`;
   const now = clock();
   const prepared = prepare({ commonName: holder, altNames: [], spki, keyId: keyIdentifier(spki) }, now);
@@ -109,6 +108,8 @@ async function renewOne(authority: Authority, renewal: ResponderRenewal): Promis
   const [issued] = await signAndCommit(ledger, authorities, [{ kind: 'reserved', id, prepared }]);
   if (issued === undefined || issued instanceof BirthmarkError)
     throw issued ?? new BirthmarkError('internal', 'a responder certificate was left without an outcome');
+  // Both were good for nothing until now, so it is no loss to crash between them.
+  if (!own.key) writeKeyFile(files.key, key, passphrase);
   writeDurably(files.certificate, toPem('CERTIFICATE', issued.certificate), 0o644);
   return true;
 }
@@ -121,13 +122,4 @@ function isOf(certificate: X509Certificate, authority: Authority): boolean {
 function organizationOf({ certificate, name }: Authority): string {
   const attributes = parseName(certificate.tbs.subject).flat();
   return attributes.find(({ oid }) => oid === ATTRIBUTE_OIDS.O)?.value ?? name;
-}
-
-/** Undefined where there is none that can be read. */
-function readCertificateFile(path: string): X509Certificate | undefined {
-  try {
-    return new X509Certificate(readFileSync(path));
-  } catch {
-    return undefined;
-  }
 }

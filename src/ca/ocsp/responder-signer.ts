@@ -9,8 +9,10 @@ import { parseCertificate } from '../../x509/certificate.ts';
 import { parsePem } from '../../x509/pem.ts';
 import { keyIdentifier } from '../../x509/public-key.ts';
 
-/** How often the files are looked at, in milliseconds. */
-const LOOK_EVERY_MS = 10_000;
+/** How often the files are looked at, in milliseconds: a signer that was taken back must not sign for long. */
+const LOOK_EVERY_MS = 1000;
+/** The same where there is none to go on with, so that the log is not filled. */
+const MISS_EVERY_MS = 10_000;
 
 /** Who signs answers in an authority's name. */
 export interface ResponderSigner {
@@ -52,7 +54,8 @@ export function readResponderSigners(
   return (authority) => {
     const now = clock();
     const before = read.get(authority);
-    if (before && now >= before.lookedAt && now - before.lookedAt < LOOK_EVERY_MS) return before.signer;
+    const everyMs = before?.signer ? LOOK_EVERY_MS : MISS_EVERY_MS;
+    if (before && now >= before.lookedAt && now - before.lookedAt < everyMs) return before.signer;
     const latest = { version: before?.version ?? '', lookedAt: now, signer: before?.signer };
     read.set(authority, latest);
     try {

@@ -1,33 +1,56 @@
+import { createBoundedMap } from '../../core/bounded-map.ts';
+import { breathe } from '../../core/breathe.ts';
 import { asBuffer } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import { certIdIssuers } from '../../x509/ocsp-cert-id.ts';
+import { type CertIdHash, certIdIssuers } from '../../x509/ocsp-cert-id.ts';
 import { type OcspRequest, readOcspRequest } from '../../x509/ocsp-request.ts';
 import { encodeOcspFailure, type OcspFailure } from '../../x509/ocsp-response.ts';
 import type { Authority } from '../authority.ts';
 import { createAnswerCache } from './answer-cache.ts';
+import type { ResponderSigner } from './responder-signer.ts';
 import {
   cacheKey,
   createAnswerSigner,
   type Entry,
   isEchoed,
   type Kept,
+  type MaySign,
   type OcspAnswer,
   type OcspPolicy,
   type OcspResponderOptions,
   type Signed,
 } from './sign-answer.ts';
+import { signingTurn } from './signing-turn.ts';
 
 /**
  * Answers requests, DER in, DER out. Never throws. What is kept already comes at once, so that nobody waits for a promise.
  */
-export type OcspResponder = (request: Uint8Array) => OcspAnswer | Promise<OcspAnswer>;
+export type OcspResponder = (request: Uint8Array, maySign?: MaySign) => OcspAnswer | Promise<OcspAnswer>;
 
 /** Answers that are kept, some 1 KiB each, and statuses. */
 const MOST_ENTRIES = 40_000;
+/** Requests that are known to the octet, and how long such a one may be. */
+const MOST_KNOWN = 10_000;
+const KNOWN_OCTETS = 256;
+/** Answers that are signed ahead and are not there yet. */
+const MOST_RENEWING = 1000;
+const everybody: MaySign = () => true;
+
+/** A way in which requests name an issuer. */
+interface Way {
+  readonly authority: Authority;
+  readonly digest: CertIdHash;
+  readonly number: number;
+}
+
+/** A request for certificates of one authority of ours. */
 interface Asked {
   readonly authority: Authority;
-  /** Tells apart the ways in which a request names an issuer. */
-  readonly way: number;
+  readonly request: OcspRequest;
+  /** Of each CertID. */
+  readonly digests: readonly CertIdHash[];
+  /** Where its answer is kept; undefined where it is of use to nobody else. */
+  readonly key: string | undefined;
 }
 
 /**
@@ -36,25 +59,47 @@ interface Asked {
  * their time is over or the ledger knows better, and what is asked for then is signed again before it is needed.
  */
 export function createOcspResponder(options: OcspResponderOptions): OcspResponder {
-  const { authorities, ledger, clock, onFault } = options;
-  const issuers = new Map<string, Asked>();
-  const waysOf = new Map<string, number[]>();
-  for (const authority of authorities.values()) {
-    const { subject: name, spki } = authority.certificate.tbs;
-    const ways = certIdIssuers({ name, spki }).map((octets) => {
-      const way = issuers.size;
-      issuers.set(octets.toString('latin1'), { authority, way });
-      return way;
-    });
-    waysOf.set(authority.name, ways);
-  }
+  const { authorities, ledger, signerOf, policy, clock, onFault, tally } = options;
+  const ways = new Map<string, Way>();
+  const waysOf = Map.groupBy(
+    [...authorities.values()].flatMap((authority) => {
+      const { subject: name, spki } = authority.certificate.tbs;
+      return certIdIssuers({ name, spki }).map(({ digest, octets }) => {
+        const way: Way = { authority, digest, number: ways.size };
+        ways.set(octets.toString('latin1'), way);
+        return way;
+      });
+    }),
+    ({ authority }) => authority.name,
+  );
+  /** Who signed what is kept. */
+  const signers = new Map<string, ResponderSigner>();
   const cache = createAnswerCache<Entry>({
     ledger,
     most: MOST_ENTRIES,
     keysOf: ({ authority, serial }) =>
-      [authority, ...(waysOf.get(authority) ?? [])].map((about) => cacheKey(about, serial)),
+      [authority, ...(waysOf.get(authority) ?? []).map(({ number }) => number)].map((about) =>
+        cacheKey(about, serial),
+      ),
+    isOtherwise: () => {
+      const replaced = [...signers].filter(([name, signer]) => signerOf(name) !== signer);
+      for (const [name] of replaced) signers.delete(name);
+      return replaced.length > 0;
+    },
   });
-  const sign = createAnswerSigner(options, cache);
+  const sign = createAnswerSigner(
+    {
+      ...options,
+      signerOf: (name) => {
+        const signer = signerOf(name);
+        if (signer) signers.set(name, signer);
+        return signer;
+      },
+    },
+    cache,
+  );
+  /** What requests say that came before, to the octet: they are not read again. What is said of them is not in here. */
+  const known = createBoundedMap<Asked>(MOST_KNOWN);
   const renewing = new Set<string>();
 
   const fail = (error: unknown): OcspAnswer => {
@@ -63,55 +108,65 @@ export function createOcspResponder(options: OcspResponderOptions): OcspResponde
       error instanceof BirthmarkError && error.code !== 'internal' ? 'tryLater' : 'internalError'
     ];
   };
-  const answerAnew = async (
-    asked: Asked,
-    request: OcspRequest,
-    key: string | undefined,
-  ): Promise<OcspAnswer> => {
+  const answerAnew = async (asked: Asked, maySign: MaySign): Promise<OcspAnswer> => {
+    const { authority, request, key } = asked;
     try {
+      // What is kept goes out first, and signatures are made side by side.
+      if (key === undefined) await signingTurn();
       const now = clock();
       if (!cache.isCurrent(now)) await cache.bringUpToDate(now);
       const kept = key === undefined ? undefined : cache.get(key);
-      if (key !== undefined && kept?.kind === 'answer' && now < kept.end) {
-        if (now >= kept.renewAt) renew(asked, request, key);
-        return kept.answer;
-      }
+      if (kept?.kind === 'answer' && now < kept.end) return give(asked, kept, now);
       const { generation } = cache;
-      const { answer, isKnown } = await sign(asked.authority, request);
+      const made = await sign(authority, request, maySign);
+      if (!made) {
+        tally.limited += 1;
+        return FAILURES.tryLater;
+      }
+      tally.signed += 1;
       // A serial number that is unknown may be issued in the next moment, of which no status change tells.
-      if (key !== undefined && isKnown) cache.put(key, toKept(answer, now, options.policy), generation);
-      return answer;
+      if (key !== undefined && made.isKnown) cache.put(key, toKept(made.answer, now, policy), generation);
+      return made.answer;
     } catch (error) {
       return fail(error);
     }
   };
-  const renew = (asked: Asked, request: OcspRequest, key: string): void => {
-    if (renewing.has(key)) return;
+  const give = (asked: Asked, kept: Kept, now: number): OcspAnswer => {
+    if (now >= kept.renewAt) renew(asked);
+    tally.kept += 1;
+    return kept.answer;
+  };
+  const renew = ({ authority, request, key }: Asked): void => {
+    if (key === undefined || renewing.has(key) || renewing.size >= MOST_RENEWING) return;
     renewing.add(key);
-    const { generation } = cache;
-    sign(asked.authority, request)
-      .then(({ answer, isKnown }) => {
-        if (isKnown) cache.put(key, toKept(answer, clock(), options.policy), generation);
+    breathe()
+      .then(async () => {
+        const { generation } = cache;
+        const made = await sign(authority, request, everybody);
+        if (made?.isKnown) cache.put(key, toKept(made.answer, clock(), policy), generation);
       })
       .catch(onFault)
       .finally(() => renewing.delete(key));
   };
 
-  return (der) => {
+  return (der, maySign = everybody) => {
     try {
-      const request = readRequest(der);
-      if (!request) return FAILURES.malformedRequest;
-      const asked = findIssuer(request, issuers);
-      if (!asked) return FAILURES.unauthorized;
-      const [only, ...more] = request.certIds;
-      const isShared = !isEchoed(request.nonce) && more.length === 0 && only !== undefined;
-      if (!isShared) return answerAnew(asked, request, undefined);
-      const key = cacheKey(asked.way, only.serial);
+      const octets = der.length <= KNOWN_OCTETS ? asBuffer(der).toString('latin1') : undefined;
+      const before = octets === undefined ? undefined : known.get(octets);
+      const asked = before ?? readAsked(der, ways);
+      if (typeof asked === 'string') return FAILURES[asked];
+      for (const digest of asked.digests) tally.certIds[digest] += 1;
+      const { key } = asked;
+      if (key === undefined) return answerAnew(asked, maySign);
       const now = clock();
       const kept = cache.isCurrent(now) ? cache.get(key) : undefined;
-      if (kept?.kind !== 'answer' || now >= kept.end) return answerAnew(asked, request, key);
-      if (now >= kept.renewAt) renew(asked, request, key);
-      return kept.answer;
+      if (kept?.kind !== 'answer' || now >= kept.end) return answerAnew(asked, maySign);
+      // Asked for again, so it will be once more. A copy: whoever gave the octets goes on with their memory.
+      if (!before && octets !== undefined) {
+        const copy = readAsked(new Uint8Array(der), ways);
+        if (typeof copy !== 'string') known.put(octets, copy);
+      }
+      return give(asked, kept, now);
     } catch (error) {
       return fail(error);
     }
@@ -129,24 +184,29 @@ function failure(name: OcspFailure): OcspAnswer {
   return { kind: 'failure', der: encodeOcspFailure(name), failure: name };
 }
 
-function readRequest(der: Uint8Array): OcspRequest | undefined {
+/** What a request asks for; views into it. */
+function readAsked(der: Uint8Array, ways: ReadonlyMap<string, Way>): Asked | OcspFailure {
+  let request: OcspRequest;
   try {
-    return readOcspRequest(der);
+    request = readOcspRequest(der);
   } catch (error) {
-    if (error instanceof BirthmarkError && error.code === 'bad-der') return undefined;
+    if (error instanceof BirthmarkError && error.code === 'bad-der') return 'malformedRequest';
     throw error;
   }
-}
-
-/** The one authority of all that is asked for; nobody may sign for two (RFC 6960 §4.2.2.2). */
-function findIssuer({ certIds }: OcspRequest, issuers: ReadonlyMap<string, Asked>): Asked | undefined {
-  let found: Asked | undefined;
-  for (const { issuer } of certIds) {
-    const asked = issuers.get(asBuffer(issuer).toString('latin1'));
-    if (!asked || (found && found.authority !== asked.authority)) return undefined;
-    found ??= asked;
+  const digests: CertIdHash[] = [];
+  let first: Way | undefined;
+  for (const { issuer } of request.certIds) {
+    const way = ways.get(asBuffer(issuer).toString('latin1'));
+    // The one authority of all that is asked for; nobody may sign for two (RFC 6960 §4.2.2.2).
+    if (!way || (first && first.authority !== way.authority)) return 'unauthorized';
+    first ??= way;
+    digests.push(way.digest);
   }
-  return found;
+  const [only, ...more] = request.certIds;
+  if (!first || !only) return 'malformedRequest';
+  const isShared = more.length === 0 && !isEchoed(request.nonce);
+  const key = isShared ? cacheKey(first.number, only.serial) : undefined;
+  return { authority: first.authority, request, digests, key };
 }
 
 /** Others keep an answer for a quarter of its time at most, and get none of which less than that is left. */

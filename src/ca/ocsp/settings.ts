@@ -23,14 +23,29 @@ export const OcspConfigSchema = Type.Object(
         'What is said of a serial number that was never issued: revoked (RFC 6960 §2.2: nobody should take such a certificate), or ' +
         'unknown, upon which some ask elsewhere. Never good.',
     }),
+    signaturesPerSecond: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 100_000,
+        description:
+          'How many answers that are of use to nobody else (with a nonce, for several certificates, for what was never issued) one ' +
+          'source may have signed, on average; twice as many at once. More are answered with tryLater. A source is an IPv4 address or ' +
+          'an IPv6 /64; loopback has no limit, nor has anybody with 0. Default 100.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
 
 export type OcspConfig = Static<typeof OcspConfigSchema>;
 
-export const DEFAULT_OCSP: OcspConfig = { validityHours: 24, maxAgeSeconds: 300, neverIssued: 'revoked' };
+export const DEFAULT_OCSP: OcspConfig & { readonly signaturesPerSecond: number } = {
+  validityHours: 24,
+  maxAgeSeconds: 300,
+  neverIssued: 'revoked',
+  signaturesPerSecond: 100,
+};
 
-export function parseOcspPolicy({ validityHours, ...rest }: OcspConfig): OcspPolicy {
-  return { ...rest, validityMs: validityHours * HOUR_MS };
+export function parseOcspPolicy({ validityHours, maxAgeSeconds, neverIssued }: OcspConfig): OcspPolicy {
+  return { maxAgeSeconds, neverIssued, validityMs: validityHours * HOUR_MS };
 }

@@ -3,6 +3,7 @@ import { asBuffer } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { CRL_REASON } from '../../x509/crl-reason.ts';
+import type { CertIdHash } from '../../x509/ocsp-cert-id.ts';
 import type { CertId, OcspRequest } from '../../x509/ocsp-request.ts';
 import {
   type CertStatus,
@@ -54,7 +55,27 @@ export interface OcspResponderOptions {
   readonly clock: Clock;
   /** Told of what is answered with tryLater and internalError. */
   readonly onFault: (error: unknown) => void;
+  /** Counted up. */
+  readonly tally: OcspTally;
 }
+
+/** What was asked for, so that an operator knows when a hash is asked for no more (RFC 9919 §3.2.1). */
+export interface OcspTally {
+  /** CertIDs of our authorities, by hash. */
+  readonly certIds: Record<CertIdHash, number>;
+  /** Answers that were kept already, and those that were signed for one request. */
+  kept: number;
+  signed: number;
+  /** Answered with tryLater, since their source asked for too many signatures. */
+  limited: number;
+}
+
+export function newOcspTally(): OcspTally {
+  return { certIds: { sha1: 0, sha256: 0 }, kept: 0, signed: 0, limited: 0 };
+}
+
+/** Whether a signature may be made now for who asks, and for nobody else: asked at most once for a request. */
+export type MaySign = () => boolean;
 
 /** What is kept of a certificate: its status, and under other keys the answers that were signed. */
 export type Entry = { readonly kind: 'status'; readonly found: CertificateStatus } | Kept;
@@ -80,19 +101,19 @@ interface Made {
   readonly isKnown: boolean;
 }
 
-/** Signs an answer to a request whose certificates are all of one authority. Throws where it cannot. */
+/**
+ * Signs an answer to a request whose certificates are all of one authority. Throws where it cannot. Undefined where it would
+ * be of use to nobody else, and `maySign` says no.
+ */
 export function createAnswerSigner(
   { ledger, signerOf, policy, clock }: OcspResponderOptions,
   cache: AnswerCache<Entry>,
-): (authority: Authority, request: OcspRequest) => Promise<Made> {
+): (authority: Authority, request: OcspRequest, maySign: MaySign) => Promise<Made | undefined> {
   const findStatuses = async (
     authority: string,
     certIds: readonly CertId[],
+    key: string | undefined,
   ): Promise<readonly CertificateStatus[]> => {
-    const [only, ...more] = certIds;
-    const key = only && more.length === 0 ? cacheKey(authority, only.serial) : undefined;
-    const kept = key === undefined ? undefined : cache.get(key);
-    if (kept?.kind === 'status') return [kept.found];
     const { generation } = cache;
     const found = await ledger.findStatuses(
       authority,
@@ -104,8 +125,15 @@ export function createAnswerSigner(
       cache.put(key, { kind: 'status', found: first }, generation);
     return found;
   };
-  return async (authority, { certIds, nonce }) => {
-    const statuses = await findStatuses(authority.name, certIds);
+  return async (authority, { certIds, nonce }, maySign) => {
+    const [only, ...more] = certIds;
+    const key = only && more.length === 0 ? cacheKey(authority.name, only.serial) : undefined;
+    const kept = key === undefined ? undefined : cache.get(key);
+    const statuses =
+      kept?.kind === 'status' ? [kept.found] : await findStatuses(authority.name, certIds, key);
+    const isKnown = statuses.every(({ status }) => status !== 'unknown');
+    const echo = isEchoed(nonce);
+    if ((echo || more.length > 0 || !isKnown) && !maySign()) return undefined;
     const now = wholeSecond(clock());
     const signer = signerOf(authority.name);
     if (!signer || now >= signer.notAfter || now < signer.notBefore)
@@ -113,8 +141,6 @@ export function createAnswerSigner(
     const said = statuses.map((status) => toCertStatus(status, policy));
     const thisUpdate = sinceWhen(said, now, cache.changedAt);
     const nextUpdate = Math.min(now + policy.validityMs, signer.notAfter);
-    const isKnown = statuses.every(({ status }) => status !== 'unknown');
-    const echo = isEchoed(nonce);
     const data = encodeResponseData({
       keyId: signer.keyId,
       producedAt: now,

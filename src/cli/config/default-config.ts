@@ -1,8 +1,10 @@
 import { DEFAULT_OCSP } from '../../ca/ocsp/settings.ts';
 import { defaultProfiles } from '../../ca/profile-config.ts';
+import { DEFAULT_KEY_COMPROMISE } from '../../enroll/compromise/settings.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
 import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
 import type { AuthorityKeyAlgorithm } from '../../keys/key-algorithm.ts';
+import { DEFAULT_STATUS } from '../../server/status/settings.ts';
 import type { Config } from './schema.ts';
 
 /** What `crl.coalesceSeconds` is where a configuration does not say it. */
@@ -57,6 +59,8 @@ export function defaultConfig({
     },
     crl: { shards: 64, validityHours: 168 },
     ocsp: DEFAULT_OCSP,
+    status: DEFAULT_STATUS,
+    keyCompromise: DEFAULT_KEY_COMPROMISE,
     keyPolicy: { minRsaBits: 2048, maxRsaBits: 8192, fermatRounds: 100 },
     limits: { bodyOctets: 131_072, bodySeconds: 15, idleSeconds: 120 },
     log: { level: 'info' },

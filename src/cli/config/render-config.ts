@@ -36,8 +36,8 @@ function renderTable(path: readonly string[], schema: TSchema, table: object): s
       .trimEnd()
       .split('\n');
     const written = [...comment(member), ...lines.map((line) => `#${line}`)];
-    // A list of tables goes where tables go, since what follows it would be its last one's.
-    if (Array.isArray(example) && example.some(isTable)) tables.push('', ...written);
+    // A table goes where tables go, since what follows it would be its own.
+    if (isTable(example) || (Array.isArray(example) && example.some(isTable))) tables.push('', ...written);
     else values.push(...written);
   }
   return [...values, ...tables];

@@ -1,9 +1,11 @@
 import Type, { type Static } from 'typebox';
 import { OcspConfigSchema } from '../../ca/ocsp/settings.ts';
 import { ProfileConfigSchema } from '../../ca/profile-config.ts';
+import { KeyCompromiseConfigSchema } from '../../enroll/compromise/settings.ts';
 import { EstConfigSchema } from '../../enroll/est/settings.ts';
 import { LabelConfigSchema } from '../../enroll/label-config.ts';
 import { KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
+import { StatusConfigSchema } from '../../server/status/settings.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -141,6 +143,25 @@ export const ConfigSchema = Type.Object(
       default: 1,
       description: 'Processes that serve; one for each core is right for a factory.',
     }),
+    ledger: Type.Optional(
+      Type.Object(
+        {
+          record: Type.String({
+            minLength: 1,
+            examples: ['/srv/other-disk/ledger.record'],
+            description:
+              'Where the record is, from this folder. To move it: stop the server, move the file, change this.',
+          }),
+        },
+        {
+          ...closed,
+          examples: [{ record: '/srv/other-disk/ledger.record' }],
+          description:
+            'The record is a small file, only ever appended to, of what was issued and taken back: it brings back what a restored backup of ' +
+            'the ledger lacks. It lies beside the ledger, as ledger.record; on another disk it outlives the first one.',
+        },
+      ),
+    ),
     keys: Type.Object(
       {
         passphraseFile: Type.String({
@@ -198,6 +219,14 @@ export const ConfigSchema = Type.Object(
       closed,
     ),
     ocsp: Type.Optional({ ...OcspConfigSchema, description: 'The OCSP responder (RFC 6960).' }),
+    status: Type.Optional({
+      ...StatusConfigSchema,
+      description: 'What gates beside brokers follow (docs/status-feed.md).',
+    }),
+    keyCompromise: Type.Optional({
+      ...KeyCompromiseConfigSchema,
+      description: 'Reports that a key is in wrong hands, proven by the key itself.',
+    }),
     keyPolicy: Type.Object(
       {
         minRsaBits: Type.Integer({

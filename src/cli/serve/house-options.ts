@@ -1,15 +1,24 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createOcspResponder, type OcspResponder } from '../../ca/ocsp/responder.ts';
 import { renewResponderCertificates } from '../../ca/ocsp/responder-certificate.ts';
 import { type ResponderHome, readResponderSigners } from '../../ca/ocsp/responder-signer.ts';
 import { DEFAULT_OCSP, parseOcspPolicy } from '../../ca/ocsp/settings.ts';
+import { BirthmarkError } from '../../core/errors.ts';
+import { type CompromiseDesk, createCompromiseDesk } from '../../enroll/compromise/compromise-desk.ts';
+import { DEFAULT_KEY_COMPROMISE } from '../../enroll/compromise/settings.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
+import { deriveSecret } from '../../keys/derive-secret.ts';
+import { readKeyFile } from '../../keys/file-signer.ts';
 import type { ApiAppOptions } from '../../server/api-app.ts';
 import {
   type GivenCertificateOptions,
   givenTlsIdentity,
   readGivenCertificate,
 } from '../../server/given-certificate.ts';
+import { STATUS_LIMITS, type StatusDesk } from '../../server/routes/status.ts';
+import { createChangePages } from '../../server/status/change-pages.ts';
+import { DEFAULT_STATUS } from '../../server/status/settings.ts';
 import {
   ownTlsIdentity,
   renewTlsCertificate,
@@ -19,6 +28,7 @@ import type { TlsIdentity } from '../../server/tls-identity.ts';
 import type { House } from '../wire.ts';
 
 const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
 
 /** What the listeners need of a house. */
 export function apiOptions(house: House): ApiAppOptions {
@@ -27,10 +37,51 @@ export function apiOptions(house: House): ApiAppOptions {
   return {
     ...house,
     labels,
+    status: statusDesk(house),
+    compromise: compromiseDesk(house),
     keyLimits: config.keyPolicy,
     est: config.est ?? DEFAULT_EST,
-    limits: { bodyOctets, bodyMs: bodySeconds * SECOND_MS, idleMs: idleSeconds * SECOND_MS },
+    limits: {
+      bodyOctets,
+      bodyMs: bodySeconds * SECOND_MS,
+      idleMs: idleSeconds * SECOND_MS,
+      ocspSignaturesPerSecond: config.ocsp?.signaturesPerSecond ?? DEFAULT_OCSP.signaturesPerSecond,
+    },
     proxies: house.loaded.proxies,
+  };
+}
+
+function compromiseDesk(house: House): CompromiseDesk {
+  const { home, passphrase, loaded, metrics, wallClock } = house;
+  const { keyPolicy, keyCompromise = DEFAULT_KEY_COMPROMISE } = loaded.config;
+  return createCompromiseDesk({
+    ...house,
+    ...keyCompromise,
+    keyLimits: keyPolicy,
+    clock: wallClock,
+    // A key that every process has, and that only ever certifies: what is derived from it is worth nothing elsewhere.
+    secret: deriveSecret(readKeyFile(home.key('service'), passphrase), 'key-compromise challenge'),
+    onReport: metrics.countReport,
+  });
+}
+
+function statusDesk(house: House): StatusDesk {
+  const { authorities, tail, wallClock, logger, loaded } = house;
+  const ledger = house.ledger.read;
+  const { snapshotValidMinutes } = loaded.config.status ?? DEFAULT_STATUS;
+  return {
+    tail,
+    pages: createChangePages({ ledger, authorities }),
+    snapshot: {
+      ledger,
+      authorities,
+      signerOf: readResponderSigners(responderHome(house), wallClock, (error) =>
+        logger.error({ err: error }, 'the signer of status snapshots cannot be read'),
+      ),
+      clock: wallClock,
+      validMs: snapshotValidMinutes * MINUTE_MS,
+    },
+    limits: STATUS_LIMITS,
   };
 }
 
@@ -48,7 +99,7 @@ export function tlsIdentity(house: House): TlsIdentity {
 export async function prepareTlsCertificate(house: House): Promise<void> {
   const given = givenCertificateOptions(house);
   if (!given) {
-    await renewTlsCertificate(tlsCertificateOptions(house));
+    await renewOwn(house);
     return;
   }
   const { missingNames } = readGivenCertificate(given);
@@ -56,13 +107,34 @@ export async function prepareTlsCertificate(house: House): Promise<void> {
     house.logger.warn({ missingNames }, 'the TLS certificate does not have all names of listen.tlsNames');
 }
 
+/**
+ * Where the service authority can issue nothing more, the listener goes on with what it has: people need the house to set
+ * that right, and lists and OCSP answers must go out meanwhile.
+ */
+async function renewOwn(house: House): Promise<void> {
+  const options = tlsCertificateOptions(house);
+  try {
+    await renewTlsCertificate(options);
+  } catch (error) {
+    const isOver =
+      error instanceof BirthmarkError &&
+      (error.code === 'authority-revoked' || error.code === 'authority-expired');
+    if (!isOver || !existsSync(options.certificatePath)) throw error;
+    house.logger.error(
+      { err: error },
+      'the TLS certificate cannot be replaced; the listener goes on with it',
+    );
+  }
+}
+
 function tlsCertificateOptions(house: House): TlsCertificateOptions {
-  const { home, passphrase, loaded, issuing, issueService, clock } = house;
+  const { home, passphrase, loaded, ledger, issuing, issueService, clock } = house;
   return {
     keyPath: home.key('tls-listener'),
     certificatePath: home.pem('tls-listener'),
     passphrase,
     names: loaded.config.listen.tlsNames,
+    reads: ledger.read,
     issuing,
     issueService,
     clock,
@@ -93,6 +165,7 @@ export function ocspResponder(house: House): OcspResponder {
     policy: parseOcspPolicy(loaded.config.ocsp ?? DEFAULT_OCSP),
     clock: wallClock,
     onFault,
+    tally: house.metrics.ocsp,
   });
 }
 

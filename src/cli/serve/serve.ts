@@ -7,6 +7,7 @@ import type { LoadedConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';
 import { createLogger, type House, openHouse } from '../wire.ts';
 import { apiOptions, ocspResponder, tlsIdentity } from './house-options.ts';
+import { keepOwnCertificates } from './keep-own-certificates.ts';
 import { finishAbandoned, keepUp, prepareToServe } from './upkeep.ts';
 import {
   type ForkedWorkers,
@@ -47,7 +48,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     const house = await openHouse(options.home, options.loaded, options.environment);
     closers.splice(closers.length - 1, 0, () => house.close());
     await prepareToServe(house);
-    closers.unshift(keepUp(house));
+    closers.unshift(keepUp(house), keepOwnCertificates(house));
     const network = forked ? await beginServing(forked, house) : await listenHere(house);
     closers.unshift(() => network.close());
     const local = await listenLocally(apiOptions(house), house.home.socket);

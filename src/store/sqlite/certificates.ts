@@ -1,8 +1,9 @@
-import type { CertificateReads, CertificateWrites } from '../../ca/ports.ts';
-import { equalBytes } from '../../core/bytes.ts';
+import type { CertificateReads, CertificateWrites, Reservation } from '../../ca/ports.ts';
+import { equalBytes, toBase64, toHex } from '../../core/bytes.ts';
 import type { Connection } from './connection.ts';
 import { later } from './later.ts';
-import { type CertificateRow, toCertificate } from './rows.ts';
+import type { RecordAct } from './record/frame.ts';
+import { type CertificateRow, type DevicesTable, toCertificate } from './rows.ts';
 import { certificateScan } from './scan-certificates.ts';
 
 export function certificateReads(connection: Connection): CertificateReads {
@@ -50,7 +51,11 @@ export function certificateReads(connection: Connection): CertificateReads {
   };
 }
 
-export function certificateWrites({ db, call }: Connection): Omit<CertificateWrites, keyof CertificateReads> {
+export function certificateWrites({
+  db,
+  call,
+  note,
+}: Connection): Omit<CertificateWrites, keyof CertificateReads> {
   const reserve = db.prepare<unknown[]>(
     `INSERT INTO certificates (serial, authority, device_id, profile, key_hash, not_before, not_after, shard,
        vouched_by, holder, reserved_at, tbs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -65,6 +70,7 @@ export function certificateWrites({ db, call }: Connection): Omit<CertificateWri
   const signatureOf = db
     .prepare<[number], Uint8Array>('SELECT signature FROM signatures WHERE id = ?')
     .pluck();
+  const deviceOf = db.prepare<[number], DevicesTable>('SELECT * FROM devices WHERE id = ?');
   const dropPending = db.prepare<[number, number]>('DELETE FROM pending WHERE id BETWEEN ? AND ?');
 
   return {
@@ -84,6 +90,7 @@ export function certificateWrites({ db, call }: Connection): Omit<CertificateWri
             r.reservedAt,
             r.tbs,
           );
+          note(toAct(r, r.deviceId === null ? undefined : deviceOf.get(r.deviceId)));
           return Number(lastInsertRowid);
         });
         // Nobody else adds any meanwhile: the ids are a run without a gap.
@@ -99,6 +106,37 @@ export function certificateWrites({ db, call }: Connection): Omit<CertificateWri
         for (const [first, last] of runsOf(signed.map(({ id }) => id))) dropPending.run(first, last);
         return kept;
       }),
+  };
+}
+
+/** What it takes to reserve it again, and to know its device again. */
+function toAct(r: Reservation, device: DevicesTable | undefined): RecordAct {
+  return {
+    act: 'reserve',
+    serial: toHex(r.serial),
+    authority: r.authority,
+    profile: r.profile,
+    keyHash: toHex(r.keyHash),
+    notBefore: r.notBefore,
+    notAfter: r.notAfter,
+    shard: r.shard,
+    vouchedBy: r.vouchedBy,
+    holder: r.holder,
+    reservedAt: r.reservedAt,
+    ...(device && {
+      device: {
+        namespace: device.namespace,
+        serialNumber: device.serial_number,
+        ...(device.model === null ? {} : { model: device.model }),
+        ...(device.batch === null ? {} : { batch: device.batch }),
+        ...(device.hw_type === null ? {} : { hwType: device.hw_type }),
+        ...(device.hw_serial_num === null ? {} : { hwSerialNum: toHex(device.hw_serial_num) }),
+        state: device.state,
+        createdAt: device.created_at,
+        rebirthAllowed: device.rebirth_allowed === 1,
+      },
+    }),
+    tbs: toBase64(r.tbs),
   };
 }
 

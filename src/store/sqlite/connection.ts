@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import Database from 'better-sqlite3';
+import type { RecordAct } from './record/frame.ts';
 
 /** What the subjects' files (`devices.ts`, …) need of a connection. */
 export interface Connection {
@@ -11,6 +12,8 @@ export interface Connection {
   call<T>(act: () => T): Promise<T>;
   /** Lets others have a turn between the slices of a long search; at once inside a write, where nobody may wait. */
   pause(): Promise<void>;
+  /** Keeps an act for the record beside the ledger, if there is one. */
+  note(act: RecordAct): void;
 }
 
 export interface FileOptions {

@@ -1,4 +1,4 @@
-import { equalBytes } from '../../core/bytes.ts';
+import { equalBytes, toHex } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type {
   CredentialReads,
@@ -73,7 +73,11 @@ export function credentialReads({ db, call }: Connection): CredentialReads {
   };
 }
 
-export function credentialWrites({ db, call }: Connection): Omit<CredentialWrites, keyof CredentialReads> {
+export function credentialWrites({
+  db,
+  call,
+  note,
+}: Connection): Omit<CredentialWrites, keyof CredentialReads> {
   const addToken = db.prepare<unknown[]>(
     `INSERT INTO tokens (id, name, role, secret_hash, created_at, created_by, expires_at, revoked_at, profiles,
        serial_pattern, batch, count, used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -103,10 +107,16 @@ export function credentialWrites({ db, call }: Connection): Omit<CredentialWrite
         const limits = [profiles ? JSON.stringify(profiles) : null, serialPattern, batch, count, used];
         addToken.run(id, name, role, secretHash, createdAt, createdBy, expiresAt, revokedAt, ...limits);
       }),
-    revokeToken: (name, at) => call(() => revokeToken.run(at, name).changes > 0),
+    revokeToken: (name, at) =>
+      call(() => {
+        const revoked = revokeToken.run(at, name).changes > 0;
+        if (revoked) note({ act: 'revokeToken', name, at });
+        return revoked;
+      }),
     countToken: (id, certificates) =>
       call(() => {
         if (countToken.run(certificates, id).changes === 0) throw unknown('token');
+        note({ act: 'countToken', id, certificates });
       }),
     addTicket: (ticket) =>
       call(() => {
@@ -117,7 +127,10 @@ export function credentialWrites({ db, call }: Connection): Omit<CredentialWrite
       }),
     bindTicket: (id, keyHash) =>
       call(() => {
-        if (bindTicket.run(keyHash, id).changes > 0) return;
+        if (bindTicket.run(keyHash, id).changes > 0) {
+          note({ act: 'bindTicket', id, keyHash: toHex(keyHash) });
+          return;
+        }
         const bound = boundTo.get(id);
         if (!bound) throw unknown('ticket');
         if (!equalBytes(bound, keyHash)) {

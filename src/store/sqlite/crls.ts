@@ -70,11 +70,12 @@ export function crlReads({ db, call }: Connection): CrlReads {
   };
 }
 
-export function crlWrites({ db, call }: Connection): Omit<CrlWrites, keyof CrlReads> {
+export function crlWrites({ db, call, note }: Connection): Omit<CrlWrites, keyof CrlReads> {
   const take = db
     .prepare<[string, string], number>(
-      `INSERT INTO crl_numbers (authority, scope, number) VALUES (?, ?, 1)
-       ON CONFLICT (authority, scope) DO UPDATE SET number = number + 1 RETURNING number`,
+      `INSERT INTO crl_numbers (authority, scope, number)
+       SELECT ?, ?, number + 1 FROM crl_number_floor WHERE true
+       ON CONFLICT (authority, scope) DO UPDATE SET number = crl_numbers.number + 1 RETURNING number`,
     )
     .pluck();
   const addPiece = db.prepare<[string, string, number, number, Uint8Array]>(
@@ -115,6 +116,7 @@ export function crlWrites({ db, call }: Connection): Omit<CrlWrites, keyof CrlRe
       call(() => {
         const number = take.get(authority, scope);
         if (number === undefined) throw new Error('RETURNING gave no CRL number');
+        note({ act: 'crlNumber', authority, scope, number });
         return number;
       }),
     addCrlPieces: (crl, first, pieces) => call(() => addPieces(crl, first, pieces)),

@@ -1,5 +1,6 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
+import type { LedgerRecord } from './record/ledger-record.ts';
 import { isBusy, ledgerBusy, ledgerClosed, translateError } from './translate-error.ts';
 
 /** One commit, for metrics. */
@@ -16,6 +17,8 @@ export interface GroupCommitOptions {
   /** How long a work may wait for other processes before it fails with `ledger-busy`. */
   readonly busyTimeoutMs: number;
   readonly onCommit?: ((facts: CommitFacts) => void) | undefined;
+  /** What is committed is in it before. */
+  readonly record?: LedgerRecord | undefined;
 }
 
 export interface GroupCommit {
@@ -47,7 +50,10 @@ interface Job {
  *
  * @param db a connection with a busy timeout of 0 that nobody else writes with
  */
-export function groupCommit(db: Database, { busyTimeoutMs, onCommit }: GroupCommitOptions): GroupCommit {
+export function groupCommit(
+  db: Database,
+  { busyTimeoutMs, onCommit, record }: GroupCommitOptions,
+): GroupCommit {
   const begin = db.prepare('BEGIN IMMEDIATE');
   const commit = db.prepare('COMMIT');
   const rollback = db.prepare('ROLLBACK');
@@ -86,8 +92,10 @@ export function groupCommit(db: Database, { busyTimeoutMs, onCommit }: GroupComm
     while (queue.length > 0) {
       try {
         begin.run();
+        record?.agree();
         return true;
       } catch (error) {
+        if (db.inTransaction) rollback.run();
         if (!isBusy(error)) refuse(translateError(error));
         else if (performance.now() >= deadline) refuse(ledgerBusy(error));
         else await setTimeout(RETRY_MS);
@@ -107,6 +115,7 @@ export function groupCommit(db: Database, { busyTimeoutMs, onCommit }: GroupComm
       if (!job) break;
       // The first has the transaction for itself so far: to undo it is to undo the transaction.
       const alone = done.length === 0;
+      const mark = record?.mark() ?? 0;
       try {
         if (!alone) savepoint.run();
         await runJob(job);
@@ -115,6 +124,7 @@ export function groupCommit(db: Database, { busyTimeoutMs, onCommit }: GroupComm
       } catch (error) {
         // A full disk or an I/O error makes SQLite roll all of it back by itself.
         const othersStand = db.inTransaction && undoJob(alone);
+        record?.undoTo(mark);
         const translated = translateError(error);
         for (const other of othersStand ? [] : done) other.reject(translated);
         job.reject(translated);
@@ -154,9 +164,12 @@ export function groupCommit(db: Database, { busyTimeoutMs, onCommit }: GroupComm
   function commitTransaction(done: readonly Job[], begun: number): void {
     const committing = performance.now();
     try {
+      record?.seal();
       commit.run();
+      record?.ended();
     } catch (error) {
       if (db.inTransaction) rollback.run();
+      record?.ended(error);
       for (const job of done) job.reject(translateError(error));
       return;
     }

@@ -3,14 +3,16 @@ import { BirthmarkError } from '../../core/errors.ts';
 import { ledger } from './migrations/0001-ledger.ts';
 import { trust } from './migrations/0002-trust.ts';
 import { revocation } from './migrations/0003-revocation.ts';
-import { delta } from './migrations/0005-delta.ts';
+import { record } from './migrations/0004-record.ts';
+import { blockedKeys } from './migrations/0005-blocked-keys.ts';
+import { delta } from './migrations/0006-delta.ts';
 import { isBusy } from './translate-error.ts';
 
 /** In order; what was released is never changed, only added to. */
-const MIGRATIONS: readonly string[] = [ledger, trust, revocation, delta];
+const MIGRATIONS: readonly string[] = [ledger, trust, revocation, record, blockedKeys, delta];
 
 /** `BMRK`, in the file's header (https://www.sqlite.org/fileformat.html#application_id): whose file this is. */
-const APPLICATION_ID = 0x424d524b;
+export const APPLICATION_ID = 0x424d524b;
 
 /**
  * Brings the ledger to the shape that this program knows, each step in a transaction of its own. Several processes may
@@ -20,12 +22,18 @@ const APPLICATION_ID = 0x424d524b;
  */
 export function migrate(db: Database, waitMs: number): void {
   refuseForeign(db);
+  // A copy of a ledger may be in another mode.
+  if (db.pragma('journal_mode', { simple: true }) !== 'wal') enterWal(db, waitMs);
   if (version(db) < MIGRATIONS.length) {
-    enterWal(db, waitMs);
     MIGRATIONS.forEach((sql, at) => {
       apply(db, at + 1, sql);
     });
   }
+  refuseNewer(db);
+}
+
+/** @throws BirthmarkError `ledger-newer` */
+export function refuseNewer(db: Database): void {
   if (version(db) > MIGRATIONS.length) {
     throw new BirthmarkError(
       'ledger-newer',

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import type { CrlMoments } from '../../ca/crl/ports.ts';
+import { BirthmarkError } from '../../core/errors.ts';
 import type { Ledger, LedgerReads, LedgerTx } from '../../enroll/ports.ts';
 import { approvalReads, approvalWrites } from './approvals.ts';
 import { auditReads, auditWrites } from './audit.ts';
@@ -18,6 +19,8 @@ import { deviceReads, deviceWrites } from './devices.ts';
 import { type CommitFacts, type GroupCommit, groupCommit } from './group-commit.ts';
 import { keyReads, keyWrites } from './keys.ts';
 import { migrate } from './migrate.ts';
+import { headReader } from './record/head.ts';
+import { type LedgerRecord, ledgerRecord, type RecordOptions } from './record/ledger-record.ts';
 import { revocationReads, revocationWrites } from './revocations.ts';
 import { ledgerClosed, translateError } from './translate-error.ts';
 import { trustReads, trustWrites } from './trust.ts';
@@ -25,6 +28,8 @@ import { trustReads, trustWrites } from './trust.ts';
 export interface LedgerOptions {
   /** The ledger's file; `:memory:` for one that is gone when it is closed. Two more files lie beside it (WAL, index). */
   readonly path: string;
+  /** The record beside it (`record/`). A ledger that was written with one takes nothing of weight without it. */
+  readonly record?: RecordOptions;
   /** How long a write may wait for other processes before it fails with `ledger-busy`. */
   readonly busyTimeoutMs?: number;
   /** Called after each commit. */
@@ -48,10 +53,12 @@ const READER_CACHE_KIB = 1024;
  * Opens the ledger, makes it where there is none, and brings it to the newest shape. Several processes may have it open;
  * one writes at a time.
  *
- * @throws BirthmarkError `ledger-newer`, `ledger-busy`, `ledger-full`, `ledger-failed`
+ * @throws BirthmarkError `ledger-newer`, `ledger-busy`, `ledger-full`, `ledger-failed`; with a record `record-missing`,
+ *   `record-behind`, `record-foreign`, `record-broken`
  */
 export function openLedger({
   path,
+  record: recordOptions,
   busyTimeoutMs = DEFAULT_BUSY_TIMEOUT_MS,
   onCommit,
   openConnection = openFile,
@@ -60,9 +67,11 @@ export function openLedger({
   const thrownAway = path === ':memory:';
   const file = thrownAway ? join(mkdtempSync(join(tmpdir(), 'birthmark-')), 'ledger') : resolve(path);
   let closed = false;
+  let record: LedgerRecord | undefined;
 
   function close(): void {
     closed = true;
+    record?.close();
     for (const db of opened.splice(0)) db.close();
     if (thrownAway) rmSync(dirname(file), { recursive: true, force: true });
   }
@@ -78,6 +87,8 @@ export function openLedger({
     createFile(file);
     const writer = open(WRITER_CACHE_KIB);
     migrate(writer, busyTimeoutMs);
+    record = recordOptions && ledgerRecord(writer, recordOptions);
+    record?.open();
     // Waiting is the group commit's, which does not stop the process for it.
     writer.pragma('busy_timeout = 0');
     const openReader = () => {
@@ -88,8 +99,8 @@ export function openLedger({
     const reader = openReader();
     opened.push(reader);
 
-    const commits = groupCommit(writer, { busyTimeoutMs, onCommit });
-    const tx = writesOf(writerConnection(writer, commits));
+    const commits = groupCommit(writer, { busyTimeoutMs, onCommit, record });
+    const tx = writesOf(writerConnection(writer, commits, record));
     return {
       read: readsOf(readerConnection(reader, () => closed)),
       ...crlMoments(openReader, () => closed),
@@ -112,8 +123,21 @@ export function openLedger({
   }
 }
 
-function writerConnection(db: Database, commits: GroupCommit): Connection {
-  return { db, call: (act) => commits.call(act), pause: () => Promise.resolve() };
+function writerConnection(db: Database, commits: GroupCommit, record: LedgerRecord | undefined): Connection {
+  const hasHead = headReader(db)() !== undefined;
+  return {
+    db,
+    call: (act) => commits.call(act),
+    pause: () => Promise.resolve(),
+    note(act) {
+      if (record) record.note(act);
+      else if (hasHead)
+        throw new BirthmarkError(
+          'record-missing',
+          'this ledger is written with a record beside it, and was opened without',
+        );
+    },
+  };
 }
 
 function readerConnection(db: Database, isClosed: () => boolean): Connection {
@@ -135,6 +159,7 @@ function readerConnection(db: Database, isClosed: () => boolean): Connection {
       }
     },
     pause: () => setImmediate(),
+    note: () => undefined,
   };
 }
 

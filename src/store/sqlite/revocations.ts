@@ -6,8 +6,10 @@ import type {
   RevocationWrites,
   StatusChange,
 } from '../../ca/ports.ts';
+import { toHex } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { Connection } from './connection.ts';
+import type { RecordAct } from './record/frame.ts';
 
 interface RevocationRow {
   readonly id: number;
@@ -38,10 +40,24 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
     `SELECT c.id, s.id IS NOT NULL AS signed FROM certificates c LEFT JOIN signatures s ON s.id = c.id
      WHERE c.serial = ? AND c.authority = ?`,
   );
+  const takenBack = db.prepare<
+    [{ readonly endedBefore: number; readonly after: number; readonly limit: number }],
+    RevocationRow & { key_hash: Uint8Array }
+  >(
+    `SELECT r.*, c.key_hash FROM revocations r CROSS JOIN certificates c ON c.id = r.id
+     WHERE r.id > @after AND r.not_after >= @endedBefore ORDER BY r.id LIMIT @limit`,
+  );
   const changes = db.prepare<[number, number], ChangeRow>(
     'SELECT * FROM status_changes WHERE sequence > ? ORDER BY sequence LIMIT ?',
   );
   const last = lastChange(db);
+  const findEpoch = db.prepare<[], string>('SELECT epoch FROM status_epoch').pluck();
+  const epoch = () => {
+    const found = findEpoch.get();
+    if (found === undefined)
+      throw new BirthmarkError('ledger-failed', 'the ledger has lost its status epoch');
+    return found;
+  };
 
   const statusOf = (authority: string, serial: Uint8Array): CertificateStatus => {
     const certificate = known.get(serial, authority);
@@ -59,17 +75,27 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
           return row && toRevocation(row);
         }),
       ),
+    listTakenBack: ({ after = 0, ...search }) =>
+      call(() =>
+        takenBack.all({ ...search, after }).map((row) => ({ ...toRevocation(row), keyHash: row.key_hash })),
+      ),
     listStatusChanges: (after, limit) => call(() => changes.all(after, limit).map(toChange)),
     lastStatusChange: () => call(last),
+    statusEpoch: () => call(epoch),
   };
 }
 
-export function revocationWrites({ db, call }: Connection): Omit<RevocationWrites, keyof RevocationReads> {
+export function revocationWrites({
+  db,
+  call,
+  note: record,
+}: Connection): Omit<RevocationWrites, keyof RevocationReads> {
   const put = db.prepare<unknown[]>(
     `INSERT OR REPLACE INTO revocations (id, serial, authority, shard, not_after, reason, held, revoked_at,
        invalidity_at, discovered_at, decided_at, recorded_at, published_at, enforced_at, revoked_by)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
+  const serialOf = db.prepare<[number], Uint8Array>('SELECT serial FROM revocations WHERE id = ?').pluck();
   const release = db.prepare<[number]>('DELETE FROM revocations WHERE id = ? AND held = 1');
   const append = db.prepare<[string, string | null, number, number]>(
     `INSERT INTO status_changes (serial, authority, shard, key_hash, status, reason, at)
@@ -87,19 +113,22 @@ export function revocationWrites({ db, call }: Connection): Omit<RevocationWrite
           const place = [r.id, r.serial, r.authority, r.shard, r.notAfter, reason, r.held ? 1 : 0];
           const times = [r.revokedAt, invalidityAt, r.discoveredAt, r.decidedAt, r.recordedAt];
           put.run(...place, ...times, publishedAt, enforcedAt, r.by);
-          append.run(r.held ? 'held' : 'revoked', reason, r.recordedAt, r.id);
+          const change = append.run(r.held ? 'held' : 'revoked', reason, r.recordedAt, r.id);
+          record(toAct(r, Number(change.lastInsertRowid)));
         }
         return last();
       }),
     releaseHolds: (ids, at) =>
       call(() => {
         for (const id of ids) {
-          if (release.run(id).changes === 0)
+          const serial = serialOf.get(id);
+          if (serial === undefined || release.run(id).changes === 0)
             throw new BirthmarkError(
               'certificate-revoked',
               'a certificate that is not held cannot be released',
             );
-          append.run('good', null, at, id);
+          const { lastInsertRowid } = append.run('good', null, at, id);
+          record({ act: 'release', sequence: Number(lastInsertRowid), serial: toHex(serial), at });
         }
         return last();
       }),
@@ -107,6 +136,26 @@ export function revocationWrites({ db, call }: Connection): Omit<RevocationWrite
       call(() => {
         for (const id of ids) note.run(at, id);
       }),
+  };
+}
+
+function toAct(r: RevocationRecord, sequence: number): RecordAct {
+  const { serial, reason, held, revokedAt, invalidityAt, discoveredAt, decidedAt, recordedAt, by } = r;
+  const { publishedAt, enforcedAt } = r;
+  return {
+    act: 'revoke',
+    sequence,
+    serial: toHex(serial),
+    ...(reason && { reason }),
+    held,
+    revokedAt,
+    ...(invalidityAt !== undefined && { invalidityAt }),
+    discoveredAt,
+    decidedAt,
+    recordedAt,
+    ...(publishedAt !== undefined && { publishedAt }),
+    ...(enforcedAt !== undefined && { enforcedAt }),
+    by,
   };
 }
 

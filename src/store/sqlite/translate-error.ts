@@ -51,6 +51,11 @@ export function isBusy(error: unknown): boolean {
   return error instanceof Database.SqliteError && /^SQLITE_(?:BUSY|LOCKED)/.test(error.code);
 }
 
+/** Whether there was no room: what SQLite then says before it has written all of a commit. */
+export function isFull(error: unknown): boolean {
+  return error instanceof Database.SqliteError && error.code === 'SQLITE_FULL';
+}
+
 export function ledgerBusy(cause?: unknown): BirthmarkError {
   return new BirthmarkError(
     'ledger-busy',

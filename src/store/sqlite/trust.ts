@@ -1,3 +1,4 @@
+import { toHex } from '../../core/bytes.ts';
 import type { TrustedCa, TrustReads, TrustWrites } from '../../enroll/ports.ts';
 import type { Connection } from './connection.ts';
 
@@ -17,7 +18,7 @@ export function trustReads({ db, call }: Connection): TrustReads {
   };
 }
 
-export function trustWrites({ db, call }: Connection): Omit<TrustWrites, keyof TrustReads> {
+export function trustWrites({ db, call, note }: Connection): Omit<TrustWrites, keyof TrustReads> {
   const add = db.prepare<unknown[]>(
     `INSERT INTO trusted_cas (namespace, certificate, fingerprint, serial_pattern, validity, added_at, added_by)
      VALUES (?, ?, ?, ?, ?, ?, ?)`,
@@ -34,7 +35,10 @@ export function trustWrites({ db, call }: Connection): Omit<TrustWrites, keyof T
     removeTrustedCa: (fingerprint) =>
       call(() => {
         const removed = remove.run(fingerprint).changes > 0;
-        if (removed) grow.run();
+        if (removed) {
+          grow.run();
+          note({ act: 'removeTrustedCa', fingerprint: toHex(fingerprint) });
+        }
         return removed;
       }),
   };

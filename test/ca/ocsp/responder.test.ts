@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { BasicOCSPResponse, OCSPResponse } from 'pkijs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { lintCertificate } from '../../../src/ca/lint/lint.ts';
+import { renewResponderCertificates } from '../../../src/ca/ocsp/responder-certificate.ts';
 import type { OcspAnswer } from '../../../src/ca/ocsp/sign-answer.ts';
 import type { RevocationReason, RevocationRecord } from '../../../src/ca/ports.ts';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
+import { encode, sequence } from '../../../src/x509/der/encode.ts';
 import { judgeOcspResponse, readOcspResponse } from '../../../src/x509/ocsp-response-reader.ts';
 import { codeOfAsync, DAY_MS, openTestHouse, type TestHouse } from '../../house.ts';
 import { certIdFor, openResponding, type Question, question } from './responding.ts';
@@ -172,6 +174,51 @@ test.each([
   expect(readOcspResponse(answer.der).nonce !== undefined).toBe(isEchoed);
 });
 
+describe('who may have no more signatures', () => {
+  const never = () => false;
+
+  test('is told to try later where an answer would be of use to nobody else, and no signature is made', async () => {
+    const { house, respond, tally } = await open();
+    const { serial } = await house.grant('SN-1');
+    const certIds = [certIdFor(house, serial), certIdFor(house, serial, { digest: 'sha256' })];
+    const several = encode(sequence(sequence(sequence(...certIds.map((certId) => sequence(certId))))));
+    for (const asked of [
+      question(house, serial, { nonce: randomBytes(32) }),
+      question(house, NEVER),
+      several,
+    ]) {
+      expect(failureOf(await respond(asked, never))).toBe('tryLater');
+      expect(failureOf(await respond(asked))).toBe('answered');
+    }
+    expect(tally).toMatchObject({ limited: 3, signed: 3, kept: 0 });
+  });
+
+  test('still gets what is kept, and what will be', async () => {
+    const { house, respond, tally } = await open();
+    const { serial } = await house.grant('SN-1');
+    for (const nonce of [undefined, randomBytes(64), randomBytes(64)]) {
+      const asked = question(house, serial, { ...(nonce && { nonce }) });
+      expect(failureOf(await respond(asked, never))).toBe('answered');
+    }
+    expect(tally).toEqual({ certIds: { sha1: 3, sha256: 0 }, kept: 2, signed: 1, limited: 0 });
+  });
+});
+
+test('the same octets are answered by what is known now, and not by what was', async () => {
+  const { house, respond } = await open();
+  const { serial } = await house.grant('SN-1');
+  const asked = question(house, serial, { digest: 'sha256' });
+  // Whoever gave the octets may overwrite them.
+  for (let at = 0; at < 3; at += 1) {
+    const lent = Buffer.from(asked);
+    expect(judge(house, await respond(lent), serial, { digest: 'sha256' }).status.status).toBe('good');
+    lent.fill(0);
+  }
+  await takeBack(house, serial, 'superseded');
+  house.clock.pass(200);
+  expect(judge(house, await respond(asked), serial, { digest: 'sha256' }).status.status).toBe('revoked');
+});
+
 test('what it cannot answer it says in the words of the protocol', async () => {
   const { house, respond, faults } = await open();
   const { serial } = await house.grant('SN-1');
@@ -216,15 +263,59 @@ describe.each(['root', 'idevid', 'ldevid', 'service'])('the signer of %s', (auth
   });
 });
 
-test('a signer does not take a key that is blocked', async () => {
-  const { house, signerOf, renew } = await open();
-  const { serial } = parseCertificate(signerOf('idevid')?.certificate ?? Buffer.alloc(0)).tbs;
-  const record = await house.ledger.read.findBySerial(serial);
-  await house.ledger.write((tx) =>
-    tx.blockKey(record?.keyHash ?? Buffer.alloc(0), 'leaked', house.clock.now()),
+test('a signer is renewed after the end of its authority, and answers for an IDevID, which has none', async () => {
+  const { house, respond, renew } = await open();
+  const { serial } = await house.grant('SN-1');
+  const end = house.authorities.get('idevid')?.certificate.tbs.notAfter.at ?? 0;
+  house.clock.pass(end - house.clock.now() - DAY_MS);
+  for (const days of [0, 30, 30]) {
+    house.clock.pass(days * DAY_MS);
+    expect(await renew()).toContain('idevid');
+    expect(await renew()).toEqual([]);
+    house.clock.pass(1000);
+    expect(judge(house, await respond(question(house, serial)), serial).status.status).toBe('good');
+  }
+});
+
+describe('a signer whose certificate is taken back', () => {
+  test.each([
+    ['revoke', 'superseded', 'its key'],
+    ['hold', undefined, 'its key'],
+    ['revoke', 'keyCompromise', 'another key'],
+  ] as const)(
+    'after a %s for %s has another one, with %s, and no answer is given that it signed',
+    async (act, reason, kept) => {
+      const { house, respond, another, signerOf, renew, faults } = await open();
+      const { serial } = await house.grant('SN-1');
+      const asked = question(house, serial);
+      const processes = [respond, another()];
+      for (const one of processes) expect(judge(house, await one(asked), serial).status.status).toBe('good');
+      const before = signerOf('idevid');
+      if (!before) throw new Error('there is no signer');
+      const by = { kind: 'serial', serial: parseCertificate(before.certificate).tbs.serial } as const;
+      await house.revoker({ act, by, ...(reason && { reason }) }, 'operator:test');
+      expect(await renew()).toEqual(['idevid']);
+      expect(await renew()).toEqual([]);
+      house.clock.pass(1000);
+      const after = signerOf('idevid');
+      expect(after?.certificate).not.toEqual(before.certificate);
+      expect(Buffer.from(after?.keyId ?? []).equals(before.keyId)).toBe(kept === 'its key');
+      for (const one of processes) {
+        const answer = success(await one(asked));
+        expect(answer.der.includes(Buffer.from(after?.certificate ?? []))).toBe(true);
+        expect(judge(house, answer, serial).status.status).toBe('good');
+      }
+      expect(faults).toEqual([]);
+    },
   );
-  house.clock.pass(10 * DAY_MS);
-  expect(await codeOfAsync(renew())).toBe('key-blocked');
+
+  test('does not take the key of somebody else', async () => {
+    const { renewal, renew } = await open();
+    const files = (name: string) => renewal.files(name === 'idevid' ? 'ldevid' : name);
+    const other = renewResponderCertificates({ ...renewal, files });
+    expect(await codeOfAsync(other)).toBe('key-blocked');
+    expect(await renew()).toEqual([]);
+  });
 });
 
 test('pkijs reads the same, and finds the signature good', async () => {

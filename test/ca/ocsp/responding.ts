@@ -9,6 +9,7 @@ import {
 } from '../../../src/ca/ocsp/responder-certificate.ts';
 import { type ResponderSigner, readResponderSigners } from '../../../src/ca/ocsp/responder-signer.ts';
 import { DEFAULT_OCSP, type OcspConfig, parseOcspPolicy } from '../../../src/ca/ocsp/settings.ts';
+import { newOcspTally, type OcspTally } from '../../../src/ca/ocsp/sign-answer.ts';
 import { publishedUrls } from '../../../src/ca/published-urls.ts';
 import { certIdIssuer } from '../../../src/x509/ocsp-cert-id.ts';
 import { encodeCertId, encodeOcspRequest } from '../../../src/x509/ocsp-request.ts';
@@ -18,6 +19,7 @@ export interface Responding extends Disposable {
   readonly respond: OcspResponder;
   readonly renewal: ResponderRenewal;
   readonly faults: unknown[];
+  readonly tally: OcspTally;
   renew(): Promise<readonly string[]>;
   signerOf(authority: string): ResponderSigner | undefined;
   /** Another process on the same ledger. */
@@ -40,14 +42,24 @@ export async function openResponding(
   const renewal = { ...home, authorities, ledger, urls, clock: guardedClock, random };
   const onFault = (error: unknown) => void faults.push(error);
   const signerOf = readResponderSigners(home, clock.now, onFault);
+  const tally = newOcspTally();
   const policy = parseOcspPolicy({ ...DEFAULT_OCSP, ...settings });
   const another = () =>
-    createOcspResponder({ authorities, ledger: ledger.read, signerOf, policy, clock: clock.now, onFault });
+    createOcspResponder({
+      authorities,
+      ledger: ledger.read,
+      signerOf,
+      policy,
+      clock: clock.now,
+      onFault,
+      tally,
+    });
   await renewResponderCertificates(renewal);
   return {
     respond: another(),
     renewal,
     faults,
+    tally,
     renew: () => renewResponderCertificates(renewal),
     signerOf,
     another,

@@ -1,4 +1,12 @@
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import Database from 'better-sqlite3';
@@ -99,11 +107,30 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     make: (home) => rmSync(home.path, { recursive: true }) as undefined,
   },
   'a ledger that is gone': {
-    code: 'home-missing',
-    names: /no authorities/,
+    code: 'record-foreign',
+    names: /ledger was lost.*birthmark restore/,
     make: (home) => {
       for (const end of ['', '-wal', '-shm']) rmSync(`${home.ledger}${end}`, { force: true });
       return undefined;
+    },
+  },
+  'a record that is gone': {
+    code: 'record-missing',
+    names: /ledger\.record.*put it back.*--begin-record/,
+    make: (home) => rmSync(`${home.path}/ledger.record`) as undefined,
+  },
+  'a record that was cut': {
+    code: 'record-behind',
+    names: /ledger\.record.*newest copy.*--begin-record/,
+    make: (home) => truncateSync(`${home.path}/ledger.record`, 1000) as undefined,
+  },
+  'a record whose end was changed': {
+    code: 'record-foreign',
+    names: /ledger\.record.*changed.*--begin-record/,
+    make: (home) => {
+      const octets = readFileSync(`${home.path}/ledger.record`);
+      octets.writeUInt8(1 ^ octets.readUInt8(octets.length - 9), octets.length - 9);
+      return writeFileSync(`${home.path}/ledger.record`, octets) as undefined;
     },
   },
   'a ledger with garbage at its head': {
@@ -205,7 +232,7 @@ test('`init` makes no second hierarchy with the keys of a home whose ledger was 
   rmSync(home.ledger);
   const { status, err } = await birthmark(home, ['init']);
   expect(told(err)).toEqual([
-    expect.stringMatching(/^birthmark: .*the ledger was lost.* \[ledger-failed\]$/),
+    expect.stringMatching(/^birthmark: .*the ledger was lost.* \[record-foreign\]$/),
   ]);
   expect(status).toBe(1);
   expect(readFileSync(home.pem('root'), 'utf8')).toBe(root);

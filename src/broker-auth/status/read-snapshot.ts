@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { breathe } from '../../core/breathe.ts';
+import { parseBase64 } from '../../core/bytes.ts';
+import { BirthmarkError } from '../../core/errors.ts';
+import { SIGNATURE_ALGORITHMS, verifySignature } from '../../x509/algorithms.ts';
+import { parseCertificate } from '../../x509/certificate.ts';
+import { EXTENDED_KEY_USAGE, KEY_USAGE } from '../../x509/extensions.ts';
+import { readCertificateRules } from '../../x509/path/certificate-rules.ts';
+import type { Trust } from '../../x509/path/trust.ts';
+import { validatePath } from '../../x509/path/validate-path.ts';
+import { importPublicKey, parsePublicKey } from '../../x509/public-key.ts';
+import { cutLines } from './cut-lines.ts';
+import { StatusTable } from './status-table.ts';
+import { parseHeader, parseLine, parseSeal, type SnapshotHeader, sealedText } from './wire.ts';
+
+export interface SnapshotRules {
+  /** Who may have certified the signer: the house's root, or, narrower, its service authority. */
+  readonly trust: Trust;
+  /** Now, in milliseconds since the epoch. */
+  readonly at: number;
+  /** What is known already: nothing older is taken. */
+  readonly held?: Pick<SnapshotHeader, 'epoch' | 'sequence' | 'issuedAt'>;
+}
+
+export interface ReadSnapshot {
+  readonly header: SnapshotHeader;
+  readonly table: StatusTable;
+}
+
+/** Far above any line of ours: it bounds what is kept of a stranger's. */
+const LINE_OCTETS = 512 * 1024;
+/** Lines read without letting others have a turn: some milliseconds. */
+const LINES_AT_ONCE = 500;
+/** Clocks of two machines. */
+const SKEW_MS = 5 * 60_000;
+
+/**
+ * Reads a snapshot of `GET /api/v1/status-snapshot` as it streams in, and believes it only as a whole: signed by an OCSP
+ * signer that stands under the trust, not expired, and not older than what is held.
+ *
+ * @throws BirthmarkError `snapshot-refused`; what the source throws
+ */
+export async function readSnapshot(
+  source: AsyncIterable<Uint8Array>,
+  { trust, at, held }: SnapshotRules,
+): Promise<ReadSnapshot> {
+  const digest = createHash('sha256');
+  let header: SnapshotHeader | undefined;
+  let table: StatusTable | undefined;
+  let last: Buffer | undefined;
+  let count = 0;
+  // A line is of the content once another one follows it.
+  const take = (line: Buffer) => {
+    digest.update(line).update('\n');
+    if (header && table) {
+      table.load(parse(line, parseLine));
+      return;
+    }
+    header = parse(line, parseHeader);
+    refuseOld(header, at, held);
+    table = new StatusTable(
+      { epoch: header.epoch, sequence: header.sequence },
+      Math.min(at, Date.parse(header.issuedAt)),
+    );
+  };
+  for await (const line of cutLines(source, LINE_OCTETS)) {
+    if (last) take(last);
+    last = line;
+    count += 1;
+    if (count % LINES_AT_ONCE === 0) await breathe();
+  }
+  if (!last || !header || !table) throw refused('it is cut short');
+  verifySeal(last, digest.digest('hex'), trust, at);
+  return { header, table };
+}
+
+function refuseOld(header: SnapshotHeader, at: number, held: SnapshotRules['held']): void {
+  const issuedAt = Date.parse(header.issuedAt);
+  if (issuedAt > at + SKEW_MS) throw refused(`it was issued at ${header.issuedAt}, which is to come`);
+  if (Date.parse(header.validUntil) <= at) throw refused(`it ended at ${header.validUntil}`);
+  if (!held) return;
+  // The numbers of another epoch mean nothing here: only time can tell which is the later one.
+  const isOlder =
+    header.epoch === held.epoch ? header.sequence < held.sequence : issuedAt < Date.parse(held.issuedAt);
+  if (isOlder) throw refused(`it is older than what is known: ${header.sequence} of ${header.issuedAt}`);
+}
+
+function verifySeal(line: Buffer, sha256: string, trust: Trust, at: number): void {
+  const seal = parse(line, parseSeal);
+  if (seal.sha256 !== sha256) throw refused('its seal is of another content, or it is cut short');
+  const algorithm = Object.values(SIGNATURE_ALGORITHMS).find(({ name }) => name === seal.algorithm);
+  const [leaf, ...untrusted] = seal.chain.map((text) => parseBase64(text, 'chain'));
+  if (!algorithm || !leaf) throw refused('nobody here can verify its signature');
+  const verdict = validatePath(leaf, { trust, at, purpose: 'any', untrusted });
+  if (verdict.reason !== 'ok') throw refused(`its signer is not trusted: ${verdict.detail}`);
+  const { tbs } = parseCertificate(leaf);
+  const { ca, keyUsage, extendedKeyUsage } = readCertificateRules(tbs);
+  const maySign =
+    !ca &&
+    (!keyUsage || keyUsage.includes(KEY_USAGE.digitalSignature)) &&
+    extendedKeyUsage?.includes(EXTENDED_KEY_USAGE.ocspSigning);
+  if (!maySign)
+    throw refused('its signer may not tell statuses: its extKeyUsage lacks OCSPSigning, or it is a CA');
+  const isSigned =
+    parsePublicKey(tbs.spki).kind === algorithm.keyKind &&
+    verifySignature(
+      algorithm,
+      importPublicKey(tbs.spki),
+      sealedText(sha256),
+      parseBase64(seal.signature, 'signature'),
+    );
+  if (!isSigned) throw refused('its signature is not the signer’s');
+}
+
+function parse<T>(line: Buffer, read: (value: unknown, what: string) => T): T {
+  try {
+    const value: unknown = JSON.parse(line.toString('utf8'));
+    return read(value, '');
+  } catch (error) {
+    throw refused(`a line of it cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function refused(why: string): BirthmarkError {
+  return new BirthmarkError('snapshot-refused', `the status snapshot is refused: ${why}`);
+}

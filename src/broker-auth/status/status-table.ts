@@ -1,0 +1,150 @@
+import { hash } from 'node:crypto';
+import { asBuffer } from '../../core/bytes.ts';
+import { BirthmarkError } from '../../core/errors.ts';
+import { DigestTable } from './digest-table.ts';
+import type { Position } from './position.ts';
+import type { Change, SnapshotLine } from './wire.ts';
+
+/** Which certificate is asked about; octets. */
+export interface CertificateKey {
+  /** keyIdentifier of its authorityKeyIdentifier, or of its issuer's key. */
+  readonly issuerKeyId: Uint8Array;
+  /** The INTEGER's octets. */
+  readonly serial: Uint8Array;
+  /** SHA-256 of its SubjectPublicKeyInfo. */
+  readonly keyHash: Uint8Array;
+}
+
+/** What is known of it. Good is what nobody has said anything else of. */
+export type Standing =
+  | { readonly status: 'good' }
+  | {
+      readonly status: 'revoked' | 'held';
+      /** Of RFC 5280 §5.3.1; absent: unspecified, or held. */
+      readonly reason?: string;
+      /** When the ledger took it down, whole seconds in milliseconds since the epoch; of a blocked key unknown. */
+      readonly at?: number;
+      /** The certificate itself is meant, or any certificate for its key. */
+      readonly because: 'certificate' | 'key';
+    };
+
+const REASONS: readonly string[] = [
+  'unspecified',
+  'keyCompromise',
+  'cACompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'privilegeWithdrawn',
+  'aACompromise',
+];
+const COMPROMISED = 'keyCompromise';
+
+/** The lower bits of a mark; above them stands the reason. */
+const STATUS = { revoked: 1, held: 2, good: 3 } as const;
+const BLOCKED = 1;
+
+/**
+ * Who is denied, by certificate and by key, and how far and until when that is known. A certificate is denied while it is
+ * revoked or held; a key for ever once a certificate for it was revoked for keyCompromise, or it was blocked by itself.
+ * 1,000,000 entries take some 45 MB, twice that where all keys are blocked too.
+ */
+export class StatusTable {
+  readonly #certificates = new DigestTable((mark) => (mark & 3) === STATUS.good);
+  readonly #keys = new DigestTable(() => false);
+  #position: Position;
+  #asOf: number;
+
+  /** @param asOf when that position was the last, in milliseconds since the epoch */
+  constructor(position: Position, asOf: number) {
+    this.#position = position;
+    this.#asOf = asOf;
+  }
+
+  get position(): Position {
+    return this.#position;
+  }
+
+  /** Nothing older than this is missing here; who needs fresher knowledge must deny. */
+  get asOf(): number {
+    return this.#asOf;
+  }
+
+  /** Octets of memory. */
+  get octets(): number {
+    return this.#certificates.octets + this.#keys.octets;
+  }
+
+  statusOf({ issuerKeyId, serial, keyHash }: CertificateKey): Standing {
+    const told = this.#certificates.get(digestOf(issuerKeyId, serial));
+    if (told && (told.mark & 3) !== STATUS.good) {
+      const reason = REASONS[told.mark >> 2];
+      return {
+        status: (told.mark & 3) === STATUS.held ? 'held' : 'revoked',
+        ...(reason !== undefined && reason !== 'unspecified' && { reason }),
+        at: told.value * 1000,
+        because: 'certificate',
+      };
+    }
+    if (this.#keys.get(asBuffer(keyHash))) return { status: 'revoked', reason: COMPROMISED, because: 'key' };
+    return { status: 'good' };
+  }
+
+  /**
+   * The next change. One that is known already changes nothing.
+   *
+   * @throws BirthmarkError `feed-broken` where one between is missing
+   */
+  apply(change: Change): void {
+    const { sequence, epoch } = this.#position;
+    if (change.sequence <= sequence) return;
+    if (change.sequence !== sequence + 1)
+      throw new BirthmarkError(
+        'feed-broken',
+        `change ${sequence + 1} did not come before ${change.sequence}; a new snapshot is needed`,
+      );
+    this.#take(change);
+    this.#position = { epoch, sequence: change.sequence };
+  }
+
+  /**
+   * The feed says that there was nothing behind that position at that time.
+   *
+   * @throws BirthmarkError `feed-broken` where we stand elsewhere
+   */
+  confirm({ epoch, sequence }: Position, at: number): void {
+    if (epoch !== this.#position.epoch || sequence !== this.#position.sequence)
+      throw new BirthmarkError(
+        'feed-broken',
+        `the feed stands at ${sequence}, what came ends at ${this.#position.sequence}; a new snapshot is needed`,
+      );
+    this.#asOf = Math.max(this.#asOf, at);
+  }
+
+  /** A line of a snapshot, which says nothing of the position. */
+  load(line: SnapshotLine): void {
+    if ('blockedKey' in line) this.#keys.put(Buffer.from(line.blockedKey, 'hex'), BLOCKED, 0);
+    else this.#take(line);
+  }
+
+  #take(told: Pick<Change, 'issuerKeyId' | 'serial' | 'keyHash' | 'status' | 'reason' | 'at'>): void {
+    const { status, reason, at } = told;
+    const number = REASONS.indexOf(reason ?? '');
+    const mark = STATUS[status] | (Math.max(0, number) << 2);
+    const digest = digestOf(Buffer.from(told.issuerKeyId, 'hex'), Buffer.from(told.serial, 'hex'));
+    this.#certificates.put(digest, mark, Math.floor(Date.parse(at) / 1000));
+    if (status === 'revoked' && reason === COMPROMISED)
+      this.#keys.put(Buffer.from(told.keyHash, 'hex'), BLOCKED, 0);
+  }
+}
+
+/** Leading zeros of a serial are the encoding's. */
+function digestOf(issuerKeyId: Uint8Array, serial: Uint8Array): Buffer {
+  let from = 0;
+  while (from < serial.length - 1 && serial[from] === 0) from += 1;
+  const octets = Buffer.allocUnsafe(1 + issuerKeyId.length + serial.length - from);
+  octets[0] = issuerKeyId.length;
+  octets.set(issuerKeyId, 1);
+  octets.set(serial.subarray(from), 1 + issuerKeyId.length);
+  return hash('sha256', octets, 'buffer');
+}

@@ -1,0 +1,116 @@
+import type { Change } from '../../broker-auth/status/wire.ts';
+import type { Authorities } from '../../ca/authority.ts';
+import type { RevocationReads, RevocationRecord, StatusChange } from '../../ca/ports.ts';
+import { toHex } from '../../core/bytes.ts';
+import { BirthmarkError } from '../../core/errors.ts';
+
+/** Events as they go over the wire, from behind a sequence number on. */
+export interface ChangePage {
+  readonly text: string;
+  /** Of the last event in it. */
+  readonly last: number;
+}
+
+/** @param upTo the last sequence number that the ledger is known to have */
+export type ChangePages = (after: number, epoch: string, upTo: number) => Promise<ChangePage>;
+
+/** Some 100 KB of text: with what a socket buffers, all that is ever held for one reader. */
+const PAGE = 200;
+
+export interface ChangePagesOptions {
+  readonly ledger: Pick<RevocationReads, 'listStatusChanges' | 'findStatuses'>;
+  readonly authorities: Authorities;
+}
+
+/** Reads and writes out changes. Those who are at the same place get the same page, which is made once. */
+export function createChangePages({ ledger, authorities }: ChangePagesOptions): ChangePages {
+  let latest: { readonly key: string; readonly page: Promise<ChangePage> } | undefined;
+
+  const make = async (after: number, epoch: string): Promise<ChangePage> => {
+    const changes = await ledger.listStatusChanges(after, PAGE);
+    const records = await recordsOf(changes, ledger);
+    const text = changes.map((change, at) => toEvent(epoch, toWire(change, records[at], authorities)));
+    return { text: text.join(''), last: changes.at(-1)?.sequence ?? after };
+  };
+  return (after, epoch, upTo) => {
+    const key = `${after} ${epoch} ${upTo}`;
+    if (latest?.key !== key) {
+      const page = make(after, epoch);
+      latest = { key, page };
+      page.catch(() => {
+        latest = undefined;
+      });
+    }
+    return latest.page;
+  };
+}
+
+/** The revocation that each change made, as far as it is still the one that counts. */
+async function recordsOf(
+  changes: readonly StatusChange[],
+  ledger: ChangePagesOptions['ledger'],
+): Promise<readonly (RevocationRecord | undefined)[]> {
+  const found = new Map<StatusChange, RevocationRecord>();
+  for (const [authority, its] of Map.groupBy(changes, (change) => change.authority)) {
+    const statuses = await ledger.findStatuses(
+      authority,
+      its.map(({ serial }) => serial),
+    );
+    for (const [at, change] of its.entries()) {
+      const status = statuses[at];
+      if (status?.status === 'revoked' && status.revocation.recordedAt === change.at)
+        found.set(change, status.revocation);
+    }
+  }
+  return changes.map((change) => found.get(change));
+}
+
+function toWire(
+  { sequence, serial, authority, keyHash, status, reason, at }: StatusChange,
+  record: RevocationRecord | undefined,
+  authorities: Authorities,
+): Change {
+  return {
+    sequence,
+    authority,
+    issuerKeyId: issuerKeyId(authorities, authority),
+    serial: toHex(serial),
+    keyHash: toHex(keyHash),
+    status,
+    ...(reason && { reason }),
+    at: toTime(at),
+    ...(record && datesOf(record)),
+  };
+}
+
+/** How certificates of that authority name its key, hexadecimal. */
+export function issuerKeyId(authorities: Authorities, name: string): string {
+  const authority = authorities.get(name);
+  if (authority) return toHex(authority.keyId);
+  throw new BirthmarkError('internal', `the ledger tells of authority ${name}, which is not here`);
+}
+
+/** The dates that events and snapshots tell of a revocation. */
+export function datesOf({
+  revokedAt,
+  invalidityAt,
+  notAfter,
+}: Pick<RevocationRecord, 'revokedAt' | 'invalidityAt' | 'notAfter'>): Pick<
+  Change,
+  'revokedAt' | 'invalidityAt' | 'notAfter'
+> {
+  return {
+    revokedAt: toTime(revokedAt),
+    ...(invalidityAt !== undefined && { invalidityAt: toTime(invalidityAt) }),
+    notAfter: toTime(notAfter),
+  };
+}
+
+/** Milliseconds as RFC 3339 text. */
+export function toTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+function toEvent(epoch: string, change: Change): string {
+  return `id: ${epoch}.${change.sequence}\nevent: status\ndata: ${JSON.stringify(change)}\n\n`;
+}

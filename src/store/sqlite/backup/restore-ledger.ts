@@ -1,0 +1,194 @@
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import Database from 'better-sqlite3';
+import { BirthmarkError } from '../../../core/errors.ts';
+import { openFile } from '../connection.ts';
+import { migrate } from '../migrate.ts';
+import { beginRecordAnew, stampOf } from '../record/begin-anew.ts';
+import { newEpoch } from '../record/epoch.ts';
+import { ledgerRecord, type RecordOptions } from '../record/ledger-record.ts';
+import { note, type Reconciled } from '../record/reconcile.ts';
+import { verifyRecord } from '../record/verify-record.ts';
+import { isBusy, translateError } from '../translate-error.ts';
+
+export interface RestoreOptions {
+  /** A backup that `openBackup` found good. */
+  readonly backup: string;
+  /** Where the ledger goes. The caller holds the lock of the home. */
+  readonly ledger: string;
+  readonly record: RecordOptions;
+  /** Begins the record anew where the one that is there does not fit. */
+  readonly beginRecord: boolean;
+}
+
+export interface Restored {
+  /** What the record brought back beyond the backup. */
+  readonly replayed: Pick<Reconciled, 'frames' | 'reservations' | 'statuses'>;
+  /** Whether the record was begun anew, and where the one before it is now. */
+  readonly begun: boolean;
+  readonly recordAside?: string;
+  /** There is no record: nothing is signed until it is back, or begun anew. */
+  readonly recordMissing: boolean;
+  /** Where the ledger that lay there is now. */
+  readonly ledgerAside?: string;
+}
+
+const BUSY_TIMEOUT_MS = 5000;
+
+/**
+ * Puts the ledger of a backup in its place and brings it up to the record. All is done to a copy beside it, and one rename
+ * makes it the ledger: killed at any step, either the old or the new one is there, and it can be run again.
+ *
+ * @throws BirthmarkError `record-behind`, `record-foreign`, `record-broken` (with nothing changed), `ledger-busy`, `ledger-full`
+ */
+export function restoreLedger(options: RestoreOptions): Restored {
+  const { backup, ledger, record } = options;
+  const copy = `${ledger}.restoring`;
+  const removeCopy = () => {
+    for (const end of ['', '-wal', '-shm', '-journal']) rmSync(`${copy}${end}`, { force: true });
+  };
+  try {
+    removeCopy();
+    copyFileSync(backup, copy, constants.COPYFILE_FICLONE);
+    const outcome = bringUp(copy, options);
+    sync(copy);
+    const aside = existsSync(ledger) ? `${ledger}.before-restore-${stampOf(record.clock())}` : undefined;
+    if (aside === undefined) {
+      for (const end of ['-wal', '-shm']) rmSync(`${ledger}${end}`, { force: true });
+      renameSync(copy, ledger);
+    } else replaceLedger(ledger, aside, copy);
+    sync(dirname(ledger));
+    return { ...outcome, ...(aside !== undefined && { ledgerAside: aside }) };
+  } catch (error) {
+    removeCopy();
+    throw translateError(error);
+  }
+}
+
+/** Begins the record of a ledger anew where it lies; see `beginRecordAnew`. Does nothing where all of it agrees with the ledger. */
+export function renewRecord(ledger: string, record: RecordOptions): Omit<Restored, 'ledgerAside'> {
+  const db = openFile(ledger, { cacheKiB: 4096, busyTimeoutMs: BUSY_TIMEOUT_MS, synchronous: 'FULL' });
+  try {
+    migrate(db, BUSY_TIMEOUT_MS);
+    const outcome = agree(db, record, true);
+    // The start looks at the record's end only: one that is damaged further up is renewed too.
+    if (outcome.begun || verifyRecord({ ledger, record: record.path, full: true }).findings.length === 0)
+      return outcome;
+    const recordAside = beginRecordAnew(db, record);
+    return { ...outcome, begun: true, ...(recordAside !== undefined && { recordAside }) };
+  } catch (error) {
+    throw translateError(error);
+  } finally {
+    db.close();
+  }
+}
+
+function bringUp(copy: string, { record, beginRecord }: RestoreOptions): Omit<Restored, 'ledgerAside'> {
+  const db = openFile(copy, { cacheKiB: 16_384, busyTimeoutMs: BUSY_TIMEOUT_MS, synchronous: 'FULL' });
+  try {
+    db.exec('DROP TABLE backup_facts; DROP TABLE home_files');
+    migrate(db, BUSY_TIMEOUT_MS);
+    const outcome = agree(db, record, beginRecord);
+    const now = record.clock();
+    const mark = db.transaction(() => {
+      newEpoch(db, now);
+      note(db, now, 'ledger.restore', outcome.replayed);
+    });
+    mark.immediate();
+    return outcome;
+  } finally {
+    db.close();
+  }
+}
+
+/** Brings the ledger up to its record, or begins the record anew where that was asked for and is needed. */
+function agree(
+  db: Database.Database,
+  record: RecordOptions,
+  beginRecord: boolean,
+): Omit<Restored, 'ledgerAside'> {
+  const nothing = { frames: 0, reservations: 0, statuses: 0 };
+  const beside = ledgerRecord(db, record);
+  try {
+    return { replayed: beside.open(), begun: false, recordMissing: false };
+  } catch (error) {
+    if (!(error instanceof BirthmarkError && error.code.startsWith('record-'))) throw error;
+    if (beginRecord) {
+      const aside = beginRecordAnew(db, record);
+      return {
+        replayed: nothing,
+        begun: true,
+        recordMissing: false,
+        ...(aside !== undefined && { recordAside: aside }),
+      };
+    }
+    if (error.code !== 'record-missing') throw error;
+    return { replayed: nothing, begun: false, recordMissing: true };
+  } finally {
+    beside.close();
+  }
+}
+
+/**
+ * Nobody may have the old ledger open, and its write-ahead log must be in it: a log that stayed would be taken for the new
+ * one's. Of a ledger that is too damaged for that the log goes aside with it.
+ */
+function replaceLedger(ledger: string, aside: string, copy: string): void {
+  let old: Database.Database | undefined;
+  try {
+    old = new Database(ledger, { timeout: BUSY_TIMEOUT_MS });
+    if (old.pragma('journal_mode = DELETE', { simple: true }) !== 'delete') throw inUse();
+    old.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    old?.close();
+    old = undefined;
+    if (isBusy(error) || error instanceof BirthmarkError) throw isBusy(error) ? inUse(error) : error;
+    keepBeside(ledger, aside);
+    if (existsSync(`${ledger}-wal`)) renameSync(`${ledger}-wal`, `${aside}-wal`);
+    rmSync(`${ledger}-shm`, { force: true });
+    renameSync(copy, ledger);
+    return;
+  }
+  try {
+    keepBeside(ledger, aside);
+    renameSync(copy, ledger);
+  } finally {
+    old.close();
+  }
+}
+
+/** A second name for the same file; a copy where the disk has no such thing. */
+function keepBeside(ledger: string, aside: string): void {
+  try {
+    linkSync(ledger, aside);
+  } catch {
+    copyFileSync(ledger, aside, constants.COPYFILE_FICLONE);
+  }
+}
+
+function inUse(cause?: unknown): BirthmarkError {
+  return new BirthmarkError(
+    'ledger-busy',
+    'another process has the ledger open; nothing was done, end it and try again',
+    cause === undefined ? {} : { cause },
+  );
+}
+
+function sync(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
