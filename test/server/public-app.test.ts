@@ -198,7 +198,7 @@ describe('a list of many pieces', () => {
     };
     const app = createBaseApp({
       logger: server.publicApp.log,
-      limits: { bodyOctets: 4096, bodyMs: 1000, idleMs: 1000 },
+      limits: { bodyOctets: 4096, bodyMs: 1000, idleMs: 1000, ocspSignaturesPerSecond: 100 },
     });
     addCrlRoutes(app, { crls: unread, clock: clock.now });
     const head = await inject(app, 'HEAD', url, { headers: {} });
@@ -216,7 +216,7 @@ describe('a list of many pieces', () => {
     };
     const app = createBaseApp({
       logger: server.publicApp.log,
-      limits: { bodyOctets: 4096, bodyMs: 1000, idleMs: 1000 },
+      limits: { bodyOctets: 4096, bodyMs: 1000, idleMs: 1000, ocspSignaturesPerSecond: 100 },
     });
     addCrlRoutes(app, { crls: lost, clock: clock.now });
     const address: string = await app.listen({ port: 0, host: '127.0.0.1' });
