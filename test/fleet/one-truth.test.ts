@@ -163,7 +163,7 @@ class Life implements AsyncDisposable {
     const epoch = await ledger.read.statusEpoch();
     if (this.#table.position.epoch !== epoch) this.#table = new StatusTable({ epoch, sequence: 0 }, 0);
     const last = await ledger.read.lastStatusChange();
-    const pages = createChangePages({ ledger: ledger.read, authorities });
+    const pages = createChangePages({ ledger: ledger.read, authorities, clock: this.#clock.now });
     while (this.#table.position.sequence < last) {
       const { text } = await pages(this.#table.position.sequence, epoch, last);
       for await (const event of readFeedEvents(once(Buffer.from(text))))
@@ -212,7 +212,8 @@ async function change(
     if (!(error instanceof BirthmarkError && error.code === 'certificate-revoked')) throw error;
     expect(target.status).toBe('revoked');
   }
-  if (target.status === 'revoked') return;
+  // Worse news of what is final already is taken down.
+  if (target.status === 'revoked' && !(act === 'revoke' && reason === 'keyCompromise')) return;
   if (act === 'revoke') Object.assign(target, { status: 'revoked', ...why });
   else target.status = act === 'hold' ? 'held' : 'good';
 }

@@ -1,4 +1,4 @@
-import {
+import fs, {
   copyFileSync,
   mkdtempSync,
   readFileSync,
@@ -8,12 +8,17 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { renewRecord } from '../../src/store/sqlite/backup/restore-ledger.ts';
+import { openFile } from '../../src/store/sqlite/connection.ts';
 import { openLedger, type SqliteLedger } from '../../src/store/sqlite/open-ledger.ts';
+import { headReader } from '../../src/store/sqlite/record/head.ts';
+import { ledgerRecord } from '../../src/store/sqlite/record/ledger-record.ts';
 import { coded } from './reading.ts';
 import { audit, device, hashOf, NOW, reservation, revocation, serialOf, ticket, token } from './samples.ts';
 import { startChild } from './start-child.ts';
@@ -237,6 +242,30 @@ describe('a process that is killed', () => {
     },
   );
 
+  it('before its frame was synced leaves it to the next one, who syncs it before the ledger has it', async () => {
+    await within((ledger) => issue(ledger, 'a'));
+    const env = { NODE_OPTIONS: `--import=${DYING_RECORD}`, DIE_AT: 'written' };
+    await startChild('recordForEver', path, 'k', env).facts();
+    const sequence = headReader(new Database(path, { readonly: true }));
+    const { fdatasyncSync } = fs;
+    const heads: (number | undefined)[] = [];
+    Object.assign(fs, {
+      fdatasyncSync: (fd: number) => {
+        heads.push(sequence()?.sequence);
+        fdatasyncSync(fd);
+      },
+    });
+    syncBuiltinESMExports();
+    try {
+      open().close();
+    } finally {
+      Object.assign(fs, { fdatasyncSync });
+      syncBuiltinESMExports();
+    }
+    expect(heads).toEqual([2]);
+    expect(sequence()?.sequence).toBe(3);
+  });
+
   it('does not keep one that has the ledger open from going on, which does the frame again first', async () => {
     const ledger = open();
     const env = { NODE_OPTIONS: `--import=${DYING_RECORD}`, DIE_AT: 'synced', DIE_TIMES: '2' };
@@ -267,6 +296,92 @@ describe('a process that is killed', () => {
         Math.max(...numbers.map(Number)),
       );
     });
+  });
+});
+
+describe('a frame whose commit found no room', () => {
+  /** A ledger whose next COMMIT finds no room; `then` is called when its transaction is over. */
+  const withoutRoom = (then: () => void) => {
+    let isWriter = true;
+    const openConnection: typeof openFile = (...given) => {
+      const db = openFile(...given);
+      if (!isWriter) return db;
+      isWriter = false;
+      const prepare = db.prepare.bind(db);
+      let left = 1;
+      const full = () => {
+        if (left === 0) return;
+        left -= 1;
+        throw new Database.SqliteError('database or disk is full', 'SQLITE_FULL');
+      };
+      return Object.assign(db, {
+        prepare: (sql: string) => {
+          const statement = prepare(sql);
+          const run = statement.run.bind(statement);
+          if (sql === 'COMMIT')
+            Object.assign(statement, {
+              run: () => {
+                full();
+                return run();
+              },
+            });
+          if (sql === 'ROLLBACK')
+            Object.assign(statement, {
+              run: () => {
+                run();
+                then();
+              },
+            });
+          return statement;
+        },
+      });
+    };
+    return openLedger({ path, record: { path: record, clock: () => NOW }, openConnection });
+  };
+
+  it('is taken back', async () => {
+    const ledger = withoutRoom(() => undefined);
+    await expect(issue(ledger, 'a')).rejects.toEqual(coded('ledger-full'));
+    ledger.close();
+    await within(async (again) => expect(await again.read.findBySerial(serialOf('a'))).toBeUndefined());
+  });
+
+  it('stays where another process has done it again meanwhile, and went on', async () => {
+    const ledger = withoutRoom(() => {
+      const db = openFile(path, { cacheKiB: 1024, busyTimeoutMs: 0, synchronous: 'FULL' });
+      const other = ledgerRecord(db, { path: record, clock: () => NOW });
+      const act = { act: 'crlNumber', authority: 'idevid', scope: 'full', number: 1 } as const;
+      db.transaction(() => {
+        other.agree();
+        other.note(act);
+        other.seal();
+      }).immediate();
+      other.close();
+      db.close();
+    });
+    await expect(issue(ledger, 'a')).rejects.toEqual(coded('ledger-full'));
+    ledger.close();
+    await within(async (again) => expect(await again.read.findBySerial(serialOf('a'))).toBeDefined());
+  });
+});
+
+describe('a record that is begun anew', () => {
+  it('gives no list a number twice, however often it is lost and the same old copy comes back', async () => {
+    await within((ledger) => ledger.write((tx) => tx.takeCrlNumber('idevid', 'full')));
+    copy('old');
+    const numbers: string[] = [];
+    for (let loss = 1; loss <= 2; loss += 1) {
+      putBack('old');
+      rmSync(record);
+      renewRecord(path, { path: record, clock: () => NOW + loss * 1000 });
+      await within((ledger) =>
+        ledger.write(async (tx) => {
+          for (const scope of ['full', '7'])
+            numbers.push(`${scope} ${await tx.takeCrlNumber('idevid', scope)}`);
+        }),
+      );
+    }
+    expect(new Set(numbers).size).toBe(4);
   });
 });
 

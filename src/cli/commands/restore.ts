@@ -27,8 +27,8 @@ export function restoreCommand(shell: Shell): Command {
       '\nThe ledger that is there is kept beside as ledger.db.before-restore-TIME; files of the home that are there stay. Killed at any\n' +
         'step it can be run again. Not brought back are tokens, tickets, approvals, trusted CAs and operators since the backup.\n' +
         '--begin-record, with a backup or alone for the ledger that is there, is for a record that is lost for good: what came after the\n' +
-        'backup is unknown then. It moves the numbers of all CRLs ahead by 1,000,000, so that none is used twice, and makes whoever\n' +
-        'follows the status start afresh. Revoke again what was revoked since.',
+        'backup is unknown then. It moves the numbers of all CRLs far ahead (above the time in milliseconds), so that none is used\n' +
+        'twice, and makes whoever follows the status start afresh. Revoke again what was revoked since.',
     )
     .action((file: string | undefined, options: RestoreCommandOptions) => restore(shell, file, options));
 }
@@ -102,7 +102,7 @@ function tell(shell: Shell, home: Home, outcome: Outcome): void {
       `  from the record  ${reservations} certificates and ${statuses} changes of status that came after the backup`,
     );
   if (begun) {
-    shell.out('  began a new record; the numbers of all CRLs go on 1,000,000 further up');
+    shell.out('  began a new record; the numbers of all CRLs go on above the time in milliseconds');
     if (recordAside !== undefined) shell.out(`  the record that was there is ${recordAside} now`);
     shell.note(
       'warning: what was issued and revoked since the ledger was copied is unknown: revoke again what you know of',

@@ -92,6 +92,7 @@ export function mountStatus(app: FastifyInstance, { status, authenticate }: Stat
       assertRole(await authenticate(request), ...MAY_READ);
       const since = sinceOf(request);
       const gone = feeds.take(reply);
+      if (gone.aborted) return reply;
       const unlisten = tail.listen();
       gone.addEventListener('abort', unlisten, { once: true });
       const mayRead = () => stillMay(authenticate, request);
@@ -100,7 +101,7 @@ export function mountStatus(app: FastifyInstance, { status, authenticate }: Stat
     },
   );
 
-  app.get(
+  app.get<{ Querystring: { holders?: 'true' | 'false' } }>(
     '/status-snapshot',
     {
       exposeHeadRoute: false,
@@ -112,13 +113,25 @@ export function mountStatus(app: FastifyInstance, { status, authenticate }: Stat
           'signer of ours, and its chain. The status feed goes on from EPOCH.N of the header. docs/status-feed.md has the format.',
         tags: ['status'],
         produces: ['application/x-ndjson'],
+        querystring: Type.Object(
+          {
+            holders: Type.Optional(
+              Type.Enum(['true', 'false'], {
+                description: 'Tell the device of each certificate too: for brokers that show a name only.',
+              }),
+            ),
+          },
+          { additionalProperties: false },
+        ),
         response: { 200: Type.String({ description: 'One JSON object a line.' }) },
       },
     },
     async (request, reply) => {
       assertRole(await authenticate(request), ...MAY_READ);
+      const holders = request.query.holders === 'true';
       const gone = snapshots.take(reply);
-      const lines = untilGone(await openSnapshot(status.snapshot), gone);
+      if (gone.aborted) return reply;
+      const lines = untilGone(await openSnapshot({ ...status.snapshot, holders }), gone);
       return send(request, reply, 'application/x-ndjson', lines, 'a reader of a snapshot was too slow');
     },
   );
@@ -156,7 +169,7 @@ async function* untilGone(pieces: AsyncIterable<string>, gone: AbortSignal): Asy
 
 interface Places {
   /**
-   * Takes a place until the answer's connection is over; aborted then.
+   * Takes a place until the answer's connection is over; aborted then. Aborted at once, with no place taken, where it is over.
    *
    * @throws BirthmarkError `unavailable`
    */
@@ -168,6 +181,8 @@ function createPlaces(most: number, what: string): Places {
   const taken = new Set<AbortController>();
   return {
     take: (reply) => {
+      // Whoever left while it was found out who they are: nothing would tell that they did.
+      if (reply.raw.destroyed) return AbortSignal.abort();
       if (taken.size >= most)
         throw new BirthmarkError('unavailable', `${most} readers ${what} already; try again later`);
       const place = new AbortController();

@@ -45,7 +45,8 @@ export async function* feedEvents(
       yield resetEvent(seen, seen.epoch === epoch ? 'ahead' : 'epoch');
       return;
     }
-    if (seen.at - askedAt >= ASK_EVERY_MS) {
+    // A clock that was put back must not stop the asking.
+    if (Math.abs(seen.at - askedAt) >= ASK_EVERY_MS) {
       if (!(await mayRead())) return;
       askedAt = seen.at;
     }

@@ -33,7 +33,7 @@ interface Gate {
 }
 
 /** A gate behind a line that can be cut. */
-async function gateOf(server: TestServer): Promise<Gate> {
+async function gateOf(server: TestServer, clock = server.house.clock.now): Promise<Gate> {
   await server.signSnapshots();
   const address = await server.local.listen({ host: '127.0.0.1', port: 0 });
   const sockets = new Set<Socket>();
@@ -60,7 +60,7 @@ async function gateOf(server: TestServer): Promise<Gate> {
     token: () => 'none',
     ca: '',
     trust: openTrust({ anchors: [rootOf(server)] }),
-    clock: server.house.clock.now,
+    clock,
     random: server.house.random,
     onTable: () => told.push('table'),
     onChange: ({ sequence, status }) => told.push(`${sequence} ${status}`),
@@ -130,6 +130,18 @@ describe('a follower', () => {
     server.house.clock.pass(60_000);
     await sleep(50);
     expect(following.table?.asOf).toBe(asOf + 60_000);
+  });
+
+  test('is never fresher than its own clock says, however far ahead the clock over there is', async () => {
+    await using server = await startTestServer();
+    const now = server.house.clock.now();
+    let own = now;
+    const { following } = await gateOf(server, () => own);
+    own = now + 1000;
+    server.house.clock.pass(3_600_000);
+    await until(() => (following.table?.asOf ?? 0) > now);
+    expect(following.table?.asOf).toBe(now + 1000);
+    await following.stop();
   });
 
   test('begins afresh in a new epoch, and keeps what it knew until then', async () => {

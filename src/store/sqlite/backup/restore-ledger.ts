@@ -57,21 +57,24 @@ export function restoreLedger(options: RestoreOptions): Restored {
   const removeCopy = () => {
     for (const end of ['', '-wal', '-shm', '-journal']) rmSync(`${copy}${end}`, { force: true });
   };
+  const aside = existsSync(ledger) ? `${ledger}.before-restore-${stampOf(record.clock())}` : undefined;
+  // Before all else: a record that is begun anew does not fit the ledger that stays where that is in use.
+  const old = aside === undefined ? undefined : takeLedger(ledger);
   try {
     removeCopy();
     copyFileSync(backup, copy, constants.COPYFILE_FICLONE);
     const outcome = bringUp(copy, options);
     sync(copy);
-    const aside = existsSync(ledger) ? `${ledger}.before-restore-${stampOf(record.clock())}` : undefined;
-    if (aside === undefined) {
-      for (const end of ['-wal', '-shm']) rmSync(`${ledger}${end}`, { force: true });
-      renameSync(copy, ledger);
-    } else replaceLedger(ledger, aside, copy);
+    if (aside !== undefined) putAside(ledger, aside, old === undefined);
+    for (const end of ['-wal', '-shm']) rmSync(`${ledger}${end}`, { force: true });
+    renameSync(copy, ledger);
     sync(dirname(ledger));
     return { ...outcome, ...(aside !== undefined && { ledgerAside: aside }) };
   } catch (error) {
     removeCopy();
     throw translateError(error);
+  } finally {
+    old?.close();
   }
 }
 
@@ -105,6 +108,8 @@ function bringUp(copy: string, { record, beginRecord }: RestoreOptions): Omit<Re
       note(db, now, 'ledger.restore', outcome.replayed);
     });
     mark.immediate();
+    // One file is moved: what did not get out of the log would be lost, and SQLite tells nobody when it closes.
+    if (db.pragma('journal_mode = DELETE', { simple: true }) !== 'delete') throw inUse();
     return outcome;
   } finally {
     db.close();
@@ -124,9 +129,10 @@ function agree(
   } catch (error) {
     if (!(error instanceof BirthmarkError && error.code.startsWith('record-'))) throw error;
     if (beginRecord) {
+      const replayed = error.code === 'record-broken' ? beside.salvage() : nothing;
       const aside = beginRecordAnew(db, record);
       return {
-        replayed: nothing,
+        replayed,
         begun: true,
         recordMissing: false,
         ...(aside !== undefined && { recordAside: aside }),
@@ -140,31 +146,31 @@ function agree(
 }
 
 /**
- * Nobody may have the old ledger open, and its write-ahead log must be in it: a log that stayed would be taken for the new
- * one's. Of a ledger that is too damaged for that the log goes aside with it.
+ * Takes the old ledger for this process alone, with its write-ahead log in it: a log that stayed would be taken for the new
+ * one's.
+ *
+ * @returns what holds it; undefined where it is too damaged for that
+ * @throws BirthmarkError `ledger-busy`
  */
-function replaceLedger(ledger: string, aside: string, copy: string): void {
+function takeLedger(ledger: string): Database.Database | undefined {
   let old: Database.Database | undefined;
   try {
     old = new Database(ledger, { timeout: BUSY_TIMEOUT_MS });
     if (old.pragma('journal_mode = DELETE', { simple: true }) !== 'delete') throw inUse();
     old.exec('BEGIN EXCLUSIVE');
+    return old;
   } catch (error) {
     old?.close();
-    old = undefined;
-    if (isBusy(error) || error instanceof BirthmarkError) throw isBusy(error) ? inUse(error) : error;
-    keepBeside(ledger, aside);
-    if (existsSync(`${ledger}-wal`)) renameSync(`${ledger}-wal`, `${aside}-wal`);
-    rmSync(`${ledger}-shm`, { force: true });
-    renameSync(copy, ledger);
-    return;
+    if (isBusy(error)) throw inUse(error);
+    if (error instanceof BirthmarkError) throw error;
+    return undefined;
   }
-  try {
-    keepBeside(ledger, aside);
-    renameSync(copy, ledger);
-  } finally {
-    old.close();
-  }
+}
+
+/** Keeps the old ledger under another name; with its log where that is not in it. */
+function putAside(ledger: string, aside: string, withLog: boolean): void {
+  keepBeside(ledger, aside);
+  if (withLog && existsSync(`${ledger}-wal`)) renameSync(`${ledger}-wal`, `${aside}-wal`);
 }
 
 /** A second name for the same file; a copy where the disk has no such thing. */

@@ -5,12 +5,15 @@ import type { RecordOptions } from './ledger-record.ts';
 import { beginRecord, note } from './reconcile.ts';
 import { createRecordFile, openRecordFile } from './record-file.ts';
 
-/** More than any list is published while a record is lost. */
+/** More than any list is published while a record is lost and the clock is wrong. */
 const NUMBERS_AHEAD = 1_000_000;
 
 /**
  * Begins a record where the one before it is lost, so that what came since the ledger's copy is unknown: every number of a
  * list moves ahead so far that none is used twice, lists are due at once, and who follows changes of status starts afresh.
+ *
+ * Numbers go on above the time in milliseconds: a copy may be older than an earlier loss, and must not come to the numbers
+ * that were given after that one.
  *
  * Killed at any step it can be run again: the record that lay there is moved aside first, and the ledger knows the new
  * one's first frame when it is committed.
@@ -25,8 +28,8 @@ export function beginRecordAnew(db: Database, { path, clock }: RecordOptions): s
   const file = openRecordFile(path);
   try {
     const begin = db.transaction(() => {
-      db.prepare('UPDATE crl_numbers SET number = number + ?').run(NUMBERS_AHEAD);
-      db.prepare('UPDATE crl_number_floor SET number = number + ?').run(NUMBERS_AHEAD);
+      for (const table of ['crl_numbers', 'crl_number_floor'])
+        db.prepare(`UPDATE ${table} SET number = max(number, ?) + ?`).run(now, NUMBERS_AHEAD);
       db.prepare('UPDATE crls SET next_update = this_update').run();
       newEpoch(db, now);
       note(db, now, 'record.begin', { reason: 'anew', numbersAhead: NUMBERS_AHEAD });

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import type { Clock } from '../../../core/clock.ts';
+import { BirthmarkError } from '../../../core/errors.ts';
 import { isFull } from '../translate-error.ts';
 import { encodeFrame, hashMember, type RecordAct } from './frame.ts';
 import { headReader, headWriter } from './head.ts';
@@ -20,6 +21,8 @@ export interface RecordOptions {
 export interface LedgerRecord {
   /** Brings a ledger up to its record when it is opened, and begins one where there is none. Tells what it brought back. */
   open(): Replayed;
+  /** Brings a ledger up to where its record is broken. Tells what it brought back. */
+  salvage(): Replayed;
   /** Right after BEGIN. Costs a look at the file's size where the two agree. */
   agree(): void;
   note(act: RecordAct): void;
@@ -44,26 +47,40 @@ export function ledgerRecord(db: Database, { path, clock }: RecordOptions): Ledg
   let acts: RecordAct[] = [];
   /** Where the record ended before the frame of this transaction. */
   let sealedFrom: number | undefined;
+  /** Under the lock again: whoever wrote meanwhile has done the frame again, and may have put others behind it. */
+  const takeBack = db.transaction((from: number) => {
+    if (readHead()?.end === from) file.cut(from);
+  });
 
-  return {
-    open() {
-      const all = { frames: 0, reservations: 0, statuses: 0 };
-      const head = readHead();
-      if (!head) createRecordFile(path);
-      else {
-        checkHead(file, head);
-        if (file.size() === head.end) return all;
-      }
-      const catchUp = db.transaction(() => reconcile(db, file, { now: clock(), maxFrames: FRAMES_AT_ONCE }));
+  function catchUp(maxFrames: number, isEnd: (error: unknown) => boolean): Replayed {
+    const all = { frames: 0, reservations: 0, statuses: 0 };
+    const some = db.transaction(() => reconcile(db, file, { now: clock(), maxFrames }));
+    try {
       for (let more = true; more; ) {
-        const done = catchUp.immediate();
+        const done = some.immediate();
         all.frames += done.frames;
         all.reservations += done.reservations;
         all.statuses += done.statuses;
         more = done.more;
       }
-      return all;
+    } catch (error) {
+      if (!isEnd(error)) throw error;
+    }
+    return all;
+  }
+
+  return {
+    open() {
+      const head = readHead();
+      if (!head) createRecordFile(path);
+      else {
+        checkHead(file, head);
+        if (file.size() === head.end) return { frames: 0, reservations: 0, statuses: 0 };
+      }
+      return catchUp(FRAMES_AT_ONCE, () => false);
     },
+    // One by one: what stands in one transaction with the broken frame would not be kept.
+    salvage: () => catchUp(1, (error) => error instanceof BirthmarkError && error.code === 'record-broken'),
     agree() {
       acts = [];
       if (file.size() !== readHead()?.end) reconcile(db, file, { now: clock() });
@@ -89,7 +106,7 @@ export function ledgerRecord(db: Database, { path, clock }: RecordOptions): Ledg
       // Surely not committed: callers are told that nothing was done. After any other failure nobody knows, and the frame
       // stays to be done again.
       try {
-        if (isFull(error) && sealedFrom !== undefined) file.cut(sealedFrom);
+        if (isFull(error) && sealedFrom !== undefined) takeBack.immediate(sealedFrom);
       } catch {
         // It is done again then, which is only less tidy.
       }

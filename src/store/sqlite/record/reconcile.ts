@@ -86,6 +86,8 @@ function replayBehind(
     last = step.head;
     if (done.frames >= maxFrames) break;
   }
+  // Who wrote it may have been killed before the disk had it, and the ledger must never be ahead.
+  file.sync();
   headWriter(db)(last);
   if (done.statuses > 0) newEpoch(db, now);
   note(db, now, 'record.replay', { ...done, from: head.sequence + 1, to: last.sequence });

@@ -25,6 +25,8 @@ export interface RecordFile {
    * Throws `record-broken` for good once the disk failed to sync: what it has is unknown from then on.
    */
   append(member: Uint8Array, end: number): void;
+  /** Waits until the disk has what others wrote. Throws as `append` does. */
+  sync(): void;
   /** Takes away what lies beyond. */
   cut(end: number): void;
   /**
@@ -84,9 +86,21 @@ export function openRecordFile(path: string): RecordFile {
     fdatasyncSync(fd);
   }
 
+  function sync(): void {
+    if (failed) throw failed;
+    const { fd } = handle();
+    try {
+      fdatasyncSync(fd);
+    } catch (error) {
+      failed = diskFailed(path, error);
+      throw failed;
+    }
+  }
+
   return {
     path,
     size: () => handle().size,
+    sync,
     cut,
     close,
     append(member, end) {
@@ -99,12 +113,7 @@ export function openRecordFile(path: string): RecordFile {
         if (isNoRoom(error)) ftruncateSync(fd, end);
         throw isNoRoom(error) ? error : diskFailed(path, error);
       }
-      try {
-        fdatasyncSync(fd);
-      } catch (error) {
-        failed = diskFailed(path, error);
-        throw failed;
-      }
+      sync();
     },
     memberAt(offset, size) {
       const length = memberLength(read(offset, Math.min(HEAD_BYTES, size - offset)));
