@@ -8,6 +8,16 @@ import { type CrlOrder, publishCrls } from './publish-crls.ts';
 
 /** A clock may be behind that of the process that published by so much. */
 const FUTURE_MS = 1000;
+/** Octets of a full list that is not made twice for the sake of its number. */
+const LARGE = 1024 * 1024;
+
+export interface DueOptions {
+  /** Statuses are changing right now: an act publishes what it touched, once, so that is not done for it before its end. */
+  readonly acting?: boolean;
+}
+
+/** So long an act may keep lists from being published for it. */
+const ACT_MS = 30_000;
 
 /**
  * Publishes each list that is missing, past half of its time, dated in the future, or does not tell the last change: a
@@ -15,15 +25,19 @@ const FUTURE_MS = 1000;
  *
  * @returns how many were published
  */
-export async function publishDueCrls(room: CrlRoom, now: number): Promise<number> {
-  const due = await findDue(room, now);
+export async function publishDueCrls(
+  room: CrlRoom,
+  now: number,
+  { acting = false }: DueOptions = {},
+): Promise<number> {
+  const due = await findDue(room, now, acting);
   const published = due.length > 0 ? await publishCrls(due, room, now) : 0;
   // The first full list of all is what the first delta starts from.
-  const deltas = await findDueDeltas(room, now);
+  const deltas = await findDueDeltas(room, now, acting);
   return published + (deltas.length > 0 ? await publishCrls(deltas, room, now) : 0);
 }
 
-async function findDue(room: CrlRoom, now: number): Promise<readonly CrlOrder[]> {
+async function findDue(room: CrlRoom, now: number, acting: boolean): Promise<readonly CrlOrder[]> {
   const { ledger, authorities, policy } = room;
   const due = new Map<string, CrlOrder>();
   const add = (order: CrlOrder) => due.set(keyOf(order), order);
@@ -34,15 +48,15 @@ async function findDue(room: CrlRoom, now: number): Promise<readonly CrlOrder[]>
       if (scope === DELTA || !isDue(published.get(scope), now)) continue;
       add({ authority: name, scope, ...(scope === FULL && { asBase: 'also' }) });
     }
-    const outgrown = await isOutgrown(authority, published.get(FULL), room, now);
-    if (outgrown) add({ authority: name, scope: FULL, asBase: 'only' });
+    const full = published.get(FULL);
+    if (acting && full && now < full.thisUpdate + policy.coalesceMs) continue;
+    if (await isOutgrown(authority, full, room, now)) add({ authority: name, scope: FULL, asBase: 'only' });
   }
   for (const stale of await ledger.read.listStaleCrls()) {
-    const waits =
-      stale.scope === FULL &&
-      authorities.get(stale.authority)?.isRoot === false &&
-      now >= stale.thisUpdate &&
-      now < stale.thisUpdate + policy.coalesceMs;
+    const coalesces = stale.scope === FULL && authorities.get(stale.authority)?.isRoot === false;
+    const waits = coalesces
+      ? now >= stale.thisUpdate && now < stale.thisUpdate + policy.coalesceMs
+      : acting && now < stale.untoldSince + ACT_MS;
     if (!waits && stale.scope !== DELTA && !due.has(keyOf(stale))) add(stale);
   }
   return [...due.values()].map(({ authority, scope, asBase }) => ({
@@ -70,8 +84,15 @@ async function isOutgrown(
 }
 
 /** Behind the full lists, with which most deltas came. */
-async function findDueDeltas({ ledger, authorities, policy }: CrlRoom, now: number): Promise<CrlOrder[]> {
-  const stale = new Set((await ledger.read.listStaleCrls()).map(keyOf));
+async function findDueDeltas(
+  { ledger, authorities, policy }: CrlRoom,
+  now: number,
+  acting: boolean,
+): Promise<CrlOrder[]> {
+  const untold = await ledger.read.listStaleCrls();
+  const stale = new Set(
+    untold.filter(({ untoldSince }) => !acting || now >= untoldSince + ACT_MS).map(keyOf),
+  );
   const orders: CrlOrder[] = [];
   for (const { name: authority } of authorities.values()) {
     const base = chooseBase(await ledger.read.listCrlBases(authority), policy, now);
@@ -79,9 +100,11 @@ async function findDueDeltas({ ledger, authorities, policy }: CrlRoom, now: numb
     const delta = await ledger.read.findCrlFacts(authority, DELTA);
     const order = { authority, scope: DELTA };
     if (delta && delta.idp === hasIdp(policy) && !isDue(delta, now) && !stale.has(keyOf(order))) continue;
-    // Two lists of one second have one number (RFC 5280 §5.2.3), and a delta's is greater than its base's.
-    const sameSecond = base.thisUpdate > now - 1000;
-    orders.push(sameSecond && !delta ? { authority, scope: FULL } : order);
+    // Lists of one time have one number, and a delta's is greater than its base's (RFC 5280 §5.2.3, §5.2.4): a base of this
+    // second is followed by another full list, of the delta's number. A large one is not: it took longer than a second.
+    const full = await ledger.read.findCrlFacts(authority, FULL);
+    const together = !delta && base.thisUpdate > now - 1000 && (full?.size ?? 0) < LARGE;
+    orders.push(together ? { authority, scope: FULL } : order);
   }
   return orders;
 }

@@ -25,6 +25,11 @@ const REASON_HEAD = Buffer.from('300a0603551d1504030a01', 'hex');
 const INVALIDITY_HEAD = Buffer.from('30180603551d180411180f', 'hex');
 /** No entry is longer: with a serial of 21 octets and both extensions it has 82. */
 const MOST = 96;
+/** Extensions of an entry without invalidityDate. */
+const REASONS: ReadonlyMap<string | null, Uint8Array> = new Map(
+  Object.entries(CRL_REASON).map(([name, number]) => [name, encodeExtensions(number, null)]),
+);
+const NOTHING = Buffer.of();
 const SMALL_CHUNK = 16 * 1024;
 const LARGE_CHUNK = 1024 * 1024;
 
@@ -34,11 +39,9 @@ export function createCrlEntries(): CrlEntries {
   let chunk = Buffer.allocUnsafeSlow(SMALL_CHUNK);
   let at = 0;
   let before = 0;
-  // Neighbours on a list were mostly taken back together, and say the same but for their serial.
-  let tail: Uint8Array = Buffer.of();
-  let tailOf:
-    | readonly [revokedAt: number, reason: CrlReasonName | null, invalidityAt: number | null]
-    | undefined;
+  // Many were taken back within one second, for few reasons.
+  let time: Uint8Array = Buffer.of();
+  let timeOf: number | undefined;
 
   return {
     add(serial, revokedAt, reason, invalidityAt) {
@@ -48,19 +51,25 @@ export function createCrlEntries(): CrlEntries {
         chunk = Buffer.allocUnsafeSlow(LARGE_CHUNK);
         at = 0;
       }
-      if (revokedAt !== tailOf?.[0] || reason !== tailOf[1] || invalidityAt !== tailOf[2]) {
-        tail = encodeTail(revokedAt, reason, invalidityAt);
-        tailOf = [revokedAt, reason, invalidityAt];
+      if (revokedAt !== timeOf) {
+        time = encodeRevocationDate(revokedAt);
+        timeOf = revokedAt;
       }
+      const extensions =
+        invalidityAt === null
+          ? (REASONS.get(reason) ?? NOTHING)
+          : encodeExtensions(reason === null ? undefined : CRL_REASON[reason], invalidityAt);
       const octets = serial.length / 2;
       chunk[at] = TAG.sequence;
-      chunk[at + 1] = 2 + octets + tail.length;
+      chunk[at + 1] = 2 + octets + time.length + extensions.length;
       chunk[at + 2] = TAG.integer;
       chunk[at + 3] = octets;
       at += 4;
       at += chunk.write(serial, at, octets, 'hex');
-      chunk.set(tail, at);
-      at += tail.length;
+      chunk.set(time, at);
+      at += time.length;
+      chunk.set(extensions, at);
+      at += extensions.length;
     },
     get size() {
       return before + at;
@@ -70,24 +79,27 @@ export function createCrlEntries(): CrlEntries {
       full = [];
       chunk = Buffer.allocUnsafeSlow(0);
       [at, before] = [0, 0];
-      for (let next = all.shift(); next; next = all.shift()) yield next;
+      for (const next of all) {
+        yield next;
+        // Given back at once, not when the collector comes: of a large list all of it is in memory once more by now.
+        if (next.buffer instanceof ArrayBuffer) next.buffer.transfer(0);
+      }
     },
   };
 }
 
-/** All of an entry behind its serial: when and why. */
-function encodeTail(
-  revokedAt: number,
-  reason: CrlReasonName | null,
-  invalidityAt: number | null,
-): Uint8Array {
-  const time = encodeTimeContent(revokedAt);
-  const timeTag = isUtcTime(revokedAt) ? TAG.utcTime : TAG.generalizedTime;
-  const extensions: Uint8Array[] = [];
-  if (reason !== null) extensions.push(REASON_HEAD, Uint8Array.of(CRL_REASON[reason]));
+function encodeRevocationDate(revokedAt: number): Uint8Array {
+  const content = encodeTimeContent(revokedAt);
+  const tag = isUtcTime(revokedAt) ? TAG.utcTime : TAG.generalizedTime;
+  return Buffer.concat([Uint8Array.of(tag, content.length), content]);
+}
+
+/** crlEntryExtensions. */
+function encodeExtensions(reason: number | undefined, invalidityAt: number | null): Uint8Array {
+  const parts: Uint8Array[] = [];
+  if (reason !== undefined) parts.push(REASON_HEAD, Uint8Array.of(reason));
   // GeneralizedTime whatever the year (RFC 5280 §5.3.2).
-  if (invalidityAt !== null) extensions.push(INVALIDITY_HEAD, encodeTimeContent(invalidityAt, true));
-  const content = Buffer.concat(extensions);
-  const head = content.length === 0 ? [] : [Uint8Array.of(TAG.sequence, content.length), content];
-  return Buffer.concat([Uint8Array.of(timeTag, time.length), time, ...head]);
+  if (invalidityAt !== null) parts.push(INVALIDITY_HEAD, encodeTimeContent(invalidityAt, true));
+  const content = Buffer.concat(parts);
+  return Buffer.concat([Uint8Array.of(TAG.sequence, content.length), content]);
 }

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { mapInOrder } from '../../src/core/map-in-order.ts';
 import { type House, PUBLIC_URL, startHouse } from '../interop/house.ts';
 import { type Checker, type Finding, openChecker } from './checker.ts';
+import { fetchList, listsWithEntries } from './crl.ts';
 import { judgeCsrAttributes } from './csrattrs.ts';
 import { DEPARTURES, type Departure, departureFor, type Subject } from './departures.ts';
 import { makeCsrs, makeFleet, type Specimen } from './make-fleet.ts';
@@ -73,13 +74,23 @@ async function judgeHierarchy(
   const house = await startHouse({
     init: ['--algorithm', algorithm, '--organization', 'Conformance'],
     under: work,
-    configure: (toml) => toml.replace(/^shards = \d+$/m, `shards = ${shards}`),
+    configure: (toml) =>
+      toml
+        .replace(/^shards = \d+$/m, `shards = ${shards}`)
+        .replace(/^#coalesceSeconds = \d+$/m, 'coalesceSeconds = 0'),
   });
   try {
     const specimens = await makeFleet(house, csrs);
     const certificates = specimens.map((specimen) => certificateCase(house, specimen, algorithm, devId));
     const lists = await crlCases(house, specimens, algorithm, crl);
-    // Last, since it takes certificates back.
+    // Behind those, since it takes certificates back.
+    const entries = (await listsWithEntries(house, specimens)).map(({ what, words }) => ({
+      group: `CRLs with entries of an ${algorithm} hierarchy (check_crl.py)`,
+      what,
+      subject: { kind: 'crl' } as const,
+      checker: crl,
+      words,
+    }));
     const answers = (await askOcsp(house, specimens)).map(({ what, words }) => ({
       group: `OCSP answers of an ${algorithm} hierarchy (check_ocsp.py)`,
       what,
@@ -87,8 +98,9 @@ async function judgeHierarchy(
       checker: ocsp,
       words,
     }));
-    for (const [one] of [certificates, lists, answers]) if (one) await assertAlive(one, house.pem('service'));
-    await judge([...certificates, ...lists, ...answers]);
+    for (const [one] of [certificates, lists, entries, answers])
+      if (one) await assertAlive(one, house.pem('service'));
+    await judge([...certificates, ...lists, ...entries, ...answers]);
   } catch (error) {
     console.log(house.log());
     throw error;
@@ -167,6 +179,9 @@ async function crlCases(
       'full',
       ...(authority === 'service' ? [] : ['--cert', subject]),
     ]);
+    const delta = `${PUBLIC_URL}/crl/${authority}/delta.crl`;
+    await fetchList(house, delta, `${authority}-first-delta.crl`);
+    add(authority, delta, `${authority}-first-delta.crl`, ['--kind', 'delta']);
     for (let shard = 0; ; shard += 1) {
       const url = `${PUBLIC_URL}/crl/${authority}/${shard}.crl`;
       const file = `${authority}-${shard}.crl`;
@@ -179,12 +194,6 @@ async function crlCases(
   }
   for (const url of named.keys()) fail('CRLs', url, ['is named by a certificate and not published']);
   return cases;
-}
-
-/** @returns false where there is no such list */
-async function fetchList(house: House, url: string, file: string): Promise<boolean> {
-  const { status } = await house.curl(house.published(url), '-o', file);
-  return status === 200;
 }
 
 /** A checker that has nothing to say against a wrong issuer says nothing by its silence. */

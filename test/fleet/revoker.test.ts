@@ -384,8 +384,13 @@ test('an act in parts publishes once, with its last part; what was cut short is 
   await revoke(house, { by: { kind: 'batch', batch: 'C' }, limit: 1 });
   expect(await listed(house, cutShort)).toBeUndefined();
   house.clock.pass(5000);
+  // While it may go on it is left alone, and not for long.
+  expect(await publishDueCrls(house.crls, house.clock.now(), { acting: true })).toBe(0);
   await publishDueCrls(house.crls, house.clock.now());
   expect([await listed(house, cutShort), await listed(house, cutShort, DELTA)]).toEqual([0, 0]);
+  await revoke(house, { by: { kind: 'batch', batch: 'C' }, reason: 'keyCompromise', limit: 1 });
+  house.clock.pass(30_000);
+  expect(await publishDueCrls(house.crls, house.clock.now(), { acting: true })).toBe(2);
 });
 
 test('the full list waits for its bound, the shard and the delta do not', async () => {

@@ -98,8 +98,8 @@ export interface CrlReads {
   ): Promise<Uint8Array | undefined>;
   /** Each published CRL of an authority, without its octets. */
   listCrls(authority: string): Promise<readonly PublishedCrl[]>;
-  /** Those of all authorities that do not tell the last change of their scope. */
-  listStaleCrls(): Promise<readonly PublishedCrl[]>;
+  /** Those of all authorities that do not tell the last change of their scope, with the time of the first that they do not tell. */
+  listStaleCrls(): Promise<readonly (PublishedCrl & { readonly untoldSince: number })[]>;
   /** Oldest first. */
   listCrlBases(authority: string): Promise<readonly CrlBase[]>;
   /** How much a delta behind a base has to tell: changes, and certificates that ended before that time. Counts to `most`. */

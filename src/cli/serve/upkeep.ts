@@ -43,7 +43,7 @@ export function keepUp(house: House): () => Promise<void> {
       house.logger.error({ err: error }, 'the write-ahead log grows; it is shortened later'),
   });
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
-    ['crl', LISTS_EVERY_MS, publishDue],
+    ['crl', LISTS_EVERY_MS, publisher()],
     ['reservations', MINUTE_MS, finishAbandoned],
     ['tls', HOUR_MS, prepareTlsCertificate],
     ['ocsp', HOUR_MS, prepareOcspSigners],
@@ -61,9 +61,20 @@ export function keepUp(house: House): () => Promise<void> {
   };
 }
 
+/** Publishes what is due. Where statuses changed since the time before, an act may be under way. */
+function publisher(): (house: House) => Promise<void> {
+  let before: number | undefined;
+  return async (house) => {
+    const last = await house.ledger.read.lastStatusChange();
+    const acting = before !== undefined && last !== before;
+    before = last;
+    await publishDue(house, acting);
+  };
+}
+
 /** By the clock of the wall: one that went back stops issuance, and must not keep a revocation from being told. */
-async function publishDue({ crls, wallClock, logger }: House): Promise<void> {
+async function publishDue({ crls, wallClock, logger }: House, acting = false): Promise<void> {
   const begun = wallClock();
-  const published = await publishDueCrls(crls, begun);
+  const published = await publishDueCrls(crls, begun, { acting });
   if (published > 0) logger.info({ published, milliseconds: wallClock() - begun }, 'published CRLs');
 }

@@ -29,12 +29,12 @@ export function crlReads({ db, call }: Connection): CrlReads {
     )
     .pluck();
   const list = db.prepare<[string], FactsRow>(`SELECT ${FACTS} FROM crls WHERE authority = ? ORDER BY scope`);
-  const stale = db.prepare<[], FactsRow>(
-    `SELECT ${FACTS} FROM crls c WHERE CASE WHEN scope IN ('full', 'delta')
-       THEN EXISTS (SELECT 1 FROM status_changes WHERE authority = c.authority AND sequence > c.changes)
-       ELSE EXISTS (SELECT 1 FROM status_changes
-         WHERE authority = c.authority AND shard = CAST(c.scope AS INTEGER) AND sequence > c.changes) END
-     ORDER BY authority, scope`,
+  const stale = db.prepare<[], FactsRow & { readonly untoldSince: number }>(
+    `SELECT * FROM (SELECT ${FACTS}, CASE WHEN scope IN ('full', 'delta')
+       THEN (SELECT at FROM status_changes WHERE authority = c.authority AND sequence > c.changes ORDER BY sequence LIMIT 1)
+       ELSE (SELECT at FROM status_changes WHERE authority = c.authority AND shard = CAST(c.scope AS INTEGER)
+         AND sequence > c.changes ORDER BY sequence LIMIT 1) END AS untoldSince FROM crls c)
+     WHERE untoldSince IS NOT NULL ORDER BY authority, scope`,
   );
   const bases = db.prepare<[string], BaseRow>(
     `SELECT ${BASE} FROM crl_bases WHERE authority = ? ORDER BY number`,
@@ -59,7 +59,8 @@ export function crlReads({ db, call }: Connection): CrlReads {
     readCrlPiece: ({ authority, scope, number }, piece) =>
       call(() => readPiece.get(authority, scope, number, piece)),
     listCrls: (authority) => call(() => list.all(authority).map(toFacts)),
-    listStaleCrls: () => call(() => stale.all().map(toFacts)),
+    listStaleCrls: () =>
+      call(() => stale.all().map(({ untoldSince, ...row }) => ({ ...toFacts(row), untoldSince }))),
     listCrlBases: (authority) => call(() => bases.all(authority).map(toBase)),
     countBehind: ({ authority, changes, endedBefore }, until, most) =>
       call(() => {
