@@ -16,6 +16,8 @@ export interface BenchHouse {
   readonly pid: number;
   readonly tls: string;
   readonly public: string;
+  /** With `--broker`. */
+  readonly mqtt?: string;
   readonly ca: string;
   /** From the command to the ready file. */
   readonly startMs: number;
@@ -41,8 +43,16 @@ export async function command(home: string, ...args: readonly string[]): Promise
   return stdout.trimEnd();
 }
 
-/** Starts `serve` with so many workers and waits until it accepts. */
-export async function startHouse(home: string, workers: number): Promise<BenchHouse> {
+/**
+ * Starts `serve` with so many workers and waits until it accepts.
+ *
+ * @param words what else follows it
+ */
+export async function startHouse(
+  home: string,
+  workers: number,
+  words: readonly string[] = [],
+): Promise<BenchHouse> {
   const ready = join(home, 'ready.json');
   rmSync(ready, { force: true });
   const logFile = join(home, 'serve.log');
@@ -63,6 +73,7 @@ export async function startHouse(home: string, workers: number): Promise<BenchHo
       String(workers),
       '--ready-file',
       ready,
+      ...words,
     ],
     { stdio: ['ignore', 'ignore', log] },
   );
@@ -74,7 +85,7 @@ export async function startHouse(home: string, workers: number): Promise<BenchHo
     await sleep(5);
   }
   const startMs = performance.now() - startedAt;
-  const addresses: { tls: string; public: string } = JSON.parse(readFileSync(ready, 'utf8'));
+  const addresses: { tls: string; public: string; mqtt?: string } = JSON.parse(readFileSync(ready, 'utf8'));
   return {
     home,
     pid: server.pid ?? 0,

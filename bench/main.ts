@@ -2,6 +2,7 @@ import { benchCrl } from './crl.ts';
 import { benchDoors } from './doors.ts';
 import { benchEst } from './est.ts';
 import { benchIssue } from './issue.ts';
+import { benchKick } from './kick.ts';
 import { benchOcsp } from './ocsp.ts';
 import { benchScale } from './scale.ts';
 import { benchVerify } from './verify.ts';
@@ -15,6 +16,7 @@ const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<
   ocsp: benchOcsp,
   scale: benchScale,
   verify: benchVerify,
+  kick: benchKick,
 };
 
 const args = process.argv.slice(2);

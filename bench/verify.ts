@@ -4,6 +4,7 @@ import { makeAuthority, makeCertificate, NOW } from '../test/x509/path/make-cert
 import { makeSlowChains } from '../test/x509/path/slow-chains.ts';
 import { measureVerification } from './limits.ts';
 import { median } from './statistics.ts';
+import { benchGate, type GateResult } from './verify-gate.ts';
 
 const LEAVES = 200;
 const ROUNDS = 9;
@@ -19,6 +20,7 @@ export interface VerifyResult {
   /** Of a hundred chains that were built to be slow, milliseconds: the slowest and the median. */
   readonly slowestMs: number;
   readonly slowMedianMs: number;
+  readonly gate: GateResult;
 }
 
 /** Path validation, interleaved with the limit; and how long the worst take that we could think of. */
@@ -59,6 +61,7 @@ export async function benchVerify(say: (text: string) => void): Promise<VerifyRe
     ratio: Number(median(rounds.map(({ rate, limit }) => rate / limit)).toFixed(3)),
     slowestMs: Number(Math.max(...slow).toFixed(1)),
     slowMedianMs: Number(median(slow).toFixed(1)),
+    gate: benchGate(say),
   };
 }
 

@@ -22,7 +22,22 @@ const packages = /** @type {const} */ ([
   ],
   ['faketime', 'command -v faketime', 'a clock that jumps'],
   ['nginx-light', 'test -x /usr/sbin/nginx', "a device's certificate that nginx forwards"],
+  [
+    'mosquitto-clients',
+    'command -v mosquitto_pub',
+    "that real clients get through a broker's gate, or do not",
+  ],
+  ['rabbitmq-server', 'test -x /usr/lib/rabbitmq/bin/rabbitmq-server', 'the gate at RabbitMQ'],
   ['haproxy', 'test -x /usr/sbin/haproxy', "a device's certificate that HAProxy forwards"],
+  ['mosquitto', 'test -x /usr/sbin/mosquitto', 'the gate inside Mosquitto'],
+  ['mosquitto-clients', 'command -v mosquitto_sub', 'the gate inside Mosquitto'],
+  ['mosquitto-dev', 'test -f /usr/include/mosquitto_plugin.h', "Mosquitto's plugin"],
+  ['libmosquitto-dev', 'test -f /usr/include/mosquitto.h', "Mosquitto's plugin"],
+  ['libssl-dev', 'test -f /usr/include/openssl/evp.h', "Mosquitto's plugin"],
+  ['gcc', 'command -v cc', "Mosquitto's plugin"],
+  ['make', 'command -v make', "Mosquitto's plugin"],
+  ['libc6-dev', 'test -f /usr/include/stdio.h', "Mosquitto's plugin"],
+  ['valgrind', 'command -v valgrind', "whether Mosquitto's plugin loses memory"],
 ]);
 
 let missing = findMissing();

@@ -60,6 +60,10 @@ export interface TestHouseOptions {
   readonly random?: RandomBytes;
   /** The ledger's file; in memory by default. */
   readonly path?: string;
+  /** The record beside it; none by default. */
+  readonly record?: string;
+  /** One that another house went by before. */
+  readonly clock?: TestClock;
   /** Wraps the ledger that issuance writes to, to make one call of it fail. */
   readonly faulty?: (ledger: Ledger) => Ledger;
 }
@@ -185,8 +189,12 @@ export function testProfiles(
 /** A house with a root and three authorities. Use it with `using`: its ledger closes with the block. */
 export async function openTestHouse(options: TestHouseOptions = {}): Promise<TestHouse> {
   const { profiles, algorithm, shards = 4, random = seededRandom(), path = ':memory:', faulty } = options;
+  const { record, clock = testClock() } = options;
   const { records, signers } = await testHierarchy(algorithm);
-  const ledger = openLedger({ path });
+  const ledger = openLedger({
+    path,
+    ...(record !== undefined && { record: { path: record, clock: clock.now } }),
+  });
   if ((await ledger.read.listAuthorities()).length === 0) {
     await ledger.write((tx) => tx.addAuthorities(records));
   }
@@ -195,7 +203,6 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     if (!signer) throw new Error(`there is no key of ${name}`);
     return signer;
   });
-  const clock = testClock();
   const guardedClock = guardClock(clock.now, await ledger.read.latestReservation());
   const standing = createStanding({ authorities, reads: ledger.read, onFall: () => undefined });
   const issuing = createIssuingRoom({

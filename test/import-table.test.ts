@@ -35,6 +35,8 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   kysely: ['src/store/a.ts', 'src/store/sqlite/a.ts'],
   'kysely/migration': ['src/store/a.ts', 'src/store/sqlite/a.ts'],
   fastify: ['src/server/a.ts', 'src/enroll/est/routes.ts', 'src/broker-auth/http.ts'],
+  aedes: ['src/broker-auth/adapters/aedes/a.ts'],
+  ws: ['src/broker-auth/adapters/aedes/a.ts'],
   '@fastify/helmet': ['src/server/a.ts', 'src/enroll/est/routes.ts', 'src/broker-auth/http.ts'],
 };
 const files = [
@@ -43,6 +45,7 @@ const files = [
   'src/enroll/est/codec.ts',
   'src/enroll/est/routes.ts',
   'src/broker-auth/http.ts',
+  'src/broker-auth/adapters/aedes/a.ts',
 ];
 
 interface Line {

@@ -179,6 +179,14 @@ export interface TakenBack extends RevocationRecord {
   readonly keyHash: Uint8Array;
 }
 
+/** The device that a certificate is for. */
+export interface CertificateHolder {
+  readonly namespace: string;
+  readonly serialNumber: string;
+  /** Whether it has another certificate of the same authority that is good at that time. */
+  readonly others: boolean;
+}
+
 /** One change of one certificate's status. Every change there ever was, in order, none twice. */
 export interface StatusChange {
   /** From 1 on, without gaps in what has been committed. */
@@ -210,6 +218,11 @@ export interface RevocationReads {
     readonly after?: number;
     readonly limit: number;
   }): Promise<readonly TakenBack[]>;
+  /** The devices that certificates are for, in order; undefined where it is for none. */
+  findHolders(
+    serials: readonly Uint8Array[],
+    at: number,
+  ): Promise<readonly (CertificateHolder | undefined)[]>;
   /** Changes behind that sequence number, oldest first. */
   listStatusChanges(after: number, limit: number): Promise<readonly StatusChange[]>;
   /** The last sequence number, 0 before the first change. */
@@ -228,6 +241,8 @@ export interface RevocationWrites extends RevocationReads {
   releaseHolds(ids: readonly number[], at: number): Promise<number>;
   /** Notes the first time for each that has none. */
   notePublished(ids: readonly number[], at: number): Promise<void>;
+  /** Notes when a broker enforced it, the first time for each; never before it was recorded. Returns the ids of those. */
+  noteEnforced(enforced: readonly { readonly id: number; readonly at: number }[]): Promise<readonly number[]>;
 }
 
 export type CaReads = CertificateReads & KeyReads & AuthorityReads & CrlReads & RevocationReads;

@@ -30,7 +30,8 @@ export async function withApi<T>(
     return work(async (method, path, body) => readAnswer(await overSocket(home.socket, method, path, body)));
   }
   // The whole house is only loaded where no server has it already.
-  const { createLogger, openHouse } = await import('./wire.ts');
+  const { openHouse } = await import('./wire.ts');
+  const { createLogger } = await import('./logger.ts');
   const { createLocalApi } = await import('../server/api-app.ts');
   const { apiOptions } = await import('./serve/house-options.ts');
   const house = await openHouse(home, loaded, environment);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
-import pino, { type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { type Authorities, assembleAuthorities } from '../ca/authority.ts';
 import type { CrlRoom } from '../ca/crl/room.ts';
 import { guardClock } from '../ca/guarded-clock.ts';
@@ -27,6 +27,7 @@ import { DEFAULT_COALESCE_SECONDS, DEFAULT_IDP } from './config/default-config.t
 import type { LoadedConfig } from './config/load-config.ts';
 import type { Home } from './home.ts';
 import { ledgerPlace } from './ledger-place.ts';
+import { createLogger } from './logger.ts';
 import { programVersion } from './program-version.ts';
 
 /** Everything of a home, built and open. */
@@ -61,14 +62,6 @@ const HOUR_MS = 3600 * SECOND_MS;
 const STANDING_EVERY_MS = SECOND_MS;
 
 export const random: RandomBytes = poolRandom((size) => randomBytes(size));
-
-/** Log lines are JSON on stderr. What may hold a secret is never put into one. */
-export function createLogger(level: string): Logger {
-  return pino(
-    { level, redact: ['req.headers.authorization', 'headers.authorization'] },
-    pino.destination({ fd: 2, sync: true }),
-  );
-}
 
 /** The passphrase from the environment, or from the file that the configuration names. */
 export function passphraseSource(

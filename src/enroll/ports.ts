@@ -23,6 +23,8 @@ export interface TokenRecord {
   /** `*` any run of characters, `?` one. */
   readonly serialPattern?: string;
   readonly batch?: string;
+  /** Of a gate: the listeners that it may tell sightings of; none where absent. */
+  readonly listeners?: readonly string[];
   /** How many certificates it may have issued in all, and has. */
   readonly count?: number;
   readonly used: number;

@@ -55,5 +55,27 @@ export interface DeviceWrites extends DeviceReads {
   setRebirthAllowed(deviceId: number, allowed: boolean): Promise<void>;
 }
 
-export type FleetReads = CaReads & DeviceReads;
-export type FleetTx = CaTx & DeviceWrites;
+/** That a certificate was in use, as a gate saw it first. */
+export interface Sighting {
+  /** The certificate's row. */
+  readonly id: number;
+  /** Milliseconds since the epoch. */
+  readonly seenAt: number;
+  /** Where, as the gate's policy names it. */
+  readonly listener: string;
+  /** Actor. */
+  readonly toldBy: string;
+}
+
+export interface SightingReads {
+  /** In order; undefined where nobody has seen it. */
+  findSightings(ids: readonly number[]): Promise<readonly (Sighting | undefined)[]>;
+}
+
+export interface SightingWrites extends SightingReads {
+  /** Keeps the first sighting of each certificate. Returns those that were the first. */
+  addSightings(sightings: readonly Sighting[]): Promise<readonly Sighting[]>;
+}
+
+export type FleetReads = CaReads & DeviceReads & SightingReads;
+export type FleetTx = CaTx & DeviceWrites & SightingWrites;

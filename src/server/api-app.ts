@@ -28,6 +28,7 @@ import { mountCertificates } from './routes/certificates.ts';
 import { mountDevices } from './routes/devices.ts';
 import { mountKeyCompromise } from './routes/key-compromise.ts';
 import { mountRevocations } from './routes/revocations.ts';
+import { mountSightings } from './routes/sightings.ts';
 import { mountStatus, type StatusDesk } from './routes/status.ts';
 import { mountTokens } from './routes/tokens.ts';
 import { mountTrust } from './routes/trust.ts';
@@ -192,6 +193,11 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountCertificates(api, routes);
   mountRevocations(api, routes);
   mountStatus(api, routes);
+  mountSightings(api, {
+    ...routes,
+    authorities: options.status.snapshot.authorities,
+    clock: options.wallClock,
+  });
   mountTokens(api, routes);
   mountTrust(api, routes);
   mountApprovals(api, routes);

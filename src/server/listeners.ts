@@ -14,6 +14,11 @@ export interface Addresses {
   readonly tls: string;
   /** Where it is switched on. */
   readonly constrained?: string;
+  /** Where brokers ask. */
+  readonly brokerAuth?: string;
+  /** Of the broker, where it is served. */
+  readonly mqtt?: string;
+  readonly mqttWs?: string;
 }
 
 export interface Listeners {

@@ -2,8 +2,13 @@ import { createHash } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { FastifyRequest } from 'fastify';
 import { BirthmarkError } from '../core/errors.ts';
+import {
+  createCertificateReader,
+  isBounded,
+  MOST_SHOWN,
+  type ShownCertificates,
+} from '../core/shown-certificates.ts';
 import type { Peer } from '../enroll/peer.ts';
-import { createChainMemory } from './chain-memory.ts';
 import { readChannelBinding } from './channel-binding.ts';
 import { type ForwardedDialect, parseForwarded } from './forwarded-certificate.ts';
 
@@ -13,12 +18,6 @@ export interface TrustedProxy {
   /** Of the certificate that the proxy shows us; lower-case hexadecimal, over the DER. */
   readonly certificateSha256: string;
   readonly forwarded: ForwardedDialect;
-}
-
-/** What a client showed in its handshake. */
-export interface ShownCertificates {
-  readonly leaf: Uint8Array;
-  readonly chain: readonly Uint8Array[];
 }
 
 export interface PeerReader {
@@ -39,13 +38,9 @@ export interface PeerReader {
   peerOf(request: FastifyRequest): Peer;
 }
 
-/** Far above what a device needs, below what OpenSSL takes. */
-const MAX_CHAIN = 10;
-const MAX_OCTETS = 64 * 1024;
-
 /** Reads what connections prove. One for each listener, since it knows the listener's sockets. */
 export function createPeerReader({ proxies }: { readonly proxies: readonly TrustedProxy[] }): PeerReader {
-  const chains = createChainMemory();
+  const readShown = createCertificateReader();
   const shown = new WeakMap<object, ShownCertificates>();
   const peers = new WeakMap<object, Peer>();
   const byFingerprint = new Map(proxies.map((proxy) => [proxy.certificateSha256, proxy]));
@@ -67,10 +62,7 @@ export function createPeerReader({ proxies }: { readonly proxies: readonly Trust
   return {
     meet: (socket) => {
       const certificates = readShown(socket);
-      if (!certificates) return;
-      const { leaf } = certificates;
-      if (!socket.isSessionReused() && isBounded(certificates)) chains.remember(leaf, certificates.chain);
-      shown.set(socket, socket.isSessionReused() ? { leaf, chain: chains.recall(leaf) } : certificates);
+      if (certificates) shown.set(socket, certificates);
     },
     shownBy: (request) => shown.get(request.raw.socket),
     peerOf: ({ raw: { socket, headers } }) => {
@@ -94,26 +86,11 @@ function headersOf(dialect: ForwardedDialect): readonly string[] {
   return dialect.kind === 'nginx' ? [dialect.header.toLowerCase()] : [];
 }
 
-/** Node takes what it hands out away from the connection: who asks again gets the leaf alone. */
-function readShown(socket: TLSSocket): ShownCertificates | undefined {
-  const leaf = socket.getPeerX509Certificate();
-  if (!leaf) return undefined;
-  const chain: Uint8Array[] = [];
-  for (let next = leaf.issuerCertificate; next; next = next.issuerCertificate) chain.push(next.raw);
-  return { leaf: leaf.raw, chain };
-}
-
-function isBounded({ leaf, chain }: ShownCertificates): boolean {
-  return (
-    chain.length < MAX_CHAIN && chain.reduce((sum, { length }) => sum + length, leaf.length) <= MAX_OCTETS
-  );
-}
-
 function bounded(certificates: ShownCertificates): ShownCertificates {
   if (isBounded(certificates)) return certificates;
   throw new BirthmarkError(
     'certificate-refused',
-    `a client may show ${MAX_CHAIN} certificates of ${MAX_OCTETS} octets in all; leave out what is not between yours and its root`,
+    `a client may show ${MOST_SHOWN.certificates} certificates of ${MOST_SHOWN.octets} octets in all; leave out what is not between yours and its root`,
   );
 }
 

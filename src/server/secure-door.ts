@@ -87,7 +87,7 @@ const TICKET_KEYS_OCTETS = 48;
  * @returns stops it
  */
 export function keepDoorsFresh(
-  doors: readonly SecureDoor[],
+  doors: readonly Pick<SecureDoor, 'renew' | 'changeTicketKeys'>[],
   tls: TlsIdentity,
   logger: FastifyBaseLogger,
 ): () => void {

@@ -86,6 +86,7 @@ test('holds each address of the contract, and none of its own', () => {
       'GET /api/v1/key-compromise',
       'POST /api/v1/key-compromise',
       'GET /api/v1/status-snapshot',
+      'POST /api/v1/sightings',
     ].sort(),
   );
 });

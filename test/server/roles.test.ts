@@ -43,6 +43,7 @@ const ADDRESSES: readonly (readonly [
   ['GET', '/incidents', ['admin', 'operator', 'auditor'], undefined],
   ['GET', `/status-feed?since=${'0'.repeat(32)}.0`, ['admin', 'operator', 'auditor', 'gate'], undefined],
   ['GET', '/status-snapshot', ['admin', 'operator', 'auditor', 'gate'], undefined],
+  ['POST', '/sightings', ['gate'], {}],
   ['POST', '/tickets', ['admin', 'operator'], { serialNumber: 'SN-1' }],
   ['POST', '/factory/batch', ['admin', 'factory'], undefined],
 ];

@@ -102,7 +102,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     compromise,
     status: {
       tail,
-      pages: createChangePages({ ledger: ledger.read, authorities }),
+      pages: createChangePages({ ledger: ledger.read, authorities, clock: house.clock.now }),
       snapshot: {
         ledger: ledger.read,
         authorities,

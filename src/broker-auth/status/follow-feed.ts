@@ -1,29 +1,26 @@
-import http, { type IncomingMessage } from 'node:http';
-import https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import type { Trust } from '../../x509/path/trust.ts';
-import { readFeedEvents } from './feed-events.ts';
-import { positionToText } from './position.ts';
+import { type AuthorityOptions, createAuthorityClient } from './authority-client.ts';
+import { type FeedEvent, readFeedEvents } from './feed-events.ts';
 import { type ReadSnapshot, readSnapshot } from './read-snapshot.ts';
+import { changeNote, confirmNote, type StatusStore } from './status-store.ts';
 import type { StatusTable } from './status-table.ts';
 import type { Change } from './wire.ts';
 
-export interface FollowOptions {
-  /** The authority's TLS listener: `https://pki.example.com:8443`. Plain HTTP on this machine only. */
-  readonly url: string;
-  /** Asked for each connection, so that a new one can be laid down. */
-  readonly token: () => string;
-  /** PEM of the root that the listener's certificate stands under. */
-  readonly ca: string;
+export interface FollowOptions extends AuthorityOptions {
   /** Who may have certified the signer of snapshots. */
   readonly trust: Trust;
   readonly clock: Clock;
   readonly random: RandomBytes;
-  /** What is known from before, of a snapshot that was kept. */
+  /** What is known from before, as `readStored` has it. */
   readonly start?: ReadSnapshot;
+  /** Where snapshots are kept, each before it is used, and what is heard after them. */
+  readonly store?: StatusStore;
+  /** Know the devices too: for brokers that show a name only. */
+  readonly holders?: boolean;
   /** Told of a table that comes from a snapshot: what is denied may have changed in any way. */
   readonly onTable?: (table: StatusTable) => void;
   /** Told of a change that the table has taken. */
@@ -35,57 +32,117 @@ export interface FollowOptions {
 export interface Following {
   /** Undefined until the first snapshot was read. How fresh it is, it says itself. */
   readonly table: StatusTable | undefined;
+  /** The table with what came beside it. */
+  readonly known: ReadSnapshot | undefined;
+  /** Whether the authority is heard at the moment. */
+  readonly connected: boolean;
+  /** Asks for a snapshot soon, at most one a minute. */
+  refresh(): void;
   /** Resolves when it has stopped. */
   stop(): Promise<void>;
 }
 
-/** Several beats of the feed: who says nothing for so long is not there. */
-const SILENT_MS = 10_000;
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 30_000;
+const SNAPSHOT_EVERY_MS = 60_000;
+const NOTE_EVERY_MS = 5000;
 
 /**
  * Keeps a table up to date for as long as it is wanted: a snapshot to begin with, then the feed, from the last event again
- * after each break, and another snapshot where the feed says that the place is lost. What was known stays until then.
+ * after each break, and another snapshot where the feed says that the place is lost, or half the time of the one before is
+ * over. What was known stays until then.
  *
  * @throws BirthmarkError `config-invalid` for plain HTTP to another machine
  */
 export function followFeed(options: FollowOptions): Following {
-  const { trust, clock, random, start, onTable, onChange, onFault } = options;
-  const fetch = createFetch(options);
+  const { trust, clock, random, start, store, holders = false, onTable, onChange, onFault } = options;
+  const authority = createAuthorityClient(options);
   const stopping = new AbortController();
   const { signal } = stopping;
   let known: ReadSnapshot | undefined = start;
   let isLost = start === undefined;
+  let isWanted = false;
+  let isConnected = false;
   let failures = 0;
+  let triedAt = 0;
+  let notedAt = 0;
 
+  const isDue = () => {
+    if (isLost || !known) return true;
+    const at = clock();
+    if (at - triedAt < SNAPSHOT_EVERY_MS) return false;
+    const [from, to] = [Date.parse(known.header.issuedAt), Date.parse(known.header.validUntil)];
+    return isWanted || at >= from + (to - from) / 2;
+  };
   const fetchSnapshot = async () => {
+    triedAt = clock();
     const held = known && { ...known.table.position, issuedAt: known.header.issuedAt };
-    const octets = await fetch('/api/v1/status-snapshot', signal);
-    known = await readSnapshot(octets, { trust, at: clock(), ...(held && { held }) });
+    const octets = await authority.openSnapshot(signal, holders);
+    const kept = store?.writeSnapshot(octets);
+    try {
+      const rules = { trust, at: clock(), holders, ...(held && { held }) };
+      const latest = await readSnapshot(kept?.through ?? octets, rules);
+      await kept?.keep();
+      known = latest;
+    } catch (error) {
+      await kept?.drop();
+      throw error;
+    }
     isLost = false;
+    isWanted = false;
     onTable?.(known.table);
-    return known.table;
+    return known;
+  };
+  /** Who knows something goes on with it where no other snapshot is to be had. */
+  const renew = async () => {
+    try {
+      return await fetchSnapshot();
+    } catch (error) {
+      if (isLost || !known || signal.aborted) throw error;
+      onFault(error);
+      return known;
+    }
+  };
+  const take = ({ table, names }: ReadSnapshot, event: FeedEvent) => {
+    if (event.kind === 'position') {
+      // A clock that is ahead must not make old knowledge look fresh.
+      const at = Math.min(event.at, clock());
+      table.confirm(event.position, at);
+      if (store && at - notedAt >= NOTE_EVERY_MS) {
+        store.note(confirmNote(event.position, at));
+        notedAt = at;
+      }
+    }
+    if (event.kind === 'change') {
+      if (event.position.epoch !== table.position.epoch)
+        throw new BirthmarkError('feed-broken', 'a change came of another epoch');
+      if (event.change.sequence <= table.position.sequence) return;
+      table.apply(event.change);
+      names?.take(event.change);
+      // Enforced first: what cannot be noted is told again by the feed.
+      onChange?.(event.change);
+      store?.note(changeNote(event.position, event.change));
+    }
   };
   const follow = async () => {
-    const table = isLost || !known ? await fetchSnapshot() : known.table;
-    const since = encodeURIComponent(positionToText(table.position));
-    const octets = await fetch(`/api/v1/status-feed?since=${since}`, signal);
-    for await (const event of readFeedEvents(octets)) {
-      if (event?.kind === 'reset') {
-        isLost = true;
-        return;
+    const latest = isDue() || !known ? await renew() : known;
+    const leaving = new AbortController();
+    try {
+      const both = AbortSignal.any([signal, leaving.signal]);
+      for await (const event of readFeedEvents(await authority.openFeed(latest.table.position, both))) {
+        if (event?.kind === 'reset') {
+          isLost = true;
+          return;
+        }
+        if (!event) continue;
+        take(latest, event);
+        failures = 0;
+        isConnected = true;
+        if (event.kind === 'position' && isDue()) return;
       }
-      // A clock over there that is ahead, and is set right later, must not make this look fresh for as long.
-      if (event?.kind === 'position') table.confirm(event.position, Math.min(event.at, clock()));
-      if (event?.kind === 'change') {
-        if (event.position.epoch !== table.position.epoch)
-          throw new BirthmarkError('feed-broken', 'a change came of another epoch');
-        const { sequence } = table.position;
-        table.apply(event.change);
-        if (table.position.sequence > sequence) onChange?.(event.change);
-      }
-      if (event) failures = 0;
+    } finally {
+      isConnected = false;
+      leaving.abort();
     }
   };
   const run = async () => {
@@ -109,42 +166,18 @@ export function followFeed(options: FollowOptions): Following {
     get table() {
       return known?.table;
     },
+    get known() {
+      return known;
+    },
+    get connected() {
+      return isConnected;
+    },
+    refresh: () => {
+      isWanted = true;
+    },
     stop: () => {
       stopping.abort();
       return done;
     },
   };
-}
-
-type Fetch = (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
-
-function createFetch({ url, token, ca }: FollowOptions): Fetch {
-  const base = new URL(url);
-  const isLocal = ['127.0.0.1', 'localhost', '[::1]'].includes(base.hostname);
-  if (base.protocol !== 'https:' && !(base.protocol === 'http:' && isLocal))
-    throw new BirthmarkError('config-invalid', 'the feed is followed over https only: the token is a secret');
-  return (path, signal) =>
-    new Promise((resolve, reject) => {
-      const headers = { authorization: `Bearer ${token()}` };
-      const target = new URL(path, base);
-      const common = { headers, signal, agent: false as const, timeout: SILENT_MS };
-      const answer = (response: IncomingMessage) => {
-        if (response.statusCode === 200) {
-          resolve(response);
-          return;
-        }
-        response.resume();
-        reject(
-          new BirthmarkError('unavailable', `the authority answered ${response.statusCode} for ${path}`),
-        );
-      };
-      const request =
-        base.protocol === 'https:'
-          ? https.get(target, { ...common, ca }, answer)
-          : http.get(target, common, answer);
-      request.on('timeout', () =>
-        request.destroy(new BirthmarkError('unavailable', 'the authority has said nothing for too long')),
-      );
-      request.on('error', reject);
-    });
 }

@@ -10,6 +10,7 @@ import type { Trust } from '../../x509/path/trust.ts';
 import { validatePath } from '../../x509/path/validate-path.ts';
 import { importPublicKey, parsePublicKey } from '../../x509/public-key.ts';
 import { cutLines } from './cut-lines.ts';
+import { NameTable } from './name-table.ts';
 import { StatusTable } from './status-table.ts';
 import { parseHeader, parseLine, parseSeal, type SnapshotHeader, sealedText } from './wire.ts';
 
@@ -20,11 +21,14 @@ export interface SnapshotRules {
   readonly at: number;
   /** What is known already: nothing older is taken. */
   readonly held?: Pick<SnapshotHeader, 'epoch' | 'sequence' | 'issuedAt'>;
+  /** Know the devices too: for brokers that show a name only. */
+  readonly holders?: boolean;
 }
 
 export interface ReadSnapshot {
   readonly header: SnapshotHeader;
   readonly table: StatusTable;
+  readonly names?: NameTable;
 }
 
 /** Far above any line of ours: it bounds what is kept of a stranger's. */
@@ -42,18 +46,21 @@ const SKEW_MS = 5 * 60_000;
  */
 export async function readSnapshot(
   source: AsyncIterable<Uint8Array>,
-  { trust, at, held }: SnapshotRules,
+  { trust, at, held, holders = false }: SnapshotRules,
 ): Promise<ReadSnapshot> {
   const digest = createHash('sha256');
   let header: SnapshotHeader | undefined;
   let table: StatusTable | undefined;
+  const names = holders ? new NameTable() : undefined;
   let last: Buffer | undefined;
   let count = 0;
   // A line is of the content once another one follows it.
   const take = (line: Buffer) => {
     digest.update(line).update('\n');
     if (header && table) {
-      table.load(parse(line, parseLine));
+      const read = parse(line, parseLine);
+      table.load(read);
+      names?.load(read);
       return;
     }
     header = parse(line, parseHeader);
@@ -71,7 +78,7 @@ export async function readSnapshot(
   }
   if (!last || !header || !table) throw refused('it is cut short');
   verifySeal(last, digest.digest('hex'), trust, at);
-  return { header, table };
+  return { header, table, ...(names && { names }) };
 }
 
 function refuseOld(header: SnapshotHeader, at: number, held: SnapshotRules['held']): void {

@@ -13,6 +13,8 @@ export interface CertificateKey {
   readonly serial: Uint8Array;
   /** SHA-256 of its SubjectPublicKeyInfo. */
   readonly keyHash: Uint8Array;
+  /** Left here by the table, for whoever asks again with the same object. */
+  digest?: Buffer;
 }
 
 /** What is known of it. Good is what nobody has said anything else of. */
@@ -75,8 +77,9 @@ export class StatusTable {
     return this.#certificates.octets + this.#keys.octets;
   }
 
-  statusOf({ issuerKeyId, serial, keyHash }: CertificateKey): Standing {
-    const told = this.#certificates.get(digestOf(issuerKeyId, serial));
+  statusOf(key: CertificateKey): Standing {
+    key.digest ??= digestOf(key.issuerKeyId, key.serial);
+    const told = this.#certificates.get(key.digest);
     if (told && (told.mark & 3) !== STATUS.good) {
       const reason = REASONS[told.mark >> 2];
       return {
@@ -86,7 +89,8 @@ export class StatusTable {
         because: 'certificate',
       };
     }
-    if (this.#keys.get(asBuffer(keyHash))) return { status: 'revoked', reason: COMPROMISED, because: 'key' };
+    if (this.#keys.get(asBuffer(key.keyHash)))
+      return { status: 'revoked', reason: COMPROMISED, because: 'key' };
     return { status: 'good' };
   }
 
@@ -146,5 +150,6 @@ function digestOf(issuerKeyId: Uint8Array, serial: Uint8Array): Buffer {
   octets[0] = issuerKeyId.length;
   octets.set(issuerKeyId, 1);
   octets.set(serial.subarray(from), 1 + issuerKeyId.length);
-  return hash('sha256', octets, 'buffer');
+  // The detour over text takes a third of the time that Node takes to make a Buffer of a digest.
+  return Buffer.from(hash('sha256', octets, 'hex'), 'hex');
 }

@@ -26,6 +26,19 @@ const Time = (description: string) => Type.String({ format: 'date-time', descrip
 const Reason = Type.Optional(
   Type.String({ maxLength: 32, description: 'Of RFC 5280 §5.3.1; left out: unspecified, or held.' }),
 );
+const Holder = Type.Optional(
+  Type.Object(
+    {
+      namespace: Type.String({ maxLength: 64 }),
+      serialNumber: Type.String({ maxLength: 256 }),
+      others: Type.Boolean({
+        description:
+          'Whether it had another certificate of that authority then which was good: for brokers that show a name only.',
+      }),
+    },
+    { ...open, description: 'The device that the certificate was for.' },
+  ),
+);
 const dates = {
   revokedAt: Type.Optional(Time('From when on it is bad: the day of the hold where a hold became final.')),
   invalidityAt: Type.Optional(Time('Since when the key may have been in other hands.')),
@@ -42,6 +55,7 @@ export const ChangeSchema = Type.Object(
     keyHash: KeyHash,
     status: Type.Enum(['revoked', 'held', 'good']),
     reason: Reason,
+    holder: Holder,
     at: Time('When the ledger took it down.'),
     ...dates,
   },
@@ -80,6 +94,7 @@ const EntrySchema = Type.Object(
     keyHash: KeyHash,
     status: Type.Enum(['revoked', 'held']),
     reason: Reason,
+    holder: Holder,
     at: Time('When the ledger took it down.'),
     ...dates,
   },

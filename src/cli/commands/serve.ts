@@ -11,6 +11,10 @@ interface ServeCommandOptions extends CommonOptions {
   readonly workers?: number;
   readonly publicPort?: number;
   readonly tlsPort?: number;
+  readonly brokerAuthPort?: number;
+  readonly broker?: boolean;
+  readonly mqttPort?: number;
+  readonly mqttWsPort?: number;
 }
 
 export function serveCommand(shell: Shell): Command {
@@ -24,6 +28,14 @@ export function serveCommand(shell: Shell): Command {
     .option('--workers <n>', 'processes that serve the network', wholeNumber(1, 64))
     .option('--public-port <port>', 'port of the public listener, 0 for any free one', port)
     .option('--tls-port <port>', 'port of the TLS listener, 0 for any free one', port)
+    .option(
+      '--broker-auth-port <port>',
+      'port where other brokers ask the gate; any free one where --tls-port is given and this is not',
+      port,
+    )
+    .option('--broker', 'also serve an MQTT broker, with the gate in it (MQTT 3.1.1)')
+    .option('--mqtt-port <port>', 'port of the broker, 0 for any free one', port)
+    .option('--mqtt-ws-port <port>', 'port of the broker for WebSocket, 0 for any free one', port)
     .option('--ready-file <file>', 'write the addresses there once every listener accepts')
     .action(async (options: ServeCommandOptions) => {
       const home = homeOf(options);
@@ -39,6 +51,7 @@ export function serveCommand(shell: Shell): Command {
         home,
         loaded,
         environment: shell.environment,
+        broker: options.broker ?? false,
         ...(options.readyFile === undefined ? {} : { readyFile: options.readyFile }),
         onReady: (addresses) => {
           if (options.json) shell.out(JSON.stringify(addresses));
@@ -46,6 +59,8 @@ export function serveCommand(shell: Shell): Command {
             shell.out(
               `serving ${home.path}\n  public  ${addresses.public}\n  tls     ${addresses.tls}   (API ${addresses.tls}/api/v1/docs)${
                 addresses.constrained === undefined ? '' : `\n  constrained  ${addresses.constrained}`
+              }${addresses.brokerAuth === undefined ? '' : `\n  broker-auth  ${addresses.brokerAuth}`}${addresses.mqtt === undefined ? '' : `\n  mqtt    ${addresses.mqtt}`}${
+                addresses.mqttWs === undefined ? '' : `\n  mqtt-ws ${addresses.mqttWs}`
               }\nstop with Ctrl-C`,
             );
         },
@@ -55,13 +70,29 @@ export function serveCommand(shell: Shell): Command {
 
 function withOverrides(
   loaded: LoadedConfig,
-  { workers, publicPort, tlsPort }: ServeCommandOptions,
+  { workers, publicPort, tlsPort, brokerAuthPort, mqttPort, mqttWsPort }: ServeCommandOptions,
 ): LoadedConfig {
   const { config } = loaded;
   const listen = {
     ...config.listen,
     ...(publicPort === undefined ? {} : { publicPort }),
     ...(tlsPort === undefined ? {} : { tlsPort }),
+    ...(mqttPort === undefined ? {} : { mqttPort }),
+    ...(mqttWsPort === undefined ? {} : { mqttWsPort }),
   };
-  return { ...loaded, config: { ...config, listen, ...(workers === undefined ? {} : { workers }) } };
+  // Who moves the others wants a second house beside a first one.
+  const askedPort = brokerAuthPort ?? (tlsPort === undefined ? undefined : 0);
+  const { brokerAuth } = config;
+  return {
+    ...loaded,
+    config: {
+      ...config,
+      listen,
+      ...(brokerAuth &&
+        askedPort !== undefined && {
+          brokerAuth: { ...brokerAuth, listen: { ...brokerAuth.listen, port: askedPort } },
+        }),
+      ...(workers === undefined ? {} : { workers }),
+    },
+  };
 }

@@ -22,6 +22,7 @@ interface CreateOptions extends CommonOptions {
   readonly serialPattern?: string;
   readonly batch?: string;
   readonly count?: number;
+  readonly listener?: readonly string[];
 }
 
 const parseCreated = schemaParser(
@@ -68,9 +69,15 @@ function createToken(shell: Shell): Command {
       'factory: certificates that it may have issued in all',
       wholeNumber(1, Number.MAX_SAFE_INTEGER),
     )
+    .option(
+      '--listener <name>',
+      'gate: a listener of its policy that it may tell sightings of (repeat for more)',
+      repeated,
+    )
     .action(async (options: CreateOptions) => {
-      const { role, name, expires, profile, serialPattern, batch, count } = options;
-      const body = { role, name, expiresInSeconds: expires, profiles: profile, serialPattern, batch, count };
+      const { role, name, expires, profile, serialPattern, batch, count, listener } = options;
+      const limits = { profiles: profile, serialPattern, batch, count, listeners: listener };
+      const body = { role, name, expiresInSeconds: expires, ...limits };
       const answer = await withApi(homeOf(options), shell.environment, (call) =>
         call('POST', '/tokens', body),
       );

@@ -5,6 +5,8 @@ import { DEFAULT_EST } from '../../enroll/est/settings.ts';
 import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
 import type { AuthorityKeyAlgorithm } from '../../keys/key-algorithm.ts';
 import { DEFAULT_STATUS } from '../../server/status/settings.ts';
+import { DEFAULT_BROKER_AUTH } from './broker-auth-config.ts';
+import { DEFAULT_BROKER } from './broker-config.ts';
 import type { Config } from './schema.ts';
 
 /** What `crl.coalesceSeconds` is where a configuration does not say it. */
@@ -64,6 +66,8 @@ export function defaultConfig({
     keyPolicy: { minRsaBits: 2048, maxRsaBits: 8192, fermatRounds: 100 },
     limits: { bodyOctets: 131_072, bodySeconds: 15, idleSeconds: 120 },
     log: { level: 'info' },
+    broker: DEFAULT_BROKER,
+    brokerAuth: DEFAULT_BROKER_AUTH,
     est: DEFAULT_EST,
     labels: { ...DEFAULT_LABELS },
     profiles: defaultProfiles(organization),

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { parse, TomlError } from 'smol-toml';
 import { parseProfile } from '../../ca/parse-profile.ts';
 import type { Profile } from '../../ca/profile.ts';
 import { BirthmarkError } from '../../core/errors.ts';
@@ -7,8 +6,11 @@ import { schemaParser } from '../../core/schema.ts';
 import { type Labels, parseLabels } from '../../enroll/label.ts';
 import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
 import type { TrustedProxy } from '../../server/peer.ts';
+import { checkBrokerAuth } from './broker-auth-config.ts';
+import { checkBroker } from './broker-config.ts';
 import { checkListen } from './check-listen.ts';
 import { parseProxies } from './parse-proxies.ts';
+import { parseToml } from './parse-toml.ts';
 import { type Config, ConfigSchema } from './schema.ts';
 
 const parseConfigObject = schemaParser(ConfigSchema, 'config-invalid');
@@ -70,24 +72,12 @@ export function parseConfig(text: string): LoadedConfig {
     );
   }
   checkListen(config.listen);
+  if (config.broker) checkBroker(config.broker);
+  if (config.brokerAuth) checkBrokerAuth(config.brokerAuth);
   return {
     config,
     profiles,
     proxies: parseProxies(config.proxies ?? []),
     labels: parseLabels(config.labels ?? DEFAULT_LABELS, profiles),
   };
-}
-
-function parseToml(text: string): unknown {
-  try {
-    return parse(text);
-  } catch (error) {
-    if (error instanceof TomlError) {
-      const [first = 'no TOML'] = error.message.split('\n');
-      throw new BirthmarkError('config-invalid', `line ${error.line}, column ${error.column}: ${first}`, {
-        cause: error,
-      });
-    }
-    throw error;
-  }
 }

@@ -14,7 +14,8 @@ export function renderConfig(config: Config): string {
   return [...head, ...renderTable([], ConfigSchema, config)].join('\n');
 }
 
-function renderTable(path: readonly string[], schema: TSchema, table: object): string[] {
+/** A table with a comment over each key, as its schema explains it. */
+export function renderTable(path: readonly string[], schema: TSchema, table: object): string[] {
   const values: string[] = [];
   const tables: string[] = [];
   for (const [key, value] of Object.entries(table)) {
@@ -28,6 +29,8 @@ function renderTable(path: readonly string[], schema: TSchema, table: object): s
         ...(hasValues ? [`[${inner.join('.')}]`] : []),
         ...renderTable(inner, member, value),
       );
+    } else if (Array.isArray(value) && value.some(isTable)) {
+      tables.push(...renderList([...path, key], member, value));
     } else values.push(...comment(member), stringify({ [key]: value }).trimEnd());
   }
   for (const [key, member] of leftOut(schema, table)) {
@@ -41,6 +44,17 @@ function renderTable(path: readonly string[], schema: TSchema, table: object): s
     else values.push(...written);
   }
   return [...values, ...tables];
+}
+
+/** A list of tables; their keys are explained over the first. */
+function renderList(path: readonly string[], schema: TSchema, list: readonly unknown[]): string[] {
+  const item = 'items' in schema && isTable(schema.items) ? schema.items : {};
+  return list.flatMap((one, at) => [
+    '',
+    ...(at === 0 ? comment(schema) : []),
+    `[[${path.join('.')}]]`,
+    ...renderTable(path, at === 0 ? item : {}, isTable(one) ? one : {}),
+  ]);
 }
 
 /** What may be there and is not: written as a comment, for whoever wants it. */

@@ -6,16 +6,12 @@ import { EstConfigSchema } from '../../enroll/est/settings.ts';
 import { LabelConfigSchema } from '../../enroll/label-config.ts';
 import { KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
 import { StatusConfigSchema } from '../../server/status/settings.ts';
+import { BrokerAuthSectionSchema } from './broker-auth-config.ts';
+import { BrokerSectionSchema } from './broker-config.ts';
+import { ListenConfigSchema } from './listen-schema.ts';
+import { ProxyConfigSchema } from './proxy-config.ts';
 
 const closed = { additionalProperties: false } as const;
-
-const Port = (what: string, fallback: number) =>
-  Type.Integer({
-    minimum: 0,
-    maximum: 65_535,
-    default: fallback,
-    description: `Port of ${what}; 0 takes any free one.`,
-  });
 
 const AuthorityConfigSchema = Type.Object(
   {
@@ -31,28 +27,6 @@ const AuthorityConfigSchema = Type.Object(
   closed,
 );
 
-const ProxyConfigSchema = Type.Object(
-  {
-    name: Type.String({
-      pattern: '^[a-z0-9][a-z0-9-]{0,62}$',
-      description: 'As it is written down with what it vouched for.',
-    }),
-    certificateSha256: Type.String({
-      pattern: '^[0-9A-Fa-f]{2}(?::?[0-9A-Fa-f]{2}){31}$',
-      description:
-        "SHA-256 of the proxy's own client certificate, as `openssl x509 -noout -fingerprint -sha256` prints it.",
-    }),
-    header: Type.Enum(['rfc9440', 'xfcc', 'nginx'], { description: 'How it forwards a certificate.' }),
-    headerName: Type.Optional(
-      Type.String({
-        pattern: '^[A-Za-z0-9-]{1,64}$',
-        description: 'Of nginx: the header that proxy_set_header sets.',
-      }),
-    ),
-  },
-  closed,
-);
-
 /** birthmark.toml. The descriptions become the comments of the file that `init` writes. */
 export const ConfigSchema = Type.Object(
   {
@@ -64,59 +38,7 @@ export const ConfigSchema = Type.Object(
         'What certificates name: where their issuer, CRL and OCSP responder are found. It is written into every certificate, also those ' +
         'that live for ever, so it must stay reachable. Plain http is right here (RFC 5280 §8). No slash at its end.',
     }),
-    listen: Type.Object(
-      {
-        publicHost: Type.String({
-          default: '127.0.0.1',
-          description: 'Address of the public listener (plain HTTP: authorities, CRLs, OCSP).',
-        }),
-        publicPort: Port('the public listener', 8080),
-        tlsHost: Type.String({
-          default: '127.0.0.1',
-          description: 'Address of the TLS listener (enrollment, API).',
-        }),
-        tlsPort: Port('the TLS listener', 8443),
-        tlsNames: Type.Array(Type.String({ minLength: 1 }), {
-          minItems: 1,
-          description:
-            "DNS names and IP addresses in the TLS listener's own certificate: those by which devices reach it.",
-        }),
-        tlsCertificateFile: Type.Optional(
-          Type.String({
-            minLength: 1,
-            examples: ['/etc/ssl/birthmark.pem'],
-            description:
-              'A certificate of your own for the TLS listener instead of ours: PEM, the leaf first, then what is between it and its root. ' +
-              'From this folder. Read again when it changes.',
-          }),
-        ),
-        tlsKeyFile: Type.Optional(
-          Type.String({
-            minLength: 1,
-            examples: ['/etc/ssl/private/birthmark.key'],
-            description: 'Its key: PEM, mode 0600; if it is encrypted, with the passphrase of the key files.',
-          }),
-        ),
-        constrainedHost: Type.Optional(
-          Type.String({
-            minLength: 1,
-            examples: ['127.0.0.1'],
-            description: 'Address of the listener for constrained devices; tlsHost where it is not given.',
-          }),
-        ),
-        constrainedPort: Type.Optional(
-          Type.Integer({
-            minimum: 0,
-            maximum: 65_535,
-            examples: [8444],
-            description:
-              'Switches on a second TLS listener with the same doors, for devices that speak only AES-CCM-8 on P-256 and take small ' +
-              'records (RFC 7925). Weaker than the first: a forged record is accepted once in 2^64. 0 takes any free port.',
-          }),
-        ),
-      },
-      closed,
-    ),
+    listen: ListenConfigSchema,
     proxies: Type.Optional(
       Type.Array(ProxyConfigSchema, {
         maxItems: 64,
@@ -282,6 +204,18 @@ export const ConfigSchema = Type.Object(
       },
       closed,
     ),
+    broker: Type.Optional({
+      ...BrokerSectionSchema,
+      description:
+        'The broker of `serve --broker`: who may connect, and to which topics. Certificates under our own root are believed; ' +
+        'broker.trust adds others. Listeners are mqtt and mqtt-ws (WebSocket; left out, there is none).',
+    }),
+    brokerAuth: Type.Optional({
+      ...BrokerAuthSectionSchema,
+      description:
+        'The gate for brokers of other people on this machine, which ask over HTTP. Left out, there is none. Certificates under our ' +
+        'own root are believed; brokerAuth.trust adds others.',
+    }),
     est: Type.Optional({ ...EstConfigSchema, description: 'The EST door (RFC 7030).' }),
     labels: Type.Optional(
       Type.Record(Type.String(), LabelConfigSchema, {

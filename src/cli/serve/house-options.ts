@@ -71,7 +71,7 @@ function statusDesk(house: House): StatusDesk {
   const { snapshotValidMinutes } = loaded.config.status ?? DEFAULT_STATUS;
   return {
     tail,
-    pages: createChangePages({ ledger, authorities }),
+    pages: createChangePages({ ledger, authorities, clock: wallClock }),
     snapshot: {
       ledger,
       authorities,

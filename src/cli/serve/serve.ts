@@ -5,7 +5,8 @@ import { type Addresses, type Listeners, listen, listenLocally } from '../../ser
 import { lockHome } from '../../store/sqlite/lock-home.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';
-import { createLogger, type House, openHouse } from '../wire.ts';
+import { createLogger } from '../logger.ts';
+import { type House, openHouse } from '../wire.ts';
 import { apiOptions, ocspResponder, tlsIdentity } from './house-options.ts';
 import { keepOwnCertificates } from './keep-own-certificates.ts';
 import { finishAbandoned, keepUp, prepareToServe } from './upkeep.ts';
@@ -22,6 +23,8 @@ export interface ServeOptions {
   readonly loaded: LoadedConfig;
   readonly environment: NodeJS.ProcessEnv;
   readonly readyFile?: string;
+  /** Also serves the broker. */
+  readonly broker?: boolean;
   /** Told once everything accepts. */
   readonly onReady: (addresses: Addresses) => void;
 }
@@ -51,11 +54,14 @@ export async function serve(options: ServeOptions): Promise<void> {
     closers.unshift(keepUp(house), keepOwnCertificates(house));
     const network = forked ? await beginServing(forked, house) : await listenHere(house);
     closers.unshift(() => network.close());
+    const gates = await openGates(house, options.broker ?? false);
+    closers.unshift(() => gates.close());
+    const addresses = { ...network.addresses, ...gates.addresses };
     const local = await listenLocally(apiOptions(house), house.home.socket);
     closers.unshift(() => local.close());
     if (options.readyFile !== undefined)
-      writeDurably(options.readyFile, `${JSON.stringify(network.addresses)}\n`, 0o644);
-    options.onReady(network.addresses);
+      writeDurably(options.readyFile, `${JSON.stringify(addresses)}\n`, 0o644);
+    options.onReady(addresses);
     await stopSignal;
     house.logger.info('stopping');
   } finally {
@@ -82,6 +88,40 @@ function listenHere(house: House): Promise<Listeners> {
     tls: tlsIdentity(house),
     at: house.loaded.config.listen,
   });
+}
+
+/** Our own broker, and the listener where others ask: their code is brought in where it is wanted only. */
+async function openGates(
+  house: House,
+  withBroker: boolean,
+): Promise<{ readonly addresses: Partial<Addresses>; close(): Promise<void> }> {
+  const { brokerAuth: section } = house.loaded.config;
+  if (!withBroker && !section) return { addresses: {}, close: async () => {} };
+  const { openHouseStatus } = await import('./house-status.ts');
+  const status = await openHouseStatus(house);
+  const closers = [() => status.stop()];
+  const close = async () => {
+    for (const step of closers) await step();
+  };
+  try {
+    let addresses: Partial<Addresses> = {};
+    if (section) {
+      const { openBrokerAuth } = await import('./broker-auth.ts');
+      const listener = await openBrokerAuth(house, section, status);
+      closers.unshift(() => listener.close());
+      addresses = { brokerAuth: listener.address };
+    }
+    if (withBroker) {
+      const { openEmbeddedBroker } = await import('./embedded-broker.ts');
+      const broker = await openEmbeddedBroker(house, status);
+      closers.unshift(() => broker.close());
+      addresses = { ...addresses, ...broker.addresses };
+    }
+    return { addresses, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 async function serveAsWorker(options: ServeOptions): Promise<void> {

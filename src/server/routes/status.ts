@@ -101,7 +101,7 @@ export function mountStatus(app: FastifyInstance, { status, authenticate }: Stat
     },
   );
 
-  app.get(
+  app.get<{ Querystring: { holders?: 'true' | 'false' } }>(
     '/status-snapshot',
     {
       exposeHeadRoute: false,
@@ -113,14 +113,25 @@ export function mountStatus(app: FastifyInstance, { status, authenticate }: Stat
           'signer of ours, and its chain. The status feed goes on from EPOCH.N of the header. docs/status-feed.md has the format.',
         tags: ['status'],
         produces: ['application/x-ndjson'],
+        querystring: Type.Object(
+          {
+            holders: Type.Optional(
+              Type.Enum(['true', 'false'], {
+                description: 'Tell the device of each certificate too: for brokers that show a name only.',
+              }),
+            ),
+          },
+          { additionalProperties: false },
+        ),
         response: { 200: Type.String({ description: 'One JSON object a line.' }) },
       },
     },
     async (request, reply) => {
       assertRole(await authenticate(request), ...MAY_READ);
+      const holders = request.query.holders === 'true';
       const gone = snapshots.take(reply);
       if (gone.aborted) return reply;
-      const lines = untilGone(await openSnapshot(status.snapshot), gone);
+      const lines = untilGone(await openSnapshot({ ...status.snapshot, holders }), gone);
       return send(request, reply, 'application/x-ndjson', lines, 'a reader of a snapshot was too slow');
     },
   );

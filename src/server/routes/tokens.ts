@@ -13,6 +13,9 @@ import { PageQuery, pageOf, toDateTime } from './schemas.ts';
 
 const DAY_SECONDS = 86_400;
 
+/** As policies of gates name them. */
+export const ListenerName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$' });
+
 const TokenBody = Type.Object(
   {
     role: Type.Enum([...ROLES]),
@@ -28,6 +31,14 @@ const TokenBody = Type.Object(
       Type.String({ minLength: 1, maxLength: 128, description: '* any run of characters, ? one.' }),
     ),
     batch: Type.Optional(Type.String({ minLength: 1, maxLength: 64, pattern: PLAIN_TEXT })),
+    listeners: Type.Optional(
+      Type.Array(ListenerName, {
+        minItems: 1,
+        maxItems: 64,
+        uniqueItems: true,
+        description: 'Of a gate: the listeners that it may tell sightings of.',
+      }),
+    ),
     count: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -49,6 +60,7 @@ const Token = Type.Object({
   profiles: Type.Optional(Type.Array(Type.String())),
   serialPattern: Type.Optional(Type.String()),
   batch: Type.Optional(Type.String()),
+  listeners: Type.Optional(Type.Array(Type.String())),
   count: Type.Optional(Type.Integer()),
   used: Type.Integer(),
 });
@@ -176,6 +188,10 @@ function refuseSenselessLimits(
       { field: limit },
     );
   }
+  if (body.listeners && body.role !== 'gate')
+    throw new BirthmarkError('bad-request', `listeners are of gates, and this one has role ${body.role}`, {
+      field: 'listeners',
+    });
   for (const name of body.profiles ?? []) {
     if (!isDeviceKind(issuing.profile(name).kind)) {
       throw new BirthmarkError('profile-not-allowed', `profile ${name} is not for devices`, {
@@ -192,6 +208,7 @@ function toAnswer({
   expiresAt,
   revokedAt,
   profiles,
+  listeners,
   ...rest
 }: TokenRecord): Static<typeof Token> {
   return {
@@ -200,5 +217,6 @@ function toAnswer({
     expiresAt: toDateTime(expiresAt),
     ...(revokedAt === undefined ? {} : { revokedAt: toDateTime(revokedAt) }),
     ...(profiles === undefined ? {} : { profiles: [...profiles] }),
+    ...(listeners === undefined ? {} : { listeners: [...listeners] }),
   };
 }

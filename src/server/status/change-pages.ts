@@ -1,7 +1,8 @@
 import type { Change } from '../../broker-auth/status/wire.ts';
 import type { Authorities } from '../../ca/authority.ts';
-import type { RevocationReads, RevocationRecord, StatusChange } from '../../ca/ports.ts';
+import type { CertificateHolder, RevocationReads, RevocationRecord, StatusChange } from '../../ca/ports.ts';
 import { toHex } from '../../core/bytes.ts';
+import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 
 /** Events as they go over the wire, from behind a sequence number on. */
@@ -18,19 +19,26 @@ export type ChangePages = (after: number, epoch: string, upTo: number) => Promis
 const PAGE = 200;
 
 export interface ChangePagesOptions {
-  readonly ledger: Pick<RevocationReads, 'listStatusChanges' | 'findStatuses'>;
+  readonly ledger: Pick<RevocationReads, 'listStatusChanges' | 'findStatuses' | 'findHolders'>;
   readonly authorities: Authorities;
+  readonly clock: Clock;
 }
 
 /** Reads and writes out changes. Those who are at the same place get the same page, which is made once. */
-export function createChangePages({ ledger, authorities }: ChangePagesOptions): ChangePages {
+export function createChangePages({ ledger, authorities, clock }: ChangePagesOptions): ChangePages {
   let latest: { readonly key: string; readonly page: Promise<ChangePage> } | undefined;
 
   const make = async (after: number, epoch: string, upTo: number): Promise<ChangePage> => {
     // What was committed since that look is told after the next one: whoever is beyond a look would seem ahead of the ledger.
     const changes = await ledger.listStatusChanges(after, Math.min(PAGE, upTo - after));
     const records = await recordsOf(changes, ledger);
-    const text = changes.map((change, at) => toEvent(epoch, toWire(change, records[at], authorities)));
+    const holders = await ledger.findHolders(
+      changes.map(({ serial }) => serial),
+      clock(),
+    );
+    const text = changes.map((change, at) =>
+      toEvent(epoch, toWire(change, records[at], holders[at], authorities)),
+    );
     return { text: text.join(''), last: changes.at(-1)?.sequence ?? after };
   };
   return (after, epoch, upTo) => {
@@ -66,9 +74,11 @@ async function recordsOf(
   return changes.map((change) => found.get(change));
 }
 
-function toWire(
+/** As the feed tells it. */
+export function toWire(
   { sequence, serial, authority, keyHash, status, reason, at }: StatusChange,
   record: RevocationRecord | undefined,
+  holder: CertificateHolder | undefined,
   authorities: Authorities,
 ): Change {
   return {
@@ -79,6 +89,7 @@ function toWire(
     keyHash: toHex(keyHash),
     status,
     ...(reason && { reason }),
+    ...(holder && { holder }),
     at: toTime(at),
     ...(record && datesOf(record)),
   };

@@ -16,13 +16,18 @@ import { hashKey } from '../../x509/public-key.ts';
 import { datesOf, issuerKeyId, toTime } from './change-pages.ts';
 
 export interface SnapshotOptions {
-  readonly ledger: Pick<RevocationReads, 'statusEpoch' | 'lastStatusChange' | 'listTakenBack'> &
+  readonly ledger: Pick<
+    RevocationReads,
+    'statusEpoch' | 'lastStatusChange' | 'listTakenBack' | 'findHolders'
+  > &
     Pick<KeyReads, 'scanBlockedKeys'>;
   readonly authorities: Authorities;
   /** Who may tell a status in an authority's name: its OCSP signer, never the authority's own key. */
   readonly signerOf: (authority: string) => ResponderSigner | undefined;
   readonly clock: Clock;
   readonly validMs: number;
+  /** Tell the devices too, which makes it a third longer. */
+  readonly holders?: boolean;
 }
 
 /** The authority whose OCSP signer signs: it certifies this house's own services. */
@@ -69,20 +74,23 @@ export async function openSnapshot(options: SnapshotOptions): Promise<AsyncGener
 }
 
 async function* contents(
-  { ledger, authorities }: SnapshotOptions,
+  { ledger, authorities, clock, holders: tellHolders }: SnapshotOptions,
   header: SnapshotHeader,
   endedBefore: number,
 ): AsyncGenerator<string> {
   yield `${JSON.stringify(header)}\n`;
   for (let after: number | undefined = 0; after !== undefined; ) {
     const found = await ledger.listTakenBack({ endedBefore, after, limit: PAGE });
+    const serials = tellHolders ? found.map(({ serial }) => serial) : [];
+    const holders = await ledger.findHolders(serials, clock());
     yield toLines(
-      found.map(({ authority, serial, keyHash, held, reason, recordedAt, ...record }) => ({
+      found.map(({ authority, serial, keyHash, held, reason, recordedAt, ...record }, at) => ({
         issuerKeyId: issuerKeyId(authorities, authority),
         serial: toHex(serial),
         keyHash: toHex(keyHash),
         status: held ? 'held' : 'revoked',
         ...(reason && { reason }),
+        ...(holders[at] && { holder: holders[at] }),
         at: toTime(recordedAt),
         ...datesOf(record),
       })),

@@ -25,6 +25,7 @@ interface TokenRow {
   readonly batch: string | null;
   readonly count: number | null;
   readonly used: number;
+  readonly listeners: string | null;
 }
 
 interface TicketRow extends Omit<TicketRecord, 'boundKeyHash'> {
@@ -80,7 +81,7 @@ export function credentialWrites({
 }: Connection): Omit<CredentialWrites, keyof CredentialReads> {
   const addToken = db.prepare<unknown[]>(
     `INSERT INTO tokens (id, name, role, secret_hash, created_at, created_by, expires_at, revoked_at, profiles,
-       serial_pattern, batch, count, used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       serial_pattern, batch, count, used, listeners) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const revokeToken = db.prepare<[number, string]>(
     'UPDATE tokens SET revoked_at = ? WHERE name = ? AND revoked_at IS NULL',
@@ -103,8 +104,9 @@ export function credentialWrites({
     addToken: (token) =>
       call(() => {
         const { id, name, role, secretHash, createdAt, createdBy, expiresAt, revokedAt = null } = token;
-        const { profiles, serialPattern = null, batch = null, count = null, used } = token;
-        const limits = [profiles ? JSON.stringify(profiles) : null, serialPattern, batch, count, used];
+        const { profiles, serialPattern = null, batch = null, count = null, used, listeners } = token;
+        const texts = (list: readonly string[] | undefined) => (list ? JSON.stringify(list) : null);
+        const limits = [texts(profiles), serialPattern, batch, count, used, texts(listeners)];
         addToken.run(id, name, role, secretHash, createdAt, createdBy, expiresAt, revokedAt, ...limits);
       }),
     revokeToken: (name, at) =>
@@ -155,7 +157,8 @@ function toToken(row: TokenRow): TokenRecord {
     expiresAt: row.expires_at,
     used: row.used,
     ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at }),
-    ...(row.profiles === null ? {} : { profiles: readProfiles(row.profiles) }),
+    ...(row.profiles === null ? {} : { profiles: readTexts(row.profiles) }),
+    ...(row.listeners === null ? {} : { listeners: readTexts(row.listeners) }),
     ...(row.serial_pattern === null ? {} : { serialPattern: row.serial_pattern }),
     ...(row.batch === null ? {} : { batch: row.batch }),
     ...(row.count === null ? {} : { count: row.count }),
@@ -171,7 +174,7 @@ function toOperator({ revokedAt, ...row }: OperatorRow): OperatorRecord {
 }
 
 /** Our own writing, see `addToken`. */
-function readProfiles(json: string): readonly string[] {
+function readTexts(json: string): readonly string[] {
   return JSON.parse(json);
 }
 

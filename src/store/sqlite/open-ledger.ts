@@ -22,6 +22,7 @@ import { migrate } from './migrate.ts';
 import { headReader } from './record/head.ts';
 import { type LedgerRecord, ledgerRecord, type RecordOptions } from './record/ledger-record.ts';
 import { revocationReads, revocationWrites } from './revocations.ts';
+import { sightingReads, sightingWrites } from './sightings.ts';
 import { ledgerClosed, translateError } from './translate-error.ts';
 import { trustReads, trustWrites } from './trust.ts';
 
@@ -174,6 +175,7 @@ function readsOf(connection: Connection): LedgerReads {
     ...deviceReads(connection),
     ...keyReads(connection),
     ...revocationReads(connection),
+    ...sightingReads(connection),
     ...trustReads(connection),
   };
 }
@@ -190,6 +192,7 @@ function writesOf(connection: Connection): LedgerTx {
     ...deviceWrites(connection),
     ...keyWrites(connection),
     ...revocationWrites(connection),
+    ...sightingWrites(connection),
     ...trustWrites(connection),
   };
 }

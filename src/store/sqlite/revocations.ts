@@ -47,6 +47,15 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
     `SELECT r.*, c.key_hash FROM revocations r CROSS JOIN certificates c ON c.id = r.id
      WHERE r.id > @after AND r.not_after >= @endedBefore ORDER BY r.id LIMIT @limit`,
   );
+  const holder = db.prepare<
+    [{ serial: Uint8Array; at: number }],
+    { readonly namespace: string; readonly serial_number: string; readonly others: number }
+  >(
+    `SELECT d.namespace, d.serial_number, EXISTS (
+       SELECT 1 FROM certificates o JOIN signatures s ON s.id = o.id LEFT JOIN revocations r ON r.id = o.id
+       WHERE o.device_id = c.device_id AND o.authority = c.authority AND o.id <> c.id AND o.not_after >= @at AND r.id IS NULL
+     ) AS others FROM certificates c JOIN devices d ON d.id = c.device_id WHERE c.serial = @serial`,
+  );
   const changes = db.prepare<[number, number], ChangeRow>(
     'SELECT * FROM status_changes WHERE sequence > ? ORDER BY sequence LIMIT ?',
   );
@@ -79,6 +88,15 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
       call(() =>
         takenBack.all({ ...search, after }).map((row) => ({ ...toRevocation(row), keyHash: row.key_hash })),
       ),
+    findHolders: (serials, at) =>
+      call(() =>
+        serials.map((serial) => {
+          const row = holder.get({ serial, at });
+          return (
+            row && { namespace: row.namespace, serialNumber: row.serial_number, others: row.others === 1 }
+          );
+        }),
+      ),
     listStatusChanges: (after, limit) => call(() => changes.all(after, limit).map(toChange)),
     lastStatusChange: () => call(last),
     statusEpoch: () => call(epoch),
@@ -103,6 +121,9 @@ export function revocationWrites({
   );
   const note = db.prepare<[number, number]>(
     'UPDATE revocations SET published_at = ? WHERE id = ? AND published_at IS NULL',
+  );
+  const enforce = db.prepare<[number, number]>(
+    'UPDATE revocations SET enforced_at = max(recorded_at, ?) WHERE id = ? AND enforced_at IS NULL',
   );
   const last = lastChange(db);
   return {
@@ -136,6 +157,8 @@ export function revocationWrites({
       call(() => {
         for (const id of ids) note.run(at, id);
       }),
+    noteEnforced: (enforced) =>
+      call(() => enforced.filter(({ id, at }) => enforce.run(at, id).changes > 0).map(({ id }) => id)),
   };
 }
 

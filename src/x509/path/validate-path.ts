@@ -85,6 +85,7 @@ function judge(leafDer: Uint8Array, input: PathInput, limits: PathLimits, budget
     reason: 'ok',
     detail: `its path ends at ${anchor.title}`,
     path: path ?? [],
+    leaf: leaf.tbs,
     lookAgainAt: found.until,
   };
 }

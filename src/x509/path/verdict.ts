@@ -1,3 +1,5 @@
+import type { TbsCertificate } from '../certificate.ts';
+
 /** What a path can be refused for; with `ok`, the closed list of reasons that a verdict has. */
 export const REFUSALS = [
   'expired',
@@ -57,6 +59,8 @@ export interface Accepted {
   readonly detail: string;
   /** DER, from the leaf to the anchor. */
   readonly path: readonly Uint8Array[];
+  /** The first of the path, as read. */
+  readonly leaf: TbsCertificate;
   /**
    * Milliseconds since the epoch: the earliest end of a certificate of the path or of a status that was used. The
    * verdict holds until then, as far as what was given says.

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createChainMemory } from '../../src/server/chain-memory.ts';
+import { createChainMemory } from '../../src/core/chain-memory.ts';
 
 const leaf = (at: number) => Buffer.from(`leaf ${at}`);
 const chain = (octets: number) => [Buffer.alloc(octets, 'x')];

@@ -1,0 +1,61 @@
+import type { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import type { Aedes } from 'aedes';
+
+/** What of Aedes' persistence is needed to make it forget a client. Its types leave it out. */
+interface Persistence {
+  cleanSubscriptions(client: StoredClient): Promise<unknown>;
+  outgoingStream(client: StoredClient): Readable;
+  outgoingClearMessageId(client: StoredClient, packet: unknown): Promise<unknown>;
+  delWill(client: StoredClient): Promise<unknown>;
+  storeRetained(packet: { readonly topic: string; readonly payload: Buffer }): Promise<unknown>;
+  /** Newer ones have it. */
+  cleanIncoming?(client: StoredClient): Promise<unknown>;
+}
+
+interface StoredClient {
+  readonly id: string;
+}
+
+/**
+ * Removes what a broker keeps for a client and of it: subscriptions, messages that wait for it, its will, and the retained
+ * messages of these topics.
+ */
+export async function forgetClient(aedes: Aedes, id: string, retained: Iterable<string>): Promise<void> {
+  const persistence = persistenceOf(aedes);
+  const client = { id };
+  await persistence.cleanSubscriptions(client);
+  await persistence.delWill(client);
+  await persistence.cleanIncoming?.(client);
+  const waiting = persistence.outgoingStream(client);
+  waiting.on('data', (packet: unknown) => {
+    persistence
+      .outgoingClearMessageId(client, packet)
+      .catch((error: unknown) => waiting.destroy(toError(error)));
+  });
+  await finished(waiting);
+  for (const topic of retained) await persistence.storeRetained({ topic, payload: Buffer.alloc(0) });
+}
+
+const METHODS = [
+  'cleanSubscriptions',
+  'outgoingStream',
+  'outgoingClearMessageId',
+  'delWill',
+  'storeRetained',
+];
+
+function persistenceOf(aedes: Aedes): Persistence {
+  const persistence: unknown = Reflect.get(aedes, 'persistence');
+  if (
+    typeof persistence !== 'object' ||
+    persistence === null ||
+    METHODS.some((name) => !(name in persistence))
+  )
+    throw new Error('this Aedes has no persistence as version 1 has it: it listens first (createBroker)');
+  return persistence as Persistence;
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

@@ -1,0 +1,92 @@
+import { hash } from 'node:crypto';
+import { toHex } from '../core/bytes.ts';
+import { parseCertificate, type TbsCertificate } from '../x509/certificate.ts';
+import { keyIdentifier } from '../x509/public-key.ts';
+import type { CertificateKey } from './status/status-table.ts';
+
+/** A certificate as the status of it is known: by who issued it and its serial number, and by its key. */
+export interface CredentialId {
+  /** Of the key that signed it: `keyIdentifier`, hexadecimal. */
+  readonly issuerKeyId: string;
+  /** Hexadecimal. */
+  readonly serial: string;
+  /** SHA-256 of the SubjectPublicKeyInfo, hexadecimal. */
+  readonly keyHash: string;
+  /** The same in octets, where they are at hand. */
+  readonly octets?: CertificateKey;
+}
+
+/** A client's certificate whose path holds. */
+export interface Credential extends CredentialId {
+  readonly tbs: TbsCertificate;
+  /** Those above it, the anchor last; CAs that the policy knows are the same object each time. */
+  readonly issuers: readonly TbsCertificate[];
+  /** Milliseconds since the epoch. */
+  readonly notAfter: number;
+  /** Whose serial numbers these are: that of the anchor at the end of its path, or of a guest under it. */
+  readonly namespace: string;
+  /** All of the path that can be taken back: the leaf first, without the anchor. */
+  readonly path: readonly CredentialId[];
+}
+
+/** A certificate of a CA, read once. */
+interface Issuer {
+  readonly tbs: TbsCertificate;
+  readonly keyId: Uint8Array;
+  readonly keyIdText: string;
+  /** As issued under the CA above it. */
+  id?: CredentialId;
+}
+
+/**
+ * Reads what the gate needs of a path that was found good.
+ *
+ * @param path DER, from the leaf to the anchor
+ * @param leaf the first of them, as read
+ * @param namespace whose device it is
+ */
+export type CredentialReader = (
+  path: readonly Uint8Array[],
+  leaf: TbsCertificate,
+  namespace: string,
+) => Credential;
+
+/** CAs that the policy knows are read once: their octets are the same object in each path. */
+export function createCredentialReader(): CredentialReader {
+  const issuers = new WeakMap<Uint8Array, Issuer>();
+  const issuerOf = (der: Uint8Array): Issuer => {
+    let issuer = issuers.get(der);
+    if (!issuer) {
+      const { tbs } = parseCertificate(der);
+      const keyId = keyIdentifier(tbs.spki);
+      issuer = { tbs, keyId, keyIdText: toHex(keyId) };
+      issuers.set(der, issuer);
+    }
+    return issuer;
+  };
+  return (path, leaf, namespace) => {
+    const above = path.slice(1).map(issuerOf);
+    const [issuer] = above;
+    if (!issuer) throw new Error('a path to an anchor has a leaf and the anchor at least');
+    const id = idOf(leaf, issuer);
+    const ids = above.slice(0, -1).map((ca, at) => {
+      const signer = above[at + 1] ?? ca;
+      // Another one where several have certified it.
+      if (ca.id?.issuerKeyId !== signer.keyIdText) ca.id = idOf(ca.tbs, signer);
+      return ca.id;
+    });
+    const issuers = above.map(({ tbs }) => tbs);
+    return { ...id, tbs: leaf, issuers, notAfter: leaf.notAfter.at, namespace, path: [id, ...ids] };
+  };
+}
+
+function idOf({ serial, spki }: TbsCertificate, { keyId, keyIdText }: Issuer): CredentialId {
+  const keyHash = hash('sha256', spki, 'hex');
+  const octets = { issuerKeyId: keyId, serial, keyHash: Buffer.from(keyHash, 'hex') };
+  return { issuerKeyId: keyIdText, serial: toHex(serial), keyHash, octets };
+}
+
+/** SHA-256 of a certificate: the key of caches, never of what is denied, since its signature may be rewritten. */
+export function fingerprintOf(der: Uint8Array): string {
+  return hash('sha256', der, 'base64');
+}

@@ -1,0 +1,42 @@
+import Type from 'typebox';
+import { schemaParser } from '../../core/schema.ts';
+import type { EndCause, KickDriver } from '../ports.ts';
+import type { Session } from '../sessions.ts';
+import { type AskBroker, expectStatus } from './management-client.ts';
+
+const parseStatus = schemaParser(Type.Object({ status: Type.String() }), 'unavailable');
+
+export interface VernemqKickOptions {
+  readonly broker: string;
+  readonly ask: AskBroker;
+}
+
+const CLEANED: readonly EndCause[] = ['compromised', 'revoked', 'quarantined'];
+
+/**
+ * Ends sessions by VerneMQ's HTTP API (v2): with DISCONNECT 0x98 for MQTT 5. What it kept for a device that was taken back
+ * goes with it.
+ */
+export function vernemqKickDriver({ broker, ask }: VernemqKickOptions): KickDriver {
+  // No mountpoint: an empty one is another than none to it.
+  const query = ({ clientId }: Session) => `client_id=${encodeURIComponent(clientId)}`;
+  return {
+    broker,
+    async kick(sessions, cause) {
+      const cleanup = CLEANED.includes(cause) ? '&cleanup' : '';
+      for (const session of sessions) {
+        const answer = await ask('GET', `/api/v2/disconnect?${query(session)}${cleanup}`);
+        expectStatus(answer, 'disconnect', 200);
+      }
+    },
+    async stillLive(sessions) {
+      const left: Session[] = [];
+      for (const session of sessions) {
+        const answer = await ask('GET', `/api/v2/client?${query(session)}`);
+        expectStatus(answer, 'client', 200);
+        if (parseStatus(answer.body, 'client').status === 'online') left.push(session);
+      }
+      return left;
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import type { Identity } from './decide.ts';
+import type { Session } from './sessions.ts';
+
+/** Why a live session is ended. */
+export type EndCause =
+  /** Its key is in other hands: what it left at the broker is removed too, where the broker lets us. */
+  'compromised' | 'revoked' | 'held' | 'expired' | 'sessionAge' | 'quarantined' | 'blocked' | 'exclusive';
+
+/** Ends live sessions at one broker. */
+export interface KickDriver {
+  /** As `Session.broker` names it. */
+  readonly broker: string;
+  /** Tells the broker to end them; those that are gone already are no error. Rejects where the broker cannot be reached. */
+  kick(sessions: readonly Session[], cause: EndCause): Promise<void>;
+  /** Those of them that the broker still has. A broker that cannot be asked has none: then a kick is told and believed. */
+  stillLive(sessions: readonly Session[]): Promise<readonly Session[]>;
+}
+
+/** Where a connection comes from, and whose it is as far as its handshake proved that. */
+export interface Origin {
+  /** IP address, without port. */
+  readonly address: string;
+  /** Only where possession of the credential's key was proven: nobody is to be blocked because somebody used its name. */
+  readonly identity?: Identity;
+}
+
+/** What was seen of a client (MQTT 3.1.1 §5.4.8). */
+export type Behaviour =
+  | 'connect'
+  | 'authenticationFailed'
+  | 'abnormalEnd'
+  | 'topicDenied'
+  | 'undeliverable'
+  | 'silent';
+
+export interface Restraint {
+  readonly reason: 'blocked' | 'throttled';
+  /** For people who run the broker: which rule, since when, until when. */
+  readonly detail: string;
+}
+
+/** Watches behaviour, for one listener each. */
+export interface BehaviourGuard {
+  /** Undefined where the connection may be judged. */
+  restraint(origin: Origin, listener: string, at: number): Restraint | undefined;
+  /** @param topic the topic that was denied or that nobody listens to */
+  note(behaviour: Behaviour, origin: Origin, listener: string, at: number, topic?: string): void;
+}

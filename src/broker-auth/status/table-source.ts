@@ -1,0 +1,97 @@
+import type { CredentialId } from '../credential.ts';
+import type { Gate } from '../gate.ts';
+import type { Session } from '../sessions.ts';
+import type { SightingReporter } from '../sighting-reporter.ts';
+import type { KnownStatus, NameStatusSource, StatusSource } from '../status-source.ts';
+import type { ReadSnapshot } from './read-snapshot.ts';
+import type { CertificateKey } from './status-table.ts';
+import type { Change } from './wire.ts';
+
+/** What the feed told, as a source of the gate's. Of an issuer that the snapshot does not name it knows nothing good. */
+export function tableSource(known: () => ReadSnapshot | undefined): StatusSource {
+  let header: ReadSnapshot['header'] | undefined;
+  let issuers: ReadonlySet<string> = new Set();
+  return {
+    name: 'feed',
+    statusOf: (id) => {
+      const latest = known();
+      if (!latest) return undefined;
+      if (latest.header !== header) {
+        header = latest.header;
+        issuers = new Set(header.authorities.map(({ issuerKeyId }) => issuerKeyId));
+      }
+      return statusIn(latest, id.octets ?? octetsOf(id), issuers.has(id.issuerKeyId));
+    },
+  };
+}
+
+function statusIn(
+  { table }: ReadSnapshot,
+  key: CertificateKey,
+  knowsIssuer: boolean,
+): KnownStatus | undefined {
+  const standing = table.statusOf(key);
+  const { asOf } = table;
+  if (standing.status === 'good') return knowsIssuer ? { status: 'good', asOf } : undefined;
+  const { status, reason, at } = standing;
+  return { status, asOf, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
+}
+
+function octetsOf({ issuerKeyId, serial, keyHash }: CredentialId): CertificateKey {
+  return {
+    issuerKeyId: Buffer.from(issuerKeyId, 'hex'),
+    serial: Buffer.from(serial, 'hex'),
+    keyHash: Buffer.from(keyHash, 'hex'),
+  };
+}
+
+/** The same for brokers that show a name only. */
+export function nameSource(known: () => ReadSnapshot | undefined): NameStatusSource {
+  return {
+    statusOf: (identity) => {
+      const latest = known();
+      if (!latest?.names) return undefined;
+      return { status: latest.names.statusOf(identity) ?? 'good', asOf: latest.table.asOf };
+    },
+  };
+}
+
+/**
+ * Ends what stands on a certificate whose status has changed for the worse, or on its key where that was stolen.
+ *
+ * @param reporter is told when nothing of it is left
+ */
+export function endTakenBack(
+  gate: Gate,
+  change: Change,
+  reporter?: Pick<SightingReporter, 'takenBack'>,
+): void {
+  const { status, reason, issuerKeyId, serial, keyHash, holder } = change;
+  if (status === 'good') return;
+  const taken = {
+    certificate: { issuerKeyId, serial },
+    ...(reason === 'keyCompromise' && { keyHash }),
+  };
+  const identity = holder && { namespace: holder.namespace, id: holder.serialNumber };
+  const named = identity ? gate.sessions.ofIdentity(identity).filter(isNamed) : [];
+  reporter?.takenBack({ issuerKeyId, serial }, [...gate.sessions.standingOn(taken), ...named]);
+  const cause = reason === 'keyCompromise' ? 'compromised' : status;
+  if (identity) gate.endNamed(identity, cause);
+  gate.takenBack(taken, cause);
+}
+
+function isNamed({ credentials }: Session): boolean {
+  return credentials.length === 0;
+}
+
+/** Ends all that stands on what is known to be bad: after a snapshot nobody says what has changed. */
+export function endAllTakenBack(gate: Gate, source: StatusSource, names: NameStatusSource): void {
+  for (const session of [...gate.sessions.values()]) {
+    const named = isNamed(session) ? names.statusOf(session.identity)?.status : undefined;
+    if (named !== undefined && named !== 'good') gate.endNamed(session.identity, named);
+    for (const id of session.credentials) {
+      const status = source.statusOf(id)?.status ?? 'good';
+      if (status !== 'good') gate.takenBack({ certificate: id }, status);
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import Type, { type Static } from 'typebox';
+import { GuardConfigSchema } from '../../broker-auth/guard/guard-config.ts';
+import { PolicyConfigSchema } from '../../broker-auth/policy-config.ts';
+import {
+  AuthorityConfigSchema,
+  BrokersConfigSchema,
+  HttpConfigSchema,
+  ListenConfigSchema,
+} from '../../broker-auth/service-config.ts';
+
+const closed = { additionalProperties: false } as const;
+
+/** gate.toml: what `birthmark broker-auth serve` is told. File names in it are from its own folder. */
+export const GateConfigSchema = Type.Object(
+  {
+    log: Type.Optional(
+      Type.Object(
+        {
+          level: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug'], {
+            description: 'The least that is logged: info where it is not given.',
+          }),
+        },
+        closed,
+      ),
+    ),
+    authority: { ...AuthorityConfigSchema, description: 'Where statuses come from.' },
+    listen: { ...ListenConfigSchema, description: 'Where brokers ask.' },
+    http: { ...HttpConfigSchema, description: 'How they ask: a table for each dialect that is spoken.' },
+    brokers: Type.Optional(BrokersConfigSchema),
+    ...PolicyConfigSchema.properties,
+    guard: Type.Optional({
+      ...GuardConfigSchema,
+      description: 'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8).',
+    }),
+  },
+  closed,
+);
+export type GateConfig = Static<typeof GateConfigSchema>;

@@ -1,0 +1,158 @@
+import type { Logger } from 'pino';
+import { type AssembledGate, assembleGate } from '../../broker-auth/assemble-gate.ts';
+import { createGateMetrics, type GateMetrics } from '../../broker-auth/gate-metrics.ts';
+import { createGuard } from '../../broker-auth/guard/behaviour-guard.ts';
+import type { GuardRules } from '../../broker-auth/guard/parse-guard.ts';
+import { createKickDriver, forgettingDriver } from '../../broker-auth/kick/create-kick-driver.ts';
+import type { GatePolicy } from '../../broker-auth/policy.ts';
+import type { KickDriver } from '../../broker-auth/ports.ts';
+import { reconcile } from '../../broker-auth/reconcile.ts';
+import type { BrokerConfig } from '../../broker-auth/service-config.ts';
+import {
+  createSightingReporter,
+  type SightingReport,
+  type SightingReporter,
+} from '../../broker-auth/sighting-reporter.ts';
+import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { RandomBytes } from '../../core/random.ts';
+import { readSecretFile } from '../../keys/secret-file.ts';
+import { readInput } from '../input-file.ts';
+
+export interface OpenGateOptions {
+  readonly policy: GatePolicy;
+  readonly guard?: GuardRules;
+  readonly brokers: Readonly<Record<string, BrokerConfig>>;
+  /** Beside those of `brokers`: of a broker in this process. */
+  readonly drivers?: readonly KickDriver[];
+  /** Names of brokers that ask in the dialect of mosquitto-go-auth. */
+  readonly forgetting: readonly string[];
+  readonly source: StatusSource;
+  readonly names: NameStatusSource;
+  /** A device that shows a name only was denied for a certificate that was taken back: it may have another one since. */
+  readonly onNameDenied: () => void;
+  readonly statusAgeMs: () => number | undefined;
+  readonly at: (file: string) => string;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly logger: Logger;
+  /** Where what is seen is told. */
+  readonly sendSightings: (report: SightingReport) => Promise<void>;
+}
+
+export interface OpenGate extends AssembledGate {
+  readonly metrics: GateMetrics;
+  readonly reporter: SightingReporter;
+  close(): Promise<void>;
+}
+
+const TICK_MS = 1000;
+const RECONCILE_MS = 60_000;
+
+/** The gate of a process with its drivers, its numbers and its log, at work. */
+export function openGate(options: OpenGateOptions): OpenGate {
+  const { policy, source, names, clock, random, logger } = options;
+  const drivers = [
+    ...(options.drivers ?? []),
+    ...Object.entries(options.brokers).map(([name, config]) => driverOf(name, config, options)),
+    ...options.forgetting.filter((name) => !(name in options.brokers)).map(forgettingDriver),
+  ];
+  const metrics = createGateMetrics({
+    sessions: () => countBy(gate.sessions.values(), ({ broker }) => broker),
+    statusAgeMs: options.statusAgeMs,
+  });
+  const guard =
+    options.guard &&
+    createGuard({
+      rules: options.guard,
+      onReaction: ({ rule: { name, reaction }, who, count, held, origin: { identity } }) => {
+        logger.warn({ rule: name, reaction, who, count, held }, 'somebody behaves as no device does');
+        if (held || !identity || reaction === 'log' || reaction === 'throttle') return;
+        gate.endIdentity(identity, reaction === 'quarantine' ? 'quarantined' : 'blocked');
+      },
+    });
+  const { gate, enforcer } = assembleGate({
+    policy,
+    sources: [source],
+    names,
+    drivers,
+    clock,
+    random,
+    ...(guard && { guard }),
+    onVerdict: (attempt, verdict, tookMs) => {
+      metrics.observe(attempt, verdict, tookMs);
+      const { broker, listener, clientId, address } = attempt;
+      const { identity, credential, status } = verdict;
+      const facts = {
+        ...{ broker, listener, clientId, address },
+        ...(identity && { device: `${identity.namespace}:${identity.id}` }),
+        ...(credential && { issuerKeyId: credential.issuerKeyId, serial: credential.serial }),
+        ...(status && { status }),
+      };
+      if (verdict.allow) {
+        logger.debug(facts, 'let in');
+        const session = gate.sessions.get(attempt);
+        if (session) reporter.seen(session);
+        return;
+      }
+      if (attempt.evidence.level === 'name' && verdict.reason === 'revoked') options.onNameDenied();
+      logger.info({ ...facts, reason: verdict.reason, rule: verdict.detail }, 'denied');
+    },
+    onEnded: (ended, cause) => {
+      metrics.ended(ended.length, cause);
+      logger.info({ cause, sessions: ended.length, first: ended[0]?.clientId }, 'ended sessions');
+      reporter.tick();
+    },
+    onError: (error, broker, sessions) => {
+      metrics.kickFailed(broker);
+      logger.error({ err: error, broker, sessions }, 'sessions are not ended yet; it is tried again');
+    },
+  });
+  const reporter = createSightingReporter({
+    gate,
+    send: options.sendSightings,
+    clock,
+    onFault: (error) => logger.warn({ err: error }, 'what was seen could not be told; it is told again'),
+  });
+  const timers = [
+    setInterval(() => {
+      gate.tick();
+      reporter.tick();
+    }, TICK_MS),
+    ...drivers.map((driver) =>
+      setInterval(() => {
+        reconcile(gate, driver, clock).catch((error: unknown) =>
+          logger.warn({ err: error, broker: driver.broker }, 'the list of sessions could not be had'),
+        );
+      }, RECONCILE_MS),
+    ),
+  ];
+  return {
+    gate,
+    enforcer,
+    metrics,
+    reporter,
+    async close() {
+      for (const timer of timers) clearInterval(timer);
+      enforcer.stop();
+      await reporter.stop();
+    },
+  };
+}
+
+function driverOf(name: string, config: BrokerConfig, { at, clock }: OpenGateOptions): KickDriver {
+  const { passwordFile, caFile } = config;
+  const credentials = {
+    password: readSecretFile(at(passwordFile)).trim(),
+    ...(caFile !== undefined && {
+      ca: readInput(at(caFile), { code: 'config-invalid' }).toString('latin1'),
+    }),
+  };
+  return createKickDriver(name, config, credentials, clock);
+}
+
+function countBy<T>(items: Iterable<T>, keyOf: (item: T) => string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const item of items) counts.set(keyOf(item), (counts.get(keyOf(item)) ?? 0) + 1);
+  return counts;
+}

@@ -1,0 +1,23 @@
+import type { Readiness } from '../../broker-auth/http.ts';
+import type { GatePolicy } from '../../broker-auth/policy.ts';
+
+export interface StatusFacts {
+  /** Whether the one who tells statuses is heard. */
+  readonly connected: boolean;
+  /** Of what is known; undefined where nothing is. */
+  readonly ageMs: number | undefined;
+}
+
+/** Ready where no listener has to deny for what is not known. */
+export function readiness(
+  { listeners }: GatePolicy,
+  { connected, ageMs }: StatusFacts,
+): ReturnType<Readiness> {
+  const asked = [...listeners.values()].filter(({ status }) => status === 'hard');
+  const strictest = Math.min(...asked.map(({ maxStatusAgeMs }) => maxStatusAgeMs));
+  const facts = { connected, ...(ageMs !== undefined && { statusAgeSeconds: Math.round(ageMs / 1000) }) };
+  if (asked.length === 0) return facts;
+  if (ageMs === undefined) return { ...facts, fault: 'nothing is known of statuses yet' };
+  if (ageMs > strictest) return { ...facts, fault: 'what is known of statuses is too old' };
+  return facts;
+}

@@ -1,0 +1,150 @@
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import { mountDialects } from '../../broker-auth/mount-dialects.ts';
+import { type AuthorityOptions, createAuthorityClient } from '../../broker-auth/status/authority-client.ts';
+import { type Following, followFeed } from '../../broker-auth/status/follow-feed.ts';
+import type { SnapshotRules } from '../../broker-auth/status/read-snapshot.ts';
+import { readStored, type StatusStore } from '../../broker-auth/status/status-store.ts';
+import {
+  endAllTakenBack,
+  endTakenBack,
+  nameSource,
+  tableSource,
+} from '../../broker-auth/status/table-source.ts';
+import { systemClock } from '../../core/clock.ts';
+import { poolRandom } from '../../core/pooled-random.ts';
+import { writeDurably } from '../../keys/durable-file.ts';
+import { readSecretFile } from '../../keys/secret-file.ts';
+import { openTrust, type Trust } from '../../x509/path/trust.ts';
+import { parsePemBlocks } from '../../x509/pem.ts';
+import { readInput } from '../input-file.ts';
+import { createLogger } from '../logger.ts';
+import { forgettingBrokers } from './forgetting-brokers.ts';
+import { listenGate } from './listen-gate.ts';
+import type { LoadedGate } from './load-gate.ts';
+import { type OpenGate, openGate } from './open-gate.ts';
+import { readiness } from './readiness.ts';
+import { openStatusFiles } from './status-files.ts';
+
+export interface ServeGateOptions {
+  readonly loaded: LoadedGate;
+  readonly readyFile?: string;
+  /** Told once it accepts. */
+  readonly onReady: (addresses: { readonly brokerAuth: string }) => void;
+}
+
+const random = poolRandom((size) => randomBytes(size));
+const clock = systemClock;
+const SEND_WITHIN_MS = 10_000;
+
+/**
+ * The gate alone, beside a broker, until SIGINT or SIGTERM. It answers at once, from what is on disk or with denials; that
+ * the authority is away ends nothing.
+ *
+ * @throws BirthmarkError `listen-failed`, `config-invalid`, `key-file-permissions`, `key-file-unreadable`
+ */
+export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions): Promise<void> {
+  const stopped = untilStopped();
+  const { config, at } = loaded;
+  const logger = createLogger(config.log?.level ?? 'info');
+  const store = openStatusFiles(at(config.authority.snapshotFile));
+  const trust = trustOf(loaded);
+  const holders = [...loaded.policy.listeners.values()].some(({ evidence }) => evidence === 'name');
+  const start = await readDisk(store, { trust, at: clock(), holders }, logger);
+  const source = tableSource(() => following.known);
+  const names = nameSource(() => following.known);
+  let open: OpenGate | undefined;
+  const access = authorityOf(loaded);
+  const authority = createAuthorityClient(access);
+  const following = followFeed({
+    ...access,
+    ...{ store, trust, holders, clock, random, ...(start && { start }) },
+    onChange: (change) => open && endTakenBack(open.gate, change, open.reporter),
+    onTable: () => open && endAllTakenBack(open.gate, source, names),
+    onFault: (error) =>
+      logger.warn({ err: error }, 'the authority cannot be followed at the moment; it is tried again'),
+  });
+  open = openGate({
+    ...loaded,
+    brokers: config.brokers ?? {},
+    forgetting: forgettingBrokers(config.http),
+    source,
+    names,
+    onNameDenied: () => following.refresh(),
+    statusAgeMs: () => ageOf(following),
+    clock,
+    random,
+    logger,
+    sendSightings: (report) => authority.sendSightings(report, AbortSignal.timeout(SEND_WITHIN_MS)),
+  });
+  const { gate, metrics, close } = open;
+  try {
+    const listener = await listenGate({
+      listen: config.listen,
+      dialects: mountDialects(config.http, {
+        gate,
+        clock,
+        secretOf: (file) => readSecretFile(at(file)).trim(),
+      }),
+      readiness: () => readiness(loaded.policy, { connected: following.connected, ageMs: ageOf(following) }),
+      metrics: metrics.registry,
+      logger,
+      at,
+    });
+    try {
+      const addresses = { brokerAuth: listener.address };
+      if (readyFile !== undefined) writeDurably(readyFile, `${JSON.stringify(addresses)}\n`, 0o644);
+      onReady(addresses);
+      await stopped;
+      logger.info('stopping');
+    } finally {
+      await listener.close();
+    }
+  } finally {
+    await close();
+    await following.stop();
+  }
+}
+
+function authorityOf({ config: { authority }, at }: LoadedGate): AuthorityOptions {
+  const { url, caFile, tokenFile, certificateFile, keyFile } = authority;
+  const read = (file: string) => readInput(at(file), { code: 'config-invalid' }).toString('latin1');
+  const token = tokenFile === undefined ? undefined : () => readSecretFile(at(tokenFile)).trim();
+  // What is wrong with it shows at start.
+  token?.();
+  return {
+    url,
+    ca: read(caFile),
+    ...(token && { token }),
+    ...(certificateFile !== undefined && { cert: read(certificateFile) }),
+    ...(keyFile !== undefined && { key: readSecretFile(at(keyFile)) }),
+  };
+}
+
+function trustOf({ config: { authority }, at }: LoadedGate): Trust {
+  const pem = readInput(at(authority.signerCaFile ?? authority.caFile), { code: 'config-invalid' });
+  return openTrust({
+    anchors: parsePemBlocks(pem.toString('latin1'), ['CERTIFICATE'], 'authority.signerCaFile'),
+  });
+}
+
+/** What cannot be read is fetched anew. */
+async function readDisk(store: StatusStore, rules: SnapshotRules, logger: Logger) {
+  try {
+    return await readStored(store, rules);
+  } catch (error) {
+    logger.warn({ err: error }, 'what is known of statuses on disk cannot be used');
+    return undefined;
+  }
+}
+
+function ageOf({ known }: Following): number | undefined {
+  return known && Math.max(0, clock() - known.table.asOf);
+}
+
+/** A signal that comes again must not cut short what the first began. */
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
+  });
+}

@@ -1,0 +1,73 @@
+import { resolve } from 'node:path';
+import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { mountDialects } from '../../broker-auth/mount-dialects.ts';
+import { parsePolicy } from '../../broker-auth/parse-policy.ts';
+import { readSecretFile } from '../../keys/secret-file.ts';
+import { forgettingBrokers } from '../broker-auth/forgetting-brokers.ts';
+import { type GateListener, listenGate } from '../broker-auth/listen-gate.ts';
+import { openGate } from '../broker-auth/open-gate.ts';
+import { readTrust } from '../broker-auth/read-trust.ts';
+import { readiness } from '../broker-auth/readiness.ts';
+import type { BrokerAuthSection } from '../config/broker-auth-config.ts';
+import { type House, random } from '../wire.ts';
+import { ownNamespace } from './embedded-broker.ts';
+import type { HouseStatus } from './house-status.ts';
+
+/**
+ * The listener where other people's brokers ask a house that serves. It knows the house's own statuses, and lives in one
+ * process, since sessions do: with workers in the one that supervises them.
+ *
+ * @throws BirthmarkError `listen-failed`, `config-invalid`, `key-file-permissions`, `key-file-unreadable`
+ */
+export async function openBrokerAuth(
+  house: House,
+  section: BrokerAuthSection,
+  status: HouseStatus,
+): Promise<GateListener> {
+  const { wallClock: clock, logger, home } = house;
+  const { listen, http, brokers = {}, guard, trust = [], ...rules } = section;
+  const at = (file: string) => resolve(home.path, file);
+  const policy = parsePolicy(rules, [ownNamespace(house), ...readTrust(trust, at)]);
+  const open = openGate({
+    policy,
+    ...(guard && { guard: parseGuard(guard, [...policy.listeners.keys()]) }),
+    brokers,
+    forgetting: forgettingBrokers(http),
+    source: status.source,
+    names: status.names,
+    onNameDenied: () => status.refresh(),
+    statusAgeMs: () => status.ageMs(),
+    at,
+    clock,
+    random,
+    logger,
+    sendSightings: (report) => status.note(report),
+  });
+  const { gate, metrics, close } = open;
+  try {
+    status.watch(open);
+    const dialects = mountDialects(http, {
+      gate,
+      clock,
+      secretOf: (file) => readSecretFile(at(file)).trim(),
+    });
+    const listener = await listenGate({
+      listen,
+      dialects,
+      readiness: () => readiness(policy, { connected: true, ageMs: status.ageMs() }),
+      metrics: metrics.registry,
+      logger,
+      at,
+    });
+    return {
+      address: listener.address,
+      close: async () => {
+        await listener.close();
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,129 @@
+import { resolve } from 'node:path';
+import { openAedesBroker } from '../../broker-auth/adapters/aedes/aedes-broker.ts';
+import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { parsePolicy } from '../../broker-auth/parse-policy.ts';
+import type { GatePolicy, TrustedNamespace } from '../../broker-auth/policy.ts';
+import { OWN_NAMESPACE } from '../../core/identifiers.ts';
+import { givenTlsIdentity } from '../../server/given-certificate.ts';
+import { WEB_SOCKET_LISTENER } from '../../server/mqtt/listener-names.ts';
+import { listenMqtt, type MqttListeners } from '../../server/mqtt/mqtt-listener.ts';
+import { openGate } from '../broker-auth/open-gate.ts';
+import { readTrust } from '../broker-auth/read-trust.ts';
+import { DEFAULT_BROKER } from '../config/broker-config.ts';
+import { type House, random } from '../wire.ts';
+import { tlsIdentity } from './house-options.ts';
+import type { HouseStatus } from './house-status.ts';
+
+const BROKER = 'birthmark';
+const DEFAULT_PORT = 8883;
+const DEFAULT_WEB_SOCKET_PORT = 8884;
+
+/**
+ * The broker of a house: Aedes with the gate in it, which hears of each change of a status from the ledger itself. It lives in
+ * one process, since a broker's sessions do: with workers in the one that supervises them.
+ *
+ * @throws BirthmarkError `listen-failed`, `config-invalid`
+ */
+export async function openEmbeddedBroker(house: House, status: HouseStatus): Promise<MqttListeners> {
+  const { wallClock, logger, loaded, home } = house;
+  const { listen, broker: section = DEFAULT_BROKER } = loaded.config;
+  const policy = policyOf(house);
+  const onFault = (error: unknown) =>
+    logger.error({ err: error }, 'a fault of the broker; its connection is closed');
+  const closers: (() => Promise<void> | void)[] = [];
+  const close = async () => {
+    for (const step of closers.toReversed()) await step();
+  };
+  try {
+    const { door, close: closeAedes } = await openAedesBroker({ broker: BROKER, onFault });
+    closers.push(closeAedes);
+    const opened = openGate({
+      policy,
+      ...(section.guard && { guard: parseGuard(section.guard, [...policy.listeners.keys()]) }),
+      brokers: {},
+      drivers: [door.driver],
+      forgetting: [],
+      source: status.source,
+      names: status.names,
+      onNameDenied: () => undefined,
+      statusAgeMs: () => status.ageMs(),
+      at: (file) => resolve(home.path, file),
+      clock: wallClock,
+      random,
+      logger,
+      sendSightings: (report) => status.note(report),
+    });
+    closers.push(() => opened.close());
+    status.watch(opened);
+    door.guard(opened.gate);
+    const withWebSocket = policy.listeners.has(WEB_SOCKET_LISTENER);
+    const listeners = await listenMqtt({
+      door,
+      tls: tlsIdentity(house),
+      names: serverNames(house),
+      listeners: policy.listeners,
+      at: {
+        host: listen.mqttHost ?? listen.tlsHost,
+        port: listen.mqttPort ?? DEFAULT_PORT,
+        ...(withWebSocket && { webSocketPort: listen.mqttWsPort ?? DEFAULT_WEB_SOCKET_PORT }),
+      },
+      random,
+      logger,
+    });
+    closers.push(() => listeners.close());
+    return { addresses: listeners.addresses, close: closeInOrder(listeners, closers) };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Nobody comes in any more, then those who are there are let go, which the listeners wait for. */
+function closeInOrder(listeners: MqttListeners, closers: readonly (() => Promise<void> | void)[]) {
+  return async () => {
+    const closed = listeners.close();
+    for (const step of closers.slice(0, -1).toReversed()) await step();
+    await closed;
+  };
+}
+
+/** The rules of `[broker]`; our own root is believed whatever else is. */
+export function policyOf(house: Pick<House, 'authorities' | 'loaded' | 'home'>): GatePolicy {
+  const {
+    trust = [],
+    serverNames: _names,
+    guard: _guard,
+    ...rules
+  } = house.loaded.config.broker ?? DEFAULT_BROKER;
+  const others = readTrust(trust, (file) => resolve(house.home.path, file));
+  return parsePolicy(rules, [ownNamespace(house), ...others]);
+}
+
+export function ownNamespace({
+  authorities,
+  loaded,
+}: Pick<House, 'authorities' | 'loaded'>): TrustedNamespace {
+  const all = [...authorities.values()];
+  const certificates = (isRoot: boolean) =>
+    all.filter((authority) => authority.isRoot === isRoot).map(({ certificate }) => certificate.raw);
+  const units = loaded.profiles.flatMap(({ organizationalUnit }) => organizationalUnit ?? []);
+  return {
+    namespace: OWN_NAMESPACE,
+    guests: { ownUnits: units },
+    anchors: certificates(true),
+    intermediates: certificates(false),
+  };
+}
+
+function serverNames({ home, passphrase, loaded, wallClock }: House) {
+  return (loaded.config.broker?.serverNames ?? []).map(({ serverName, certificateFile, keyFile }) => ({
+    serverName,
+    tls: givenTlsIdentity({
+      certificatePath: resolve(home.path, certificateFile),
+      keyPath: resolve(home.path, keyFile),
+      passphrase,
+      names: [serverName],
+      clock: wallClock,
+    }),
+  }));
+}

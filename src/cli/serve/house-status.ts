@@ -1,0 +1,73 @@
+import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
+import {
+  endAllTakenBack,
+  endTakenBack,
+  nameSource,
+  tableSource,
+} from '../../broker-auth/status/table-source.ts';
+import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
+import { noteSightings } from '../../fleet/note-sightings.ts';
+import { followLedger } from '../../server/mqtt/ledger-status.ts';
+import type { OpenGate } from '../broker-auth/open-gate.ts';
+import type { House } from '../wire.ts';
+
+/** What the house knows of statuses, for all gates of this process. */
+export interface HouseStatus {
+  readonly source: StatusSource;
+  readonly names: NameStatusSource;
+  ageMs(): number;
+  /** A device was denied by its name: it may have another certificate by now. */
+  refresh(): void;
+  /** From now on it is told what to end. */
+  watch(open: OpenGate): void;
+  /** Keeps what a gate of this process saw. */
+  note(report: SightingReport): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Reads all that is not good from the ledger, and follows it.
+ *
+ * @throws BirthmarkError what the ledger throws
+ */
+export async function openHouseStatus({
+  ledger,
+  authorities,
+  tail,
+  wallClock,
+  logger,
+}: House): Promise<HouseStatus> {
+  const gates = new Set<OpenGate>();
+  const status = await followLedger({
+    ledger: ledger.read,
+    authorities,
+    tail,
+    holders: true,
+    clock: wallClock,
+    onChange: (change) => {
+      for (const { gate, reporter } of gates) endTakenBack(gate, change, reporter);
+    },
+    onReplaced: () => {
+      for (const { gate } of gates) endAllTakenBack(gate, source, names);
+    },
+    onFault: (error) => logger.error({ err: error }, 'the gate cannot see the ledger; it tries again'),
+  });
+  const source = tableSource(() => status.known());
+  const names = nameSource(() => status.known());
+  return {
+    source,
+    names,
+    ageMs: () => Math.max(0, wallClock() - status.known().table.asOf),
+    watch: (open) => {
+      gates.add(open);
+      endAllTakenBack(open.gate, source, names);
+    },
+    note: async ({ seen, enforced }) => {
+      const timed = <T extends { readonly at: string }>(one: T) => ({ ...one, at: Date.parse(one.at) });
+      const noted = { seen: seen.map(timed), enforced: enforced.map(timed) };
+      await noteSightings({ ledger, authorities, clock: wallClock }, noted, 'system');
+    },
+    refresh: () => status.refresh(),
+    stop: () => status.stop(),
+  };
+}

@@ -1,0 +1,36 @@
+import type { Sighting, SightingReads, SightingWrites } from '../../fleet/ports.ts';
+import type { Connection } from './connection.ts';
+
+interface SightingRow {
+  readonly id: number;
+  readonly seen_at: number;
+  readonly listener: string;
+  readonly told_by: string;
+}
+
+export function sightingReads({ db, call }: Connection): SightingReads {
+  const find = db.prepare<[number], SightingRow>('SELECT * FROM sightings WHERE id = ?');
+  return {
+    findSightings: (ids) =>
+      call(() =>
+        ids.map((id): Sighting | undefined => {
+          const row = find.get(id);
+          return row && { id, seenAt: row.seen_at, listener: row.listener, toldBy: row.told_by };
+        }),
+      ),
+  };
+}
+
+export function sightingWrites({ db, call }: Connection): Omit<SightingWrites, keyof SightingReads> {
+  const add = db.prepare<[number, number, string, string]>(
+    'INSERT INTO sightings (id, seen_at, listener, told_by) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
+  );
+  return {
+    addSightings: (sightings) =>
+      call(() =>
+        sightings.filter(
+          ({ id, seenAt, listener, toldBy }) => add.run(id, seenAt, listener, toldBy).changes > 0,
+        ),
+      ),
+  };
+}
