@@ -17,7 +17,7 @@ test('a change that comes between a look at the ledger and the next one makes no
   const since = { epoch: await read.statusEpoch(), sequence: await read.lastStatusChange() };
   // Nobody listens, so it looks when the reader comes and never by itself.
   const tail = createStatusTail({ ledger: read, clock: clock.now, onFault: () => undefined });
-  const pages = createChangePages({ ledger: read, authorities });
+  const pages = createChangePages({ ledger: read, authorities, clock: clock.now });
   const gone = new AbortController();
   const reader = { since, gone: gone.signal, mayRead: () => Promise.resolve(true) };
   const events = feedEvents({ tail, pages }, reader);
@@ -38,7 +38,7 @@ test('a change that comes between a look at the ledger and the next one makes no
 test('a reader that may read no more is ended where the clock was put back, too', async () => {
   const { ledger, authorities, clock } = server.house;
   const tail = createStatusTail({ ledger: ledger.read, clock: clock.now, onFault: () => undefined });
-  const pages = createChangePages({ ledger: ledger.read, authorities });
+  const pages = createChangePages({ ledger: ledger.read, authorities, clock: clock.now });
   const { signal: gone } = new AbortController();
   const events = feedEvents({ tail, pages }, { since: undefined, gone, mayRead: async () => false });
   expect(await events.next()).toMatchObject({ done: false });

@@ -20,7 +20,7 @@ test('a reader that left while it was found out who it is keeps no place', async
   mountStatus(app, {
     status: {
       tail,
-      pages: createChangePages({ ledger: ledger.read, authorities }),
+      pages: createChangePages({ ledger: ledger.read, authorities, clock: clock.now }),
       snapshot: {
         ledger: ledger.read,
         authorities,
