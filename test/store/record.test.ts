@@ -19,6 +19,7 @@ import { openFile } from '../../src/store/sqlite/connection.ts';
 import { openLedger, type SqliteLedger } from '../../src/store/sqlite/open-ledger.ts';
 import { headReader } from '../../src/store/sqlite/record/head.ts';
 import { ledgerRecord } from '../../src/store/sqlite/record/ledger-record.ts';
+import { verifyRecord } from '../../src/store/sqlite/record/verify-record.ts';
 import { coded } from './reading.ts';
 import { audit, device, hashOf, NOW, reservation, revocation, serialOf, ticket, token } from './samples.ts';
 import { startChild } from './start-child.ts';
@@ -296,6 +297,52 @@ describe('a process that is killed', () => {
         Math.max(...numbers.map(Number)),
       );
     });
+  });
+});
+
+describe('a look at all of the record', () => {
+  const twoTakenBack = () =>
+    within(async (ledger) => {
+      const ids = [await issue(ledger, 'a'), await issue(ledger, 'b'), await issue(ledger, 'c')];
+      await ledger.write((tx) =>
+        tx.putRevocations([
+          revocation(ids[0] ?? 0, 'a', { reason: 'keyCompromise' }),
+          revocation(ids[1] ?? 0, 'b', { held: true }),
+        ]),
+      );
+      await ledger.write((tx) => tx.releaseHolds([ids[1] ?? 0], NOW));
+    });
+  const findings = () => verifyRecord({ ledger: path, record, full: true }).findings;
+
+  it('finds nothing where the two agree', async () => {
+    await twoTakenBack();
+    expect(findings()).toEqual([]);
+  });
+
+  it.each([
+    ['a revocation that is gone', 'DELETE FROM revocations', /as good, .* as revoked for keyC/],
+    ['one that is a hold now', 'UPDATE revocations SET held = 1', /as held/],
+    ['one for another reason', "UPDATE revocations SET reason = 'superseded'", /as revoked for superseded/],
+    ['one on the list of another shard', 'UPDATE revocations SET shard = 4', /as listed elsewhere/],
+    [
+      'one that nobody made',
+      `INSERT INTO revocations SELECT id, serial, authority, shard, not_after, NULL, 0, 0, NULL, 0, 0, 0, NULL, NULL, 'x'
+         FROM certificates WHERE id = 3`,
+      /as good/,
+    ],
+    [
+      'a release that nobody made',
+      `DELETE FROM revocations;
+       INSERT INTO status_changes (serial, authority, shard, key_hash, status, at)
+         SELECT serial, authority, shard, key_hash, 'good', 0 FROM certificates WHERE id = 1`,
+      /1 changes of a status/,
+    ],
+  ])('finds %s', async (_what, sql, finding) => {
+    await twoTakenBack();
+    const db = new Database(path);
+    db.exec(sql);
+    db.close();
+    expect(findings()).toEqual([expect.stringMatching(finding)]);
   });
 });
 

@@ -63,7 +63,7 @@ function verify(db: Database, file: RecordFile, full: boolean): RecordReport {
   if (!head) return { ...report, findings: ['the ledger has no record yet; the next start begins one'] };
   let began: { readonly began: 'new' | 'late' | 'anew'; readonly beganAt: number } | undefined;
   const differs = comparer(db);
-  let known = 0;
+  let known = { certificates: 0, changes: 0 };
   try {
     const size = file.size();
     checkHead(file, head, size);
@@ -76,18 +76,23 @@ function verify(db: Database, file: RecordFile, full: boolean): RecordReport {
       for (const act of step.frame.acts) {
         if (act.act === 'begin') {
           began = { began: act.reason, beganAt: step.frame.at };
-          known = act.certificates;
+          known = { certificates: act.certificates, changes: act.lastStatusChange };
         } else if (act.act === 'reserve') report.certificates += 1;
         else if (act.act === 'revoke' || act.act === 'release') report.statusChanges += 1;
         const difference = differs(act, step.frame);
         if (difference !== undefined && findings.length < MOST_FINDINGS) findings.push(difference);
       }
     }
-    const inLedger = Number(db.prepare('SELECT count(*) FROM certificates').pluck().get());
-    const surplus = inLedger - known - report.certificates;
     for (const difference of statusDifferences(db))
       if (findings.length < MOST_FINDINGS) findings.push(difference);
-    if (surplus > 0) findings.push(`the ledger has ${surplus} certificates that the record does not know`);
+    const count = (sql: string) => Number(db.prepare(sql).pluck().get() ?? 0);
+    const certificates =
+      count('SELECT count(*) FROM certificates') - known.certificates - report.certificates;
+    if (certificates > 0)
+      findings.push(`the ledger has ${certificates} certificates that the record does not know`);
+    const changes = count('SELECT max(sequence) FROM status_changes') - known.changes - report.statusChanges;
+    if (changes > 0)
+      findings.push(`the ledger has ${changes} changes of a status that the record does not know`);
   } catch (error) {
     if (!(error instanceof BirthmarkError)) throw error;
     findings.push(error.message);
@@ -98,11 +103,13 @@ function verify(db: Database, file: RecordFile, full: boolean): RecordReport {
 
 /** Certificates of which the ledger says something else than their last change, which the record was held to. */
 function statusDifferences(db: Database): string[] {
-  const standing = `CASE WHEN r.id IS NULL THEN 'good' WHEN r.held = 1 THEN 'held' ELSE 'revoked' END`;
+  const standing = `CASE WHEN r.id IS NULL THEN 'good' WHEN (r.serial, r.authority, r.shard) <> (c.serial, c.authority, c.shard)
+    THEN 'listed elsewhere' ELSE iif(r.held = 1, 'held', 'revoked') || coalesce(' for ' || r.reason, '') END`;
   const rows = db
     .prepare<[number], { readonly serial: Buffer; readonly told: string; readonly standing: string }>(
       `SELECT l.serial, l.status AS told, ${standing} AS standing
-       FROM (SELECT serial, status, max(sequence) FROM status_changes GROUP BY serial) l
+       FROM (SELECT serial, status || coalesce(' for ' || reason, '') AS status, max(sequence) FROM status_changes
+         GROUP BY serial) l
        LEFT JOIN certificates c ON c.serial = l.serial LEFT JOIN revocations r ON r.id = c.id
        WHERE l.status <> ${standing}
        UNION ALL
