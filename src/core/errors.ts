@@ -78,6 +78,7 @@ export const ERROR_CODES = [
   'ledger-full',
   'ledger-failed',
   'ledger-newer',
+  'ledger-older',
   'record-missing',
   'record-behind',
   'record-foreign',
