@@ -14,6 +14,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { restoreLedger } from '../../src/store/sqlite/backup/restore-ledger.ts';
 import { writeBackup } from '../../src/store/sqlite/backup/write-backup.ts';
 import { openLedger, type SqliteLedger } from '../../src/store/sqlite/open-ledger.ts';
+import { makeOlderLedger, NEWEST_OLD_SHAPE } from './older-shape.ts';
 import { coded } from './reading.ts';
 import { NOW, reservation, revocation, serialOf } from './samples.ts';
 
@@ -94,3 +95,25 @@ describe('a restore', () => {
     expect(status).toMatchObject([{ status: 'revoked' }]);
   });
 });
+
+test.each([1, 2, 3, NEWEST_OLD_SHAPE])(
+  'a ledger of shape %i is backed up as it is, and restored in the newest shape',
+  async (shape) => {
+    for (const path of [ledger, record, `${ledger}-wal`, `${ledger}-shm`]) rmSync(path, { force: true });
+    makeOlderLedger(ledger, shape);
+    const older = readFileSync(ledger);
+    const written = writeBackup({
+      ledger,
+      target: backup,
+      files: [],
+      madeAt: NOW,
+      program: '0',
+      replace: true,
+    });
+    expect(written).toMatchObject({ devices: 1, certificates: 0, revocations: 0, recordSequence: 0 });
+    expect(readFileSync(ledger)).toEqual(older);
+    expect(restore(false)).toMatchObject({ begun: false, recordMissing: false });
+    const found = await within(({ read }) => read.findDevices([{ namespace: 'own', serialNumber: 'SN-1' }]));
+    expect(found).toMatchObject([{ state: 'enrolled' }]);
+  },
+);
