@@ -96,6 +96,16 @@ describe('a restore', () => {
   });
 });
 
+test('a restore tells of an end of the record that was missing', async () => {
+  await reserve('last');
+  const whole = readFileSync(record);
+  writeFileSync(record, whole.subarray(0, -5));
+  const { replayed } = restore(false);
+  expect(replayed).toMatchObject({ frames: 2, cut: expect.any(Number) });
+  expect(whole.length - readFileSync(record).length).toBe(replayed.cut + 5);
+  expect(restore(false).replayed).toMatchObject({ cut: 0 });
+});
+
 test.each([1, 2, 3, NEWEST_OLD_SHAPE])(
   'a ledger of shape %i is backed up as it is, and restored in the newest shape',
   async (shape) => {

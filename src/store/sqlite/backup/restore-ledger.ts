@@ -17,7 +17,7 @@ import { migrate } from '../migrate.ts';
 import { beginRecordAnew, stampOf } from '../record/begin-anew.ts';
 import { newEpoch } from '../record/epoch.ts';
 import { ledgerRecord, type RecordOptions } from '../record/ledger-record.ts';
-import { note, type Reconciled } from '../record/reconcile.ts';
+import { type Agreed, note } from '../record/reconcile.ts';
 import { verifyRecord } from '../record/verify-record.ts';
 import { isBusy, translateError } from '../translate-error.ts';
 
@@ -33,7 +33,7 @@ export interface RestoreOptions {
 
 export interface Restored {
   /** What the record brought back beyond the backup. */
-  readonly replayed: Pick<Reconciled, 'frames' | 'reservations' | 'statuses'>;
+  readonly replayed: Agreed;
   /** Whether the record was begun anew, and where the one before it is now. */
   readonly begun: boolean;
   readonly recordAside?: string;
@@ -101,7 +101,7 @@ function bringUp(copy: string, { record, beginRecord }: RestoreOptions): Omit<Re
   try {
     db.exec('DROP TABLE backup_facts; DROP TABLE home_files');
     migrate(db, BUSY_TIMEOUT_MS);
-    const outcome = agree(db, record, beginRecord);
+    const outcome = agree(db, { ...record, isCopy: true }, beginRecord);
     const now = record.clock();
     const mark = db.transaction(() => {
       newEpoch(db, now);
@@ -122,7 +122,7 @@ function agree(
   record: RecordOptions,
   beginRecord: boolean,
 ): Omit<Restored, 'ledgerAside'> {
-  const nothing = { frames: 0, reservations: 0, statuses: 0 };
+  const nothing = { frames: 0, reservations: 0, statuses: 0, cut: 0 };
   const beside = ledgerRecord(db, record);
   try {
     return { replayed: beside.open(), begun: false, recordMissing: false };

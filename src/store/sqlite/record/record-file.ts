@@ -34,6 +34,8 @@ export interface RecordFile {
    * it, or only zeros follow, and no other member does. Anything else that is no member is `damaged`.
    */
   memberAt(offset: number, size: number): Buffer | 'torn' | 'damaged';
+  /** Whether no member begins behind the one at that offset, whatever becomes of that. */
+  isLast(offset: number, size: number): boolean;
   close(): void;
 }
 
@@ -115,6 +117,7 @@ export function openRecordFile(path: string): RecordFile {
       }
       sync();
     },
+    isLast: (offset, size) => lookAhead(offset, size) !== 'several',
     memberAt(offset, size) {
       const length = memberLength(read(offset, Math.min(HEAD_BYTES, size - offset)));
       if (typeof length === 'number' && offset + length <= size) return read(offset, length);
