@@ -79,6 +79,7 @@ export const ERROR_CODES = [
   'ledger-failed',
   'ledger-newer',
   'ledger-older',
+  'act-too-large',
   'record-missing',
   'record-behind',
   'record-foreign',

@@ -75,6 +75,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   'ledger-failed': 503,
   'ledger-newer': 500,
   'ledger-older': 500,
+  'act-too-large': 413,
   'record-missing': 503,
   'record-behind': 503,
   'record-foreign': 503,

@@ -134,6 +134,28 @@ describe('the record', () => {
   });
 });
 
+it('refuses a frame that nobody could read again before anything is written, and goes on', async () => {
+  await within(() => Promise.resolve());
+  const whole = readFileSync(record);
+  const db = openFile(path, { cacheKiB: 1024, busyTimeoutMs: 0, synchronous: 'FULL' });
+  const beside = ledgerRecord(db, { path: record, clock: () => NOW });
+  const seal = (length: number) => () =>
+    db
+      .transaction(() => {
+        beside.agree();
+        beside.note({ act: 'revokeToken', name: 'x'.repeat(length), at: NOW });
+        beside.seal();
+      })
+      .immediate();
+  expect(seal(256 * 1024 * 1024)).toThrow(coded('act-too-large'));
+  expect(readFileSync(record)).toEqual(whole);
+  seal(1024 * 1024)();
+  beside.close();
+  db.close();
+  await within((ledger) => issue(ledger, 'a'));
+  expect(verifyRecord({ ledger: path, record, full: true }).findings).toEqual([]);
+});
+
 describe('an old copy of the ledger under a record that went on', () => {
   it('gets back what was issued, taken back, held, released, numbered, blocked and used up since', async () => {
     const before = await within(async (ledger) => {
