@@ -1,12 +1,15 @@
-import {
+import { execFileSync } from 'node:child_process';
+import fs, {
   copyFileSync,
   existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -94,6 +97,37 @@ describe('a restore', () => {
     const status = await within(({ read }) => read.findStatuses('idevid', [serialOf('before')]));
     expect(status).toMatchObject([{ status: 'revoked' }]);
   });
+});
+
+test('a restore on a disk without hard links keeps the old ledger for itself until the new one is there', async () => {
+  const { linkSync, renameSync } = fs;
+  const writes = `
+    const Database = require('better-sqlite3');
+    const db = new Database(process.argv[1], { timeout: 0 });
+    try { db.exec('BEGIN IMMEDIATE'); console.log('written'); } catch (error) { console.log(error.code); }`;
+  const others: string[] = [];
+  Object.assign(fs, {
+    linkSync: () => {
+      throw Object.assign(new Error('no such thing here'), { code: 'EPERM' });
+    },
+    renameSync: (from: string, to: string) => {
+      if (to === ledger) others.push(execFileSync(process.execPath, ['-e', writes, ledger]).toString());
+      renameSync(from, to);
+    },
+  });
+  syncBuiltinESMExports();
+  try {
+    const { ledgerAside = '' } = restore(false);
+    expect(others).toEqual(['SQLITE_BUSY\n']);
+    const aside = new Database(ledgerAside, { readonly: true });
+    expect(aside.prepare('SELECT count(*) FROM certificates').pluck().get()).toBe(2);
+    aside.close();
+    expect(statSync(ledgerAside).mode & 0o777).toBe(0o600);
+  } finally {
+    Object.assign(fs, { linkSync, renameSync });
+    syncBuiltinESMExports();
+  }
+  expect(await isKnown('after')).toBe(true);
 });
 
 test('a restore tells of an end of the record that was missing', async () => {

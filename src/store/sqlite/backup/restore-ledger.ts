@@ -65,7 +65,7 @@ export function restoreLedger(options: RestoreOptions): Restored {
     copyFileSync(backup, copy, constants.COPYFILE_FICLONE);
     const outcome = bringUp(copy, options);
     sync(copy);
-    if (aside !== undefined) putAside(ledger, aside, old === undefined);
+    if (aside !== undefined) putAside(ledger, aside, old);
     for (const end of ['-wal', '-shm']) rmSync(`${ledger}${end}`, { force: true });
     renameSync(copy, ledger);
     sync(dirname(ledger));
@@ -157,7 +157,9 @@ function takeLedger(ledger: string): Database.Database | undefined {
   try {
     old = new Database(ledger, { timeout: BUSY_TIMEOUT_MS });
     if (old.pragma('journal_mode = DELETE', { simple: true }) !== 'delete') throw inUse();
-    old.exec('BEGIN EXCLUSIVE');
+    // Held beyond the transaction, so that the ledger can be copied under it.
+    old.pragma('locking_mode = EXCLUSIVE');
+    old.exec('BEGIN EXCLUSIVE; COMMIT');
     return old;
   } catch (error) {
     old?.close();
@@ -168,17 +170,31 @@ function takeLedger(ledger: string): Database.Database | undefined {
 }
 
 /** Keeps the old ledger under another name; with its log where that is not in it. */
-function putAside(ledger: string, aside: string, withLog: boolean): void {
-  keepBeside(ledger, aside);
-  if (withLog && existsSync(`${ledger}-wal`)) renameSync(`${ledger}-wal`, `${aside}-wal`);
+function putAside(ledger: string, aside: string, old: Database.Database | undefined): void {
+  keepBeside(ledger, aside, old);
+  if (old === undefined && existsSync(`${ledger}-wal`)) renameSync(`${ledger}-wal`, `${aside}-wal`);
 }
 
-/** A second name for the same file; a copy where the disk has no such thing. */
-function keepBeside(ledger: string, aside: string): void {
+/**
+ * A second name for the same file; a copy where the disk has no such thing. What holds the ledger makes it: who else opens
+ * and closes that file in this process drops its lock (POSIX record locks).
+ */
+function keepBeside(ledger: string, aside: string, old: Database.Database | undefined): void {
   try {
     linkSync(ledger, aside);
+    return;
   } catch {
-    copyFileSync(ledger, aside, constants.COPYFILE_FICLONE);
+    if (old === undefined) {
+      copyFileSync(ledger, aside, constants.COPYFILE_FICLONE);
+      return;
+    }
+  }
+  try {
+    closeSync(openSync(aside, 'wx', 0o600));
+    old.prepare<[string]>('VACUUM INTO ?').run(aside);
+  } catch {
+    // Too damaged, or no room: for a moment there is no ledger then, which a start under its record refuses.
+    renameSync(ledger, aside);
   }
 }
 
