@@ -3,7 +3,6 @@ import {
   constants,
   copyFileSync,
   existsSync,
-  fsyncSync,
   linkSync,
   openSync,
   renameSync,
@@ -19,6 +18,7 @@ import { newEpoch } from '../record/epoch.ts';
 import { ledgerRecord, type RecordOptions } from '../record/ledger-record.ts';
 import { type Agreed, note } from '../record/reconcile.ts';
 import { verifyRecord } from '../record/verify-record.ts';
+import { syncPath } from '../sync-path.ts';
 import { isBusy, translateError } from '../translate-error.ts';
 
 export interface RestoreOptions {
@@ -64,11 +64,11 @@ export function restoreLedger(options: RestoreOptions): Restored {
     removeCopy();
     copyFileSync(backup, copy, constants.COPYFILE_FICLONE);
     const outcome = bringUp(copy, options);
-    sync(copy);
+    syncPath(copy);
     if (aside !== undefined) putAside(ledger, aside, old);
     for (const end of ['-wal', '-shm']) rmSync(`${ledger}${end}`, { force: true });
     renameSync(copy, ledger);
-    sync(dirname(ledger));
+    syncPath(dirname(ledger));
     return { ...outcome, ...(aside !== undefined && { ledgerAside: aside }) };
   } catch (error) {
     removeCopy();
@@ -204,13 +204,4 @@ function inUse(cause?: unknown): BirthmarkError {
     'another process has the ledger open; nothing was done, end it and try again',
     cause === undefined ? {} : { cause },
   );
-}
-
-function sync(path: string): void {
-  const file = openSync(path, 'r');
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
 }

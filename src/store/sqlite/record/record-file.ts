@@ -3,7 +3,6 @@ import {
   constants,
   existsSync,
   fdatasyncSync,
-  fsyncSync,
   ftruncateSync,
   openSync,
   readSync,
@@ -12,6 +11,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { BirthmarkError } from '../../../core/errors.ts';
+import { syncPath } from '../sync-path.ts';
 import { MEMBER_MARK, memberLength } from './gzip-member.ts';
 
 /** A file of gzip members, one behind the other, written at its end only. */
@@ -131,12 +131,7 @@ export function openRecordFile(path: string): RecordFile {
 export function createRecordFile(path: string): void {
   if (existsSync(path)) return;
   closeSync(openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600));
-  const folder = openSync(dirname(path), constants.O_RDONLY);
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+  syncPath(dirname(path));
 }
 
 function isNoRoom(error: unknown): boolean {
