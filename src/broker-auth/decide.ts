@@ -8,6 +8,7 @@ import type { Refusal } from '../x509/path/verdict.ts';
 import type { StatusFinding } from './ask-sources.ts';
 import { clientIdFault } from './client-id.ts';
 import type { Credential } from './credential.ts';
+import { type DecisionStep, tellAllowed, tellKnown } from './decision-steps.ts';
 import { type Evidence, suffices } from './evidence.ts';
 import type { CredentialVerdict, JudgeCredential } from './judge-credential.ts';
 import type { GatePolicy, ListenerPolicy, Role } from './policy.ts';
@@ -83,7 +84,12 @@ export interface DeciderOptions {
   readonly random: RandomBytes;
 }
 
-export type DecideConnect = (attempt: ConnectAttempt, at: number) => ConnectVerdict;
+/** @param onStep told of each rule that is met, in order */
+export type DecideConnect = (
+  attempt: ConnectAttempt,
+  at: number,
+  onStep?: (step: DecisionStep) => void,
+) => ConnectVerdict;
 
 /**
  * Decides on a CONNECT, from memory: evidence, certificate and status, identity, role, ClientId, topics, in this order.
@@ -96,7 +102,7 @@ export function createDecider({
   hasOtherSession,
   random,
 }: DeciderOptions): DecideConnect {
-  return ({ listener: name, clientId, evidence }, at) => {
+  return ({ listener: name, clientId, evidence }, at, onStep) => {
     const listener = policy.listeners.get(name);
     if (!listener) return deny('listener', `the policy has no listener ${name}`);
     if (!suffices(evidence.level, listener.evidence))
@@ -104,13 +110,15 @@ export function createDecider({
         'evidence',
         `the broker shows ${SHOWN[evidence.level]}, and listener ${name} asks for ${SHOWN[listener.evidence]}`,
       );
+    onStep?.({ rule: 'evidence', detail: `the broker shows ${SHOWN[evidence.level]}` });
     if (evidence.level === 'none') return deny('identity', 'the broker shows nothing of the client');
     const known =
       evidence.level === 'certificate'
         ? byCertificate(judge(evidence.leaf, evidence.chain, listener, at), policy)
         : byName(evidence.name, policy, listener, at, names);
     if ('allow' in known) return known;
-    return withRole(known, listener, clientId, at);
+    if (onStep) tellKnown(known, policy, onStep);
+    return withRole(known, listener, clientId, at, onStep);
   };
 
   function withRole(
@@ -118,6 +126,7 @@ export function createDecider({
     listener: ListenerPolicy,
     clientId: string,
     at: number,
+    onStep?: (step: DecisionStep) => void,
   ): ConnectVerdict {
     const { identity, values, credential, status } = known;
     const told = { identity, status, ...(credential && { credential }) };
@@ -125,10 +134,12 @@ export function createDecider({
       (one) => (listener.roles?.includes(one.name) ?? true) && fits(one, known, values, policy),
     );
     if (!role) return deny('role', `no role of listener ${listener.name} fits this client`, told);
+    onStep?.({ rule: 'role', detail: `it has role ${role.name}` });
     const fault = clientIdFault(clientId, role.clientId, values);
     if (fault !== undefined) return deny('clientId', fault, told);
     if (role.exclusive && hasOtherSession(identity, clientId))
       return deny('exclusive', 'the device has a live session under another ClientId', told);
+    onStep?.({ rule: 'clientId', detail: `${JSON.stringify(clientId)} is its own` });
     values.set('clientId', clientId);
     const permissions = fillTopicRules(role.topics, values);
     if ('fault' in permissions)
@@ -137,13 +148,15 @@ export function createDecider({
         `a topic rule of role ${role.name} cannot be filled: ${permissions.fault}`,
         told,
       );
+    const ends = end(known, listener, at);
+    if (onStep) tellAllowed(permissions, ends, onStep);
     return {
       allow: true,
       ...told,
       role: role.name,
       permissions,
       exclusive: role.exclusive,
-      ...end(known, listener, at),
+      ...ends,
     };
   }
 
@@ -159,7 +172,8 @@ export function createDecider({
 
 const SHOWN = { none: 'nothing', name: 'a name', certificate: 'the certificate' } as const;
 
-interface KnownClient {
+/** A client whose evidence was believed. */
+export interface KnownClient {
   readonly identity: Identity;
   readonly values: Map<Variable, string>;
   readonly credential?: Credential;

@@ -13,8 +13,6 @@ export interface CertificateKey {
   readonly serial: Uint8Array;
   /** SHA-256 of its SubjectPublicKeyInfo. */
   readonly keyHash: Uint8Array;
-  /** Left here by the table, for whoever asks again with the same object. */
-  digest?: Buffer;
 }
 
 /** What is known of it. Good is what nobody has said anything else of. */
@@ -52,6 +50,8 @@ const BLOCKED = 1;
  * 1,000,000 entries take some 45 MB, twice that where all keys are blocked too.
  */
 export class StatusTable {
+  /** By the very object that was asked about: not in it, where a copy with another serial number would take it along. */
+  readonly #digests = new WeakMap<CertificateKey, Buffer>();
   readonly #certificates = new DigestTable((mark) => (mark & 3) === STATUS.good);
   readonly #keys = new DigestTable(() => false);
   #position: Position;
@@ -77,9 +77,14 @@ export class StatusTable {
     return this.#certificates.octets + this.#keys.octets;
   }
 
+  /** @param key of which nothing changes afterwards */
   statusOf(key: CertificateKey): Standing {
-    key.digest ??= digestOf(key.issuerKeyId, key.serial);
-    const told = this.#certificates.get(key.digest);
+    let digest = this.#digests.get(key);
+    if (!digest) {
+      digest = digestOf(key.issuerKeyId, key.serial);
+      this.#digests.set(key, digest);
+    }
+    const told = this.#certificates.get(digest);
     if (told && (told.mark & 3) !== STATUS.good) {
       const reason = REASONS[told.mark >> 2];
       return {
