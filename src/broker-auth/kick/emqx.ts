@@ -23,7 +23,7 @@ export interface EmqxKickOptions {
 }
 
 /** What EMQX's own list of the banned says of it. */
-const BANNED: readonly EndCause[] = ['revoked', 'quarantined', 'blocked'];
+const BANNED: readonly EndCause[] = ['compromised', 'revoked', 'quarantined', 'blocked'];
 const KICKED_AT_ONCE = 500;
 /** Above that the whole list costs less. */
 const ASKED_ONE_BY_ONE = 50;

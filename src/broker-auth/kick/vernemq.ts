@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { schemaParser } from '../../core/schema.ts';
-import type { KickDriver } from '../ports.ts';
+import type { EndCause, KickDriver } from '../ports.ts';
 import type { Session } from '../sessions.ts';
 import { type AskBroker, expectStatus } from './management-client.ts';
 
@@ -10,6 +10,8 @@ export interface VernemqKickOptions {
   readonly broker: string;
   readonly ask: AskBroker;
 }
+
+const CLEANED: readonly EndCause[] = ['compromised', 'revoked', 'quarantined'];
 
 /**
  * Ends sessions by VerneMQ's HTTP API (v2): with DISCONNECT 0x98 for MQTT 5. What it kept for a device that was taken back
@@ -21,7 +23,7 @@ export function vernemqKickDriver({ broker, ask }: VernemqKickOptions): KickDriv
   return {
     broker,
     async kick(sessions, cause) {
-      const cleanup = cause === 'revoked' || cause === 'quarantined' ? '&cleanup' : '';
+      const cleanup = CLEANED.includes(cause) ? '&cleanup' : '';
       for (const session of sessions) {
         const answer = await ask('GET', `/api/v2/disconnect?${query(session)}${cleanup}`);
         expectStatus(answer, 'disconnect', 200);

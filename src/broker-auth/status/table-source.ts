@@ -75,8 +75,9 @@ export function endTakenBack(
   const identity = holder && { namespace: holder.namespace, id: holder.serialNumber };
   const named = identity ? gate.sessions.ofIdentity(identity).filter(isNamed) : [];
   reporter?.takenBack({ issuerKeyId, serial }, [...gate.sessions.standingOn(taken), ...named]);
-  if (identity) gate.endNamed(identity, status);
-  gate.takenBack(taken, reason === 'keyCompromise' ? 'compromised' : status);
+  const cause = reason === 'keyCompromise' ? 'compromised' : status;
+  if (identity) gate.endNamed(identity, cause);
+  gate.takenBack(taken, cause);
 }
 
 function isNamed({ credentials }: Session): boolean {
