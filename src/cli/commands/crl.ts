@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Command } from 'commander';
 import { BirthmarkError } from '../../core/errors.ts';
 import { verifyWith } from '../../x509/algorithms.ts';
 import { parseCertificate } from '../../x509/certificate.ts';
@@ -20,7 +20,7 @@ interface ShowOptions {
 const EXAMPLE = 'birthmark crl show --issuer idevid-ca.pem idevid.crl';
 
 export function crlCommand(shell: Shell): Command {
-  const crl = newCommand('crl', 'look at certificate revocation lists', EXAMPLE);
+  const crl = new Command('crl').description('look at certificate revocation lists');
   crl.addCommand(
     newCommand('show', 'what a list says of itself, and its entries (RFC 5280 §5)', EXAMPLE)
       .argument('<file>', 'full list, delta or shard, of anybody, PEM or DER; - for standard input')
