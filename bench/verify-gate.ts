@@ -19,7 +19,7 @@ const ROUND_MS = 500;
 const DECISIONS = 20_000;
 
 export interface GateResult {
-  /** Verdicts a second on one core for certificates that were seen before, their status asked for each time. */
+  /** Verdicts in a second of processor time for certificates that were seen before, their status asked for each time. */
   readonly seenRate: number;
   /** The gate's whole validation, status and all, against path validation alone in the same round: 1 is as fast. */
   readonly withStatusRatio: number;
@@ -58,12 +58,17 @@ export function benchGate(say: (text: string) => void): GateResult {
   if (!listener) throw new Error('there is no listener');
   const judge = (options: Partial<CredentialJudgeOptions> = {}) =>
     createCredentialJudge({ trust: [trusted], sources: [source], ...options });
+  /** A second of processor time: what neighbours take is not counted. */
   const through = (verdict: (leaf: Uint8Array) => string) => {
-    const begun = performance.now();
+    const begun = process.cpuUsage();
     let judged = 0;
-    for (; performance.now() - begun < ROUND_MS; judged += DEVICES)
+    let spent = 0;
+    for (; spent < ROUND_MS * 1000; judged += DEVICES) {
       for (const { leaf } of devices) if (verdict(leaf) !== 'ok') throw new Error(verdict(leaf));
-    return (judged * 1000) / (performance.now() - begun);
+      const { user, system } = process.cpuUsage(begun);
+      spent = user + system;
+    }
+    return (judged * 1e6) / spent;
   };
 
   const trust = openTrust({ anchors: trusted.anchors, intermediates: chain });

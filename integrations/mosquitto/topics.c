@@ -79,14 +79,15 @@ bool topic_covers(struct text outer, struct text inner) {
 	if (is_hidden_from(inner, outer)) return false;
 	struct levels allowed = levels_of(outer);
 	struct levels asked = levels_of(inner);
-	for (;;) {
+	for (bool first = true;; first = false) {
 		struct text may, wants;
 		bool has_may = next_level(&allowed, &may);
 		bool has_wants = next_level(&asked, &wants);
 		/* "sport/#" matches "sport" too (MQTT 5 §4.7.1.2): the end of what is asked for is no bar. */
 		if (has_may && is(may, '#')) return true;
 		if (!has_may || !has_wants) return has_may == has_wants;
-		if (is(wants, '#')) return false;
+		/* Every topic has a first level, so "+/#" is another way to write "#". */
+		if (is(wants, '#')) return first && is(may, '+') && next_level(&allowed, &may) && is(may, '#');
 		if (!is(may, '+') && !text_equal(may, wants)) return false;
 	}
 }

@@ -31,7 +31,12 @@ export function tellKnown(
   const gap = status.gap === undefined ? '' : `: it is ${status.gap}, which this listener lets pass`;
   onStep({
     rule: 'status',
-    detail: status.source === 'none' ? `not known${gap}` : `good, as ${status.source} says${age}${gap}`,
+    detail:
+      status.source === 'none'
+        ? gap === ''
+          ? 'not asked for'
+          : `not known${gap}`
+        : `good, as ${status.source} says${age}${gap}`,
   });
   onStep({ rule: 'identity', detail: `${identity.id} of namespace ${identity.namespace}, by ${place}` });
 }

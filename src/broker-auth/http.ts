@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { constants, createHash, timingSafeEqual } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { TLSSocket, type TlsOptions } from 'node:tls';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
@@ -26,15 +26,21 @@ export interface GateHttpOptions {
   readonly readiness: Readiness;
   /** In the Prometheus text format. */
   readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
-  /** Given for HTTPS; then only clients with a certificate of its `ca` get in. */
-  readonly tls?: TlsOptions;
-  /** SHA-256 of the certificates that may, lower-case hexadecimal; all of that CA where it is not given. */
-  readonly clients?: ReadonlySet<string>;
+  /** Given for HTTPS. */
+  readonly tls?: {
+    /** Key and certificate, and how it speaks. */
+    readonly context: TlsOptions;
+    readonly isClient: IsClient;
+  };
 }
+
+/** Whether who shows this may ask: DER, the leaf and what came with it. Possession of its key was proven. */
+export type IsClient = (leaf: Uint8Array, chain: readonly Uint8Array[]) => boolean;
 
 /** A certificate with a chain, or a publication that a broker sends along although it was told not to. */
 const BODY_OCTETS = 128 * 1024;
 const REQUEST_MS = 5000;
+const MAX_CHAIN = 10;
 /** Brokers keep connections for a while. */
 const IDLE_MS = 120_000;
 
@@ -54,7 +60,17 @@ export function createGateHttp(options: GateHttpOptions): FastifyInstance {
     forceCloseConnections: true,
   };
   const app: FastifyInstance = tls
-    ? Fastify({ ...common, https: { ...tls, requestCert: true, rejectUnauthorized: true } })
+    ? // Judged by us, below: Node wants a root, and under a root there may be devices too. No session is resumed, since
+      // a resumed one has no chain.
+      Fastify({
+        ...common,
+        https: {
+          ...tls.context,
+          requestCert: true,
+          rejectUnauthorized: false,
+          secureOptions: (tls.context.secureOptions ?? 0) | constants.SSL_OP_NO_TICKET,
+        },
+      })
     : Fastify(common);
   app.removeContentTypeParser('text/plain');
   app.addContentTypeParser(
@@ -68,9 +84,10 @@ export function createGateHttp(options: GateHttpOptions): FastifyInstance {
       }
     },
   );
+  const isWelcome = createWelcome(options);
   app.addHook('onRequest', async (request, reply) => {
-    if (isWelcome(request.raw.socket, options)) return;
-    logger.warn({ address: request.ip }, 'a client whose certificate is not in the list was turned away');
+    if (isWelcome(request.raw.socket)) return;
+    logger.warn({ address: request.ip }, 'a client without a certificate for brokers was turned away');
     const { denial } = request.routeOptions.config;
     return denial ? give(reply, denial) : reply.code(403).send();
   });
@@ -123,12 +140,26 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
-function isWelcome(socket: unknown, { tls, clients }: GateHttpOptions): boolean {
-  if (!tls) return true;
-  const shown =
-    socket instanceof TLSSocket && socket.authorized ? socket.getPeerX509Certificate() : undefined;
-  if (!shown) return false;
-  return clients?.has(shown.fingerprint256.replaceAll(':', '').toLowerCase()) ?? true;
+/** Each connection is judged once. */
+function createWelcome({ tls }: GateHttpOptions): (socket: object) => boolean {
+  const known = new WeakMap<object, boolean>();
+  return (socket) => {
+    if (!tls) return true;
+    let isWelcome = known.get(socket);
+    if (isWelcome === undefined) {
+      const leaf = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+      const chain: Uint8Array[] = [];
+      for (
+        let next = leaf?.issuerCertificate;
+        next && chain.length < MAX_CHAIN;
+        next = next.issuerCertificate
+      )
+        chain.push(next.raw);
+      isWelcome = leaf !== undefined && tls.isClient(leaf.raw, chain);
+      known.set(socket, isWelcome);
+    }
+    return isWelcome;
+  };
 }
 
 /** Compares digests, so that the time that it takes tells nothing of the secret. */

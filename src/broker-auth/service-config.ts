@@ -30,7 +30,7 @@ export const ListenConfigSchema = Type.Object(
     keyFile: Type.Optional(Path('Its key, PEM, mode 0600.', 'gate.key')),
     clientCaFile: Type.Optional(
       Path(
-        'Who certifies brokers, PEM: only who shows such a certificate may ask. Never the CA of devices.',
+        'Who certifies brokers, PEM: only who shows such a certificate may ask. Never the CA of devices, nor a root above it: an issuing CA is enough.',
         'brokers-ca.pem',
       ),
     ),

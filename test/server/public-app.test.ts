@@ -219,7 +219,8 @@ describe('a list of many pieces', () => {
       limits: { bodyOctets: 4096, bodyMs: 1000, idleMs: 1000, ocspSignaturesPerSecond: 100 },
     });
     addCrlRoutes(app, { crls: lost, clock: clock.now });
-    const address: string = await app.listen({ port: 0, host: '127.0.0.1' });
+    const listening: Promise<string> = app.listen({ port: 0, host: '127.0.0.1' });
+    const address = await listening;
     await expect(fetch(`${address}${url}`).then((answer) => answer.arrayBuffer())).rejects.toThrow();
     await app.close();
   });

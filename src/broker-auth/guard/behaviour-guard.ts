@@ -126,7 +126,7 @@ function whoIs({ address, identity }: Origin): string {
 }
 
 /** How the list of blocks names a device. */
-export function deviceKey({ namespace, id }: Identity): string {
+function deviceKey({ namespace, id }: Identity): string {
   return `device:${namespace}/${id}`;
 }
 

@@ -3,7 +3,7 @@ import Type, { type Static } from 'typebox';
 const closed = { additionalProperties: false } as const;
 
 /** What can be watched (MQTT 3.1.1 §5.4.8), in the words of the configuration. */
-export const BEHAVIOURS = [
+const BEHAVIOURS = [
   'connect',
   'authenticationFailed',
   'abnormalEnd',
@@ -95,4 +95,3 @@ export const GuardConfigSchema = Type.Object(
 );
 
 export type GuardConfig = Static<typeof GuardConfigSchema>;
-export type GuardRuleConfig = Static<typeof RuleConfigSchema>;

@@ -89,6 +89,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
       readiness: () => readiness(loaded.policy, { connected: following.connected, ageMs: ageOf(following) }),
       metrics: metrics.registry,
       logger,
+      clock,
       at,
     });
     try {

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Shell } from '../command.ts';
+import { explainCommand } from './broker-auth-explain.ts';
 
 interface ServeOptions {
   readonly config: string;
@@ -52,5 +53,6 @@ export function brokerAuthCommand(shell: Shell): Command {
     .addHelpText('after', '\nExample:\n  $ birthmark broker-auth example > gate.toml')
     .addCommand(serve)
     .addCommand(check)
-    .addCommand(example);
+    .addCommand(example)
+    .addCommand(explainCommand(shell));
 }

@@ -57,6 +57,7 @@ export async function openBrokerAuth(
       readiness: () => readiness(policy, { connected: true, ageMs: status.ageMs() }),
       metrics: metrics.registry,
       logger,
+      clock,
       at,
     });
     return {

@@ -1,14 +1,13 @@
 import { resolve } from 'node:path';
 import { openAedesBroker } from '../../broker-auth/adapters/aedes/aedes-broker.ts';
 import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
-import { parsePolicy } from '../../broker-auth/parse-policy.ts';
-import type { GatePolicy, TrustedNamespace } from '../../broker-auth/policy.ts';
+import type { TrustedNamespace } from '../../broker-auth/policy.ts';
 import { OWN_NAMESPACE } from '../../core/identifiers.ts';
 import { givenTlsIdentity } from '../../server/given-certificate.ts';
 import { WEB_SOCKET_LISTENER } from '../../server/mqtt/listener-names.ts';
 import { listenMqtt, type MqttListeners } from '../../server/mqtt/mqtt-listener.ts';
+import { brokerPolicy, withGuests } from '../broker-auth/broker-policy.ts';
 import { openGate } from '../broker-auth/open-gate.ts';
-import { readTrust } from '../broker-auth/read-trust.ts';
 import { DEFAULT_BROKER } from '../config/broker-config.ts';
 import { type House, random } from '../wire.ts';
 import { tlsIdentity } from './house-options.ts';
@@ -27,7 +26,7 @@ const DEFAULT_WEB_SOCKET_PORT = 8884;
 export async function openEmbeddedBroker(house: House, status: HouseStatus): Promise<MqttListeners> {
   const { wallClock, logger, loaded, home } = house;
   const { listen, broker: section = DEFAULT_BROKER } = loaded.config;
-  const policy = policyOf(house);
+  const policy = brokerPolicy(loaded, home, ownNamespace(house));
   const onFault = (error: unknown) =>
     logger.error({ err: error }, 'a fault of the broker; its connection is closed');
   const closers: (() => Promise<void> | void)[] = [];
@@ -87,18 +86,7 @@ function closeInOrder(listeners: MqttListeners, closers: readonly (() => Promise
   };
 }
 
-/** The rules of `[broker]`; our own root is believed whatever else is. */
-export function policyOf(house: Pick<House, 'authorities' | 'loaded' | 'home'>): GatePolicy {
-  const {
-    trust = [],
-    serverNames: _names,
-    guard: _guard,
-    ...rules
-  } = house.loaded.config.broker ?? DEFAULT_BROKER;
-  const others = readTrust(trust, (file) => resolve(house.home.path, file));
-  return parsePolicy(rules, [ownNamespace(house), ...others]);
-}
-
+/** Our own root and all that stands under it. */
 export function ownNamespace({
   authorities,
   loaded,
@@ -106,13 +94,12 @@ export function ownNamespace({
   const all = [...authorities.values()];
   const certificates = (isRoot: boolean) =>
     all.filter((authority) => authority.isRoot === isRoot).map(({ certificate }) => certificate.raw);
-  const units = loaded.profiles.flatMap(({ organizationalUnit }) => organizationalUnit ?? []);
-  return {
+  const own = {
     namespace: OWN_NAMESPACE,
-    guests: { ownUnits: units },
     anchors: certificates(true),
     intermediates: certificates(false),
   };
+  return withGuests(own, loaded.profiles);
 }
 
 function serverNames({ home, passphrase, loaded, wallClock }: House) {

@@ -40,8 +40,11 @@ intermediateFiles = ["${house.pem('ldevid')}", "${house.pem('idevid')}"]
 }
 
 /** Starts a gate in the house's folder. */
-export async function startGate(house: House, toml: string, port = 0): Promise<GateProcess> {
-  const config = house.write('gate.toml', `${toml}\n[listen]\nhost = "127.0.0.1"\nport = ${port}\n`);
+export async function startGate(house: House, toml: string, port = 0, listen = ''): Promise<GateProcess> {
+  const config = house.write(
+    'gate.toml',
+    `${toml}\n[listen]\nhost = "127.0.0.1"\nport = ${port}\n${listen}\n`,
+  );
   const ready = path.join(house.folder, 'gate-ready.json');
   rmSync(ready, { force: true });
   const words = ['broker-auth', 'serve', '--config', config, '--ready-file', ready];

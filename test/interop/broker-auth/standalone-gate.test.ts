@@ -1,5 +1,8 @@
 // The gate alone, beside a broker: what it does when the authority is away, and when it comes back.
+import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { opensslCsr } from '../csr-makers.ts';
+import { runProgram } from '../run-program.ts';
 import { useHouse } from '../use-house.ts';
 import {
   type GateProcess,
@@ -127,6 +130,50 @@ describe('a gate beside a broker', () => {
     expect((await gate.get('/readyz'))[0]).toBe(503);
     expect((await gate.get('/healthz'))[0]).toBe(200);
   });
+});
+
+test('over HTTPS answers who shows a certificate for brokers, and nobody else', async () => {
+  const { folder, program, write, pem } = house();
+  const issue = async (name: string, ...words: readonly string[]) => {
+    const csr = write(`${name}.csr`, await opensslCsr(folder, name, 'P-256', name));
+    await house().must('issue', ...words, '--csr', csr, '--out', path.join(folder, `${name}.pem`), '--chain');
+  };
+  await issue('gate-server', '--profile', 'server', '--ip', '127.0.0.1');
+  await issue('a-broker', '--profile', 'operator', '--name', 'a-broker', '--role', 'auditor');
+  await issueDevice(house(), 'a-device', 'SN-TLS');
+  const brokersCa = write('brokers-ca.pem', house().read(pem('service')));
+  const fingerprint = (
+    await program('openssl', 'x509', '-in', 'a-broker.pem', '-noout', '-fingerprint', '-sha256')
+  )
+    .trim()
+    .replace(/.*=/, '');
+  const tls = `certificateFile = "gate-server.pem"\nkeyFile = "gate-server.key"\nclientCaFile = "${brokersCa}"
+clientSha256 = ["${fingerprint}"]`;
+  writeSecret(house(), 'emqx.secret', SECRET);
+  gate = await startGate(house(), `${rules(300)}${await prepareGateOnce()}`, 0, tls);
+  const ask = (name: string) =>
+    runProgram(
+      'curl',
+      [
+        '-sS',
+        '--noproxy',
+        '*',
+        '--cacert',
+        pem('root'),
+        '--cert',
+        `${name}.pem`,
+        '--key',
+        `${name}.key`,
+        `${gate?.url}/healthz`,
+      ],
+      {
+        cwd: folder,
+      },
+    );
+  expect(await ask('a-broker')).toEqual({ status: 0, out: '{"status":"ok"}', err: '' });
+  expect((await ask('a-device')).out).toBe('');
+  // Of the same CA, and none of the list.
+  expect((await ask('gate-server')).out).toBe('');
 });
 
 describe('a gate does not start', () => {

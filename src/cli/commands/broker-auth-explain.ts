@@ -1,0 +1,103 @@
+import type { Command } from 'commander';
+import Type from 'typebox';
+import { BirthmarkError } from '../../core/errors.ts';
+import { OWN_NAMESPACE } from '../../core/identifiers.ts';
+import { schemaParser } from '../../core/schema.ts';
+import { withApi } from '../api-client.ts';
+import type { AskStatus } from '../broker-auth/explain.ts';
+import { type CommonOptions, homeOf, newCommand, repeated, type Shell } from '../command.ts';
+import type { Home } from '../home.ts';
+import { readBlocks } from '../input-file.ts';
+
+interface ExplainOptions extends CommonOptions {
+  readonly cert: string;
+  readonly clientId: string;
+  readonly listener: string;
+  readonly publish?: readonly string[];
+  readonly subscribe?: readonly string[];
+  readonly config?: string;
+}
+
+const parseStatus = schemaParser(
+  Type.Object({ status: Type.Enum(['good', 'held', 'revoked']), authority: Type.String() }),
+  'internal',
+);
+
+export function explainCommand(shell: Shell): Command {
+  return newCommand(
+    'explain',
+    'tell whether a device would be let in, and to which topics, rule by rule; exit code 1 if not',
+    'birthmark broker-auth explain --cert device.pem --client-id SN-1 --publish devices/SN-1/up',
+  )
+    .requiredOption(
+      '--cert <file>',
+      "the device's certificate, PEM or DER; a PEM file may hold its chain behind it",
+    )
+    .requiredOption('--client-id <id>', 'the ClientId that it connects with')
+    .option('--listener <name>', "the listener's name in the policy", 'mqtt')
+    .option('--publish <topic>', 'a topic that it publishes to (repeat for more)', repeated)
+    .option('--subscribe <filter>', 'a topic filter that it subscribes to (repeat for more)', repeated)
+    .option(
+      '--config <file>',
+      'the rules of this gate.toml, instead of [broker] of the home; no status is asked then',
+    )
+    .action(async (options: ExplainOptions) => {
+      const { explain } = await import('../broker-auth/explain.ts');
+      const { random } = await import('../wire.ts');
+      const { systemClock } = await import('../../core/clock.ts');
+      const { cert, clientId, listener, publish = [], subscribe = [], config } = options;
+      const certificates = readBlocks(cert, 'CERTIFICATE', { code: 'bad-certificate', option: '--cert' });
+      const question = { certificates, clientId, listener, publish, subscribe, at: systemClock() };
+      const answer =
+        config === undefined
+          ? await withStatuses(homeOf(options), shell, async (askStatus) =>
+              explain(await homePolicy(homeOf(options)), question, random, askStatus),
+            )
+          : await explain(await gatePolicy(config), question, random);
+      if (options.json) shell.out(JSON.stringify(answer));
+      else {
+        for (const { rule, detail } of answer.steps) shell.out(`ok       ${rule.padEnd(13)}  ${detail}`);
+        shell.out(
+          answer.refused
+            ? `refused  ${answer.refused.rule}: ${answer.refused.detail}`
+            : 'allowed, unless the behaviour guard restrains it, or another device is connected with this ClientId',
+        );
+      }
+      if (!answer.allowed) process.exitCode = 1;
+    });
+}
+
+async function gatePolicy(config: string) {
+  const { loadGate } = await import('../broker-auth/load-gate.ts');
+  return loadGate(config).policy;
+}
+
+/** The rules of `serve --broker`, with the certificates that lie in the home. */
+async function homePolicy(home: Home) {
+  const { loadConfig } = await import('../config/load-config.ts');
+  const { brokerPolicy } = await import('../broker-auth/broker-policy.ts');
+  const read = (name: string) => readBlocks(home.pem(name), 'CERTIFICATE', { code: 'home-missing' });
+  const loaded = loadConfig(home.config);
+  const own = {
+    namespace: OWN_NAMESPACE,
+    anchors: read('root'),
+    intermediates: ['idevid', 'ldevid', 'service'].flatMap(read),
+  };
+  return brokerPolicy(loaded, home, own);
+}
+
+/** Statuses as the ledger has them, from the server that runs or from the ledger itself. */
+function withStatuses<T>(home: Home, shell: Shell, work: (askStatus: AskStatus) => Promise<T>): Promise<T> {
+  return withApi(home, shell.environment, (call) =>
+    work(async ({ serial }) => {
+      try {
+        const { status } = parseStatus(await call('GET', `/certificates/${serial}`), '');
+        const { systemClock } = await import('../../core/clock.ts');
+        return { status, asOf: systemClock() };
+      } catch (error) {
+        if (error instanceof BirthmarkError && error.code === 'not-found') return undefined;
+        throw error;
+      }
+    }),
+  );
+}
