@@ -10,6 +10,8 @@ export type EndCause =
 export interface KickDriver {
   /** As `Session.broker` names it. */
   readonly broker: string;
+  /** Milliseconds: the broker may not list, and not end, a session that was allowed so recently. At once where absent. */
+  readonly listsWithinMs?: number;
   /** Tells the broker to end them; those that are gone already are no error. Rejects where the broker cannot be reached. */
   kick(sessions: readonly Session[], cause: EndCause): Promise<void>;
   /** Those of them that the broker still has. A broker that cannot be asked has none: then a kick is told and believed. */
