@@ -1,3 +1,4 @@
+import type { CredentialId } from './credential.ts';
 import type { Identity } from './decide.ts';
 import type { Session } from './sessions.ts';
 
@@ -24,6 +25,8 @@ export interface Origin {
   readonly address: string;
   /** Only where possession of the credential's key was proven: nobody is to be blocked because somebody used its name. */
   readonly identity?: Identity;
+  /** Instead of it where the certificate was proven, and is no good any more: its device may have another one since. */
+  readonly credential?: Pick<CredentialId, 'issuerKeyId' | 'serial'>;
 }
 
 /** What was seen of a client (MQTT 3.1.1 §5.4.8). */
