@@ -52,19 +52,21 @@ const BUSY_TIMEOUT_MS = 5000;
  * @throws BirthmarkError `record-behind`, `record-foreign`, `record-broken` (with nothing changed), `ledger-busy`, `ledger-full`
  */
 export function restoreLedger(options: RestoreOptions): Restored {
-  const { backup, ledger, record } = options;
+  const { backup, ledger, record, beginRecord } = options;
   const copy = `${ledger}.restoring`;
   const removeCopy = () => {
     for (const end of ['', '-wal', '-shm', '-journal']) rmSync(`${copy}${end}`, { force: true });
   };
   const aside = existsSync(ledger) ? `${ledger}.before-restore-${stampOf(record.clock())}` : undefined;
+  const take = () => (aside === undefined ? undefined : takeLedger(ledger));
   // Before all else: a record that is begun anew does not fit the ledger that stays where that is in use.
-  const old = aside === undefined ? undefined : takeLedger(ledger);
+  let old = beginRecord ? take() : undefined;
   try {
     removeCopy();
     copyFileSync(backup, copy, constants.COPYFILE_FICLONE);
     const outcome = bringUp(copy, options);
     sync(copy);
+    old ??= take();
     if (aside !== undefined) putAside(ledger, aside, old === undefined);
     for (const end of ['-wal', '-shm']) rmSync(`${ledger}${end}`, { force: true });
     renameSync(copy, ledger);
@@ -72,6 +74,7 @@ export function restoreLedger(options: RestoreOptions): Restored {
     return { ...outcome, ...(aside !== undefined && { ledgerAside: aside }) };
   } catch (error) {
     removeCopy();
+    if (old) giveBack(old);
     throw translateError(error);
   } finally {
     old?.close();
@@ -165,6 +168,12 @@ function takeLedger(ledger: string): Database.Database | undefined {
     if (error instanceof BirthmarkError) throw error;
     return undefined;
   }
+}
+
+/** The ledger stays, and as others expect it. */
+function giveBack(old: Database.Database): void {
+  old.exec('ROLLBACK');
+  old.pragma('journal_mode = WAL');
 }
 
 /** Keeps the old ledger under another name; with its log where that is not in it. */
