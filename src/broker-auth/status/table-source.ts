@@ -37,7 +37,7 @@ function statusIn(
   return { status, asOf, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
 }
 
-function octetsOf({ issuerKeyId, serial, keyHash }: CredentialId): CertificateKey {
+export function octetsOf({ issuerKeyId, serial, keyHash }: CredentialId): CertificateKey {
   return {
     issuerKeyId: Buffer.from(issuerKeyId, 'hex'),
     serial: Buffer.from(serial, 'hex'),
