@@ -5,7 +5,7 @@ import { createGuard } from '../../broker-auth/guard/behaviour-guard.ts';
 import type { GuardRules } from '../../broker-auth/guard/parse-guard.ts';
 import { createKickDriver, forgettingDriver } from '../../broker-auth/kick/create-kick-driver.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
-import type { KickDriver } from '../../broker-auth/ports.ts';
+import type { BehaviourGuard, KickDriver } from '../../broker-auth/ports.ts';
 import { reconcile } from '../../broker-auth/reconcile.ts';
 import type { BrokerConfig } from '../../broker-auth/service-config.ts';
 import {
@@ -43,6 +43,8 @@ export interface OpenGateOptions {
 export interface OpenGate extends AssembledGate {
   readonly metrics: GateMetrics;
   readonly reporter: SightingReporter;
+  /** For adapters whose broker is not asked about each act. */
+  readonly guard?: BehaviourGuard;
   close(): Promise<void>;
 }
 
@@ -134,6 +136,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
     enforcer,
     metrics,
     reporter,
+    ...(guard && { guard }),
     async close() {
       for (const timer of timers) clearInterval(timer);
       enforcer.stop();
