@@ -54,6 +54,24 @@ static char *only_attribute(const X509_NAME *name, int nid) {
 	return copy;
 }
 
+/*
+ * Under a root of a Birthmark there are devices of other manufacturers too, with their namespace as an OU that no profile of its
+ * own writes. Their serial numbers are none of ours, and their roles are not told here.
+ */
+static bool is_guest(const struct issuer *issuer, const X509_NAME *name) {
+	if (!issuer->guests) return false;
+	for (int at = -1; (at = X509_NAME_get_index_by_NID(name, NID_organizationalUnitName, at)) >= 0;) {
+		unsigned char *utf8 = NULL;
+		int length = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+		bool own = false;
+		for (size_t unit = 0; unit < issuer->own_unit_count && length >= 0 && !own; unit += 1)
+			own = text_equal(issuer->own_units[unit], (struct text){(char *)utf8, (size_t)length});
+		OPENSSL_free(utf8);
+		if (!own) return true;
+	}
+	return false;
+}
+
 static void clear_values(struct values *values) {
 	for (size_t at = 0; at < VARIABLE_COUNT; at += 1) free(values->of[at]);
 }
@@ -325,6 +343,8 @@ static const char *judge_identity(
 	const char *id = values->of[policy->identity];
 	*detail = "the certificate does not give exactly one value where the id of a device is";
 	if (id == NULL || id[0] == '\0') return "identity";
+	*detail = "it is a device of another manufacturer, which have no roles at Mosquitto";
+	if (is_guest(issuer, X509_get_subject_name(attempt->certificate))) return "role";
 	values->of[VARIABLE_ID] = copy_text(id, strlen(id));
 	grant->id = copy_text(id, strlen(id));
 	grant->namespace = copy_text(issuer->namespace.at, issuer->namespace.length);

@@ -126,6 +126,12 @@ static void take_issuer(struct snapshot *snapshot, struct reader *reader, struct
 	issuer->namespace = take_text(reader, 2);
 	issuer->from = take_number(reader, 8);
 	issuer->until = take_number(reader, 8);
+	issuer->guests = take_number(reader, 1) != 0;
+	issuer->own_unit_count = take_count(reader, 2, 2);
+	issuer->own_units = allocate(snapshot, issuer->own_unit_count, sizeof *issuer->own_units);
+	if (issuer->own_units == NULL) reader->bad = true;
+	for (size_t at = 0; at < issuer->own_unit_count && !reader->bad; at += 1)
+		issuer->own_units[at] = take_text(reader, 2);
 	issuer->role_count = take_count(reader, 2, 2);
 	issuer->roles = allocate(snapshot, issuer->role_count, sizeof *issuer->roles);
 	if (issuer->roles == NULL) reader->bad = true;

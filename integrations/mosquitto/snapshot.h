@@ -76,6 +76,10 @@ struct issuer {
 	const uint8_t *key_id;
 	struct text namespace;
 	uint64_t from, until;
+	/* Whether an OU that is not one of these makes a client a guest: a device of another manufacturer. */
+	bool guests;
+	size_t own_unit_count;
+	struct text *own_units;
 	/* Roles that its clients may have, the first that fits being theirs. */
 	size_t role_count;
 	const struct role **roles;

@@ -54,6 +54,9 @@ export function makePolicy(
   }: Omit<ListenerConfig, 'roles'> & { readonly roles?: readonly RoleConfig[] } = {},
 ): GatePolicy {
   return parsePolicy({ listeners: { mqtt: listener }, roles: [...roles] }, [
-    { namespace: 'own', anchors: [root.der], intermediates: [issuing.der] },
+    {
+      ...{ namespace: 'own', anchors: [root.der], intermediates: [issuing.der] },
+      guests: { ownUnits: ['Meters', 'Zähler'] },
+    },
   ]);
 }

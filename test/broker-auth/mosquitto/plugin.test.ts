@@ -132,6 +132,15 @@ describe.skipIf(!canBuild)("Mosquitto's plugin", () => {
       source.apply(keyEntry(idOf(blocked, issuing)), true);
       const named = (...values: string[]) =>
         encodeName(values.map((value) => ({ type: 'serialNumber', value })));
+      const inUnits = (...units: string[]) => {
+        const ous = units.map((value) => ({ type: 'OU' as const, value }));
+        const subject = encodeName([
+          ...ous,
+          { type: 'O', value: 'Lab' },
+          { type: 'serialNumber', value: 'dev1' },
+        ]);
+        return makeDevice('dev1', issuing, { fields: { subject } });
+      };
       const certificates: Record<string, Party> = {
         good,
         revoked,
@@ -157,6 +166,10 @@ describe.skipIf(!canBuild)("Mosquitto's plugin", () => {
         'no id': makeDevice('dev1', issuing, {
           fields: { subject: encodeName([{ type: 'CN', value: 'dev1' }]) },
         }),
+        'of a unit of ours': inUnits('Zähler'),
+        'of two units of ours': inUnits('Meters', 'Zähler'),
+        'a guest': inUnits('acme'),
+        'a guest in a unit of ours': inUnits('Meters', 'acme'),
         'two ids': makeDevice('dev1', issuing, { fields: { subject: named('dev1', 'dev2') } }),
         'an id with a slash': makeDevice('dev/1', issuing),
         'an id with a plus': makeDevice('+', issuing),

@@ -53,6 +53,7 @@ export function compilePolicy(policy: GatePolicy, name: string): CompiledPolicy 
   const listener = policy.listeners.get(name);
   if (!listener) throw invalid('listener', `the policy has no listener ${name}`);
   const roles = policy.roles.filter((role) => listener.roles?.includes(role.name) ?? true);
+  for (const role of roles) refuseGuests(role, policy);
   const keys = listener.keys ?? ANY_KEY;
   const issuers = readIssuers(policy.trust, keys);
   const rolesOf = new Map(
@@ -78,6 +79,16 @@ export function compilePolicy(policy: GatePolicy, name: string): CompiledPolicy 
   };
 }
 
+/** A guest's role names a namespace that has no CA of its own: the plugin denies all guests, so such a role would be a lie. */
+function refuseGuests({ name, when }: Role, { trust }: GatePolicy): void {
+  const guest = when.namespaces?.find((one) => trust.every(({ namespace }) => namespace !== one));
+  if (guest !== undefined)
+    throw invalid(
+      `roles.${name}.namespaces`,
+      `Mosquitto's plugin lets no devices of ${guest} in that this authority enrolled; leave the role out of listener.roles`,
+    );
+}
+
 function keyBits({ curves, ed25519 }: KeyDemand): number {
   return curves.reduce((bits, curve) => bits | KEY_BITS[curve], ed25519 ? ED25519_BIT : 0);
 }
@@ -94,6 +105,8 @@ function writeIssuer(issuer: TrustedIssuer, roles: readonly number[], to: OctetW
     .text(issuer.namespace, 2)
     .number(issuer.from, 8)
     .number(issuer.until, 8)
+    .number(issuer.guests ? 1 : 0, 1)
+    .list(issuer.guests?.ownUnits ?? [], 2, (unit) => to.text(unit, 2))
     .list(roles, 2, (role) => to.number(role, 2));
 }
 

@@ -22,6 +22,8 @@ export interface TrustedIssuer {
   /** Where its subject has exactly one. */
   readonly commonName: string | undefined;
   readonly namespace: string;
+  /** See `TrustedNamespace.guests`. */
+  readonly guests?: TrustedNamespace['guests'];
   /** Milliseconds since the epoch: when every certificate from it to its anchor is valid. */
   readonly from: number;
   readonly until: number;
@@ -43,9 +45,10 @@ export function readIssuers(
   const trust = openTrust({ anchors, intermediates: namespaces.flatMap((one) => one.intermediates) });
   const issuers: TrustedIssuer[] = [];
   const namespaceOf = (anchor: Uint8Array | undefined) =>
-    namespaces.find((one) => one.anchors.some((der) => anchor && equalBytes(der, anchor)))?.namespace;
-  for (const { namespace, anchors: own, intermediates } of namespaces) {
-    for (const anchor of own) issuers.push(...readIssuer([anchor], namespace, keys));
+    namespaces.find((one) => one.anchors.some((der) => anchor && equalBytes(der, anchor)));
+  for (const one of namespaces) {
+    const { namespace, anchors: own, intermediates } = one;
+    for (const anchor of own) issuers.push(...readIssuer([anchor], one, keys));
     for (const der of intermediates) {
       // When it is valid is told to the plugin, so one that is not yet, or no more, is no fault here.
       const input = { trust, at: 0, purpose: 'any', validity: 'none' } as const;
@@ -73,7 +76,7 @@ export function readIssuers(
 
 function readIssuer(
   path: readonly Uint8Array[],
-  namespace: string,
+  { namespace, guests }: TrustedNamespace,
   keys: KeyDemand,
 ): readonly TrustedIssuer[] {
   if (keyFault(path, keys) !== undefined) return [];
@@ -91,6 +94,7 @@ function readIssuer(
       keyId: toHex(keyIdentifier(spki)),
       commonName: names.length === 1 ? names[0]?.value : undefined,
       namespace,
+      ...(guests && { guests }),
       from: Math.max(...read.map(({ tbs }) => tbs.notBefore.at)),
       until: Math.min(...read.map(({ tbs }) => tbs.notAfter.at)),
       path: path.length > 1 ? readCredential(path, namespace).path : [],
