@@ -1,7 +1,5 @@
 import { connect as connectTls } from 'node:tls';
 import { BirthmarkError } from '../core/errors.ts';
-import { parsePem } from '../x509/pem.ts';
-import { type CredentialId, readCredential } from './credential.ts';
 
 /** A client whose only purpose is to try the broker's door. */
 export interface CanaryClient {
@@ -125,15 +123,4 @@ function connectPacket(clientId: string): Buffer {
       field: 'clientId',
     });
   return Buffer.concat([Uint8Array.of(0x10, length), CONNECT_HEAD, Uint8Array.of(0, id.length), id]);
-}
-
-/**
- * How what is denied knows the canary.
- *
- * @param certificate PEM
- * @param issuer DER
- * @throws BirthmarkError `bad-pem`, `bad-der`, `bad-certificate`
- */
-export function canaryId(certificate: string, issuer: Uint8Array): CredentialId {
-  return readCredential([parsePem(certificate, ['CERTIFICATE'], 'canary'), issuer], '');
 }

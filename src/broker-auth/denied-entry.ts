@@ -31,6 +31,12 @@ export interface DeniedSource {
   /** Everything that is denied now; changes that come while it is read may be in it or not. */
   denied(): Iterable<DeniedEntry>;
   isDenied(id: CredentialId): boolean;
+  /**
+   * Whether it would know of what that CA issued: of any other, that nothing is said does not mean good.
+   *
+   * @param issuerKeyId hexadecimal
+   */
+  knowsIssuer(issuerKeyId: string): boolean;
 }
 
 /**

@@ -6,6 +6,8 @@ import type { EndCause } from './ports.ts';
 export interface GateMetrics {
   readonly registry: Registry;
   observe(attempt: GateConnect, verdict: ConnectVerdict, tookMs: number): void;
+  /** A broker that decides by itself tells what it decided: `ok`, or why it denied. */
+  told(listener: string, reason: string): void;
   ended(sessions: number, cause: EndCause): void;
   kickFailed(broker: string): void;
 }
@@ -82,6 +84,7 @@ export function createGateMetrics({
       if (verdict.allow && verdict.status.gap) unknown.inc({ listener, gap: verdict.status.gap });
       seconds.observe(tookMs / 1000);
     },
+    told: (listener, reason) => verdicts.inc({ listener, reason }),
     ended: (sessions, cause) => ended.inc({ cause }, sessions),
     kickFailed: (broker) => failed.inc({ broker }),
   };

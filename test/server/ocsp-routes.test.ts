@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
+import type { LightMyRequestResponse } from 'fastify';
 import pino from 'pino';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createMetrics } from '../../src/server/metrics.ts';
@@ -149,7 +150,11 @@ test('a source that goes through all serial numbers gets ten times as many, and 
   const ask = async (remoteAddress: string, one: Uint8Array) => {
     const headers = { 'content-type': TYPE };
     const asking = { method: 'POST', url: '/ocsp', headers, remoteAddress } as const;
-    const { rawPayload } = await narrow.inject({ ...asking, payload: question(house, one) });
+    const answer: Promise<LightMyRequestResponse> = narrow.inject({
+      ...asking,
+      payload: question(house, one),
+    });
+    const { rawPayload } = await answer;
     return rawPayload.length > 100;
   };
   const answered: boolean[] = [];

@@ -53,6 +53,19 @@ export class DigestTable {
     this.#values[at] = value;
   }
 
+  /** All that are marked so, as their first 16 octets. What comes while it is read may be in it or not. */
+  *digests(isWanted: (mark: number) => boolean): Generator<Buffer> {
+    // A table that grows meanwhile takes others, and leaves these as they are.
+    const [words, marks] = [this.#words, this.#marks];
+    for (const [at, mark] of marks.entries()) {
+      if (mark === EMPTY || !isWanted(mark)) continue;
+      const digest = Buffer.allocUnsafe(WORDS * 4);
+      for (let word = 0; word < WORDS; word += 1)
+        digest.writeUInt32LE(words[at * WORDS + word] ?? 0, word * 4);
+      yield digest;
+    }
+  }
+
   /** Where it is, or would be. */
   #place(digest: Buffer): number {
     return this.#placeOf(

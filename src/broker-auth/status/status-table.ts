@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { asBuffer } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
+import type { DeniedEntry } from '../denied-entry.ts';
 import { DigestTable } from './digest-table.ts';
 import type { Position } from './position.ts';
 import type { Change, SnapshotLine } from './wire.ts';
@@ -97,6 +98,13 @@ export class StatusTable {
     if (this.#keys.get(asBuffer(key.keyHash)))
       return { status: 'revoked', reason: COMPROMISED, because: 'key' };
     return { status: 'good' };
+  }
+
+  /** All that is denied now; what changes while it is read may be in it or not. */
+  *denied(): Generator<DeniedEntry> {
+    for (const digest of this.#certificates.digests((mark) => (mark & 3) !== STATUS.good))
+      yield { kind: 'certificate', digest };
+    for (const digest of this.#keys.digests(() => true)) yield { kind: 'key', digest };
   }
 
   /**

@@ -1,11 +1,14 @@
 import { isLoopback } from '../../broker-auth/http.ts';
+import type { CrlFileConfig, MosquittoConfig } from '../../broker-auth/mosquitto-config.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
 import type { BrokerConfig, HttpConfig, ListenConfig } from '../../broker-auth/service-config.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 
 export interface ServiceConfig {
   readonly listen: ListenConfig;
-  readonly http: HttpConfig;
+  readonly http?: HttpConfig;
+  readonly mosquitto?: MosquittoConfig;
+  readonly crlFiles?: readonly CrlFileConfig[];
   readonly brokers?: Readonly<Record<string, BrokerConfig>>;
   readonly roles: readonly {
     readonly name: string;
@@ -24,8 +27,13 @@ const NAMES_ONLY: readonly string[] = ['rabbitmq', 'mosquitto-go-auth'];
  *
  * @throws BirthmarkError `config-invalid`
  */
-export function checkService({ listen, http, brokers = {}, roles }: ServiceConfig, policy: GatePolicy): void {
+export function checkService(config: ServiceConfig, policy: GatePolicy): void {
+  const { listen, http = {}, mosquitto, crlFiles = [], brokers = {}, roles } = config;
   checkListen(listen);
+  if (mosquitto) checkMosquitto(mosquitto, brokers, policy);
+  for (const [at, { pidFile, command }] of crlFiles.entries())
+    if ((pidFile === undefined) === (command === undefined))
+      throw invalid(`crlFiles.${at}`, 'give pidFile or command, one of them');
   for (const [name, broker] of Object.entries(brokers)) checkBroker(broker, `brokers.${name}`);
   for (const [name, dialect] of Object.entries(http)) {
     const field = `http.${name}`;
@@ -50,6 +58,17 @@ export function checkService({ listen, http, brokers = {}, roles }: ServiceConfi
       throw invalid(`${field}.broker`, `brokers.${broker} is a ${kind}`);
   }
   if (http.rabbitmq) checkRoutable(http.rabbitmq.listener, policy, roles);
+}
+
+function checkMosquitto(
+  { listener, broker = 'mosquitto' }: MosquittoConfig,
+  brokers: Readonly<Record<string, BrokerConfig>>,
+  policy: GatePolicy,
+): void {
+  if (!policy.listeners.has(listener))
+    throw invalid('mosquitto.listener', `the policy has no listener ${listener}`);
+  if (broker in brokers)
+    throw invalid('mosquitto.broker', `brokers.${broker} is another one: give it a name of its own`);
 }
 
 function checkListen({ host, certificateFile, keyFile, clientCaFile, clientSha256 }: ListenConfig): void {

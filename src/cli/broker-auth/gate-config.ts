@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { GuardConfigSchema } from '../../broker-auth/guard/guard-config.ts';
+import { CrlFilesConfigSchema, MosquittoConfigSchema } from '../../broker-auth/mosquitto-config.ts';
 import { PolicyConfigSchema } from '../../broker-auth/policy-config.ts';
 import {
   AuthorityConfigSchema,
@@ -25,7 +26,15 @@ export const GateConfigSchema = Type.Object(
     ),
     authority: { ...AuthorityConfigSchema, description: 'Where statuses come from.' },
     listen: { ...ListenConfigSchema, description: 'Where brokers ask.' },
-    http: { ...HttpConfigSchema, description: 'How they ask: a table for each dialect that is spoken.' },
+    http: Type.Optional({
+      ...HttpConfigSchema,
+      description: 'How they ask: a table for each dialect that is spoken.',
+    }),
+    mosquitto: Type.Optional({
+      ...MosquittoConfigSchema,
+      description: 'A Mosquitto with our plugin, which asks nobody but reads what is written for it.',
+    }),
+    crlFiles: Type.Optional(CrlFilesConfigSchema),
     brokers: Type.Optional(BrokersConfigSchema),
     ...PolicyConfigSchema.properties,
     guard: Type.Optional({

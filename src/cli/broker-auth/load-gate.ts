@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path';
+import { compilePolicy } from '../../broker-auth/adapters/mosquitto/compile-policy.ts';
 import { type GuardRules, parseGuard } from '../../broker-auth/guard/parse-guard.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
@@ -50,6 +51,7 @@ function parseGate(text: string, at: LoadedGate['at']): LoadedGate {
     });
   const policy = parsePolicy({ ...(identity && { identity }), listeners, roles }, trust);
   checkService(config, policy);
+  if (config.mosquitto) compilePolicy(policy, config.mosquitto.listener);
   return {
     config,
     policy,

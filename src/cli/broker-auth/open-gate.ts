@@ -5,7 +5,7 @@ import { createGuard } from '../../broker-auth/guard/behaviour-guard.ts';
 import type { GuardRules } from '../../broker-auth/guard/parse-guard.ts';
 import { createKickDriver, forgettingDriver } from '../../broker-auth/kick/create-kick-driver.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
-import type { KickDriver } from '../../broker-auth/ports.ts';
+import type { BehaviourGuard, KickDriver } from '../../broker-auth/ports.ts';
 import { reconcile } from '../../broker-auth/reconcile.ts';
 import type { BrokerConfig } from '../../broker-auth/service-config.ts';
 import {
@@ -43,11 +43,15 @@ export interface OpenGateOptions {
 export interface OpenGate extends AssembledGate {
   readonly metrics: GateMetrics;
   readonly reporter: SightingReporter;
+  /** For adapters whose broker is not asked about each act. */
+  readonly guard?: BehaviourGuard;
   close(): Promise<void>;
 }
 
 const TICK_MS = 1000;
 const RECONCILE_MS = 60_000;
+/** Longer than any ClientId that a rule allows; a stranger's may have 64 KiB. */
+const LOGGED_LENGTH = 512;
 
 /** The gate of a process with its drivers, its numbers and its log, at work. */
 export function openGate(options: OpenGateOptions): OpenGate {
@@ -84,7 +88,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
       const { broker, listener, clientId, address } = attempt;
       const { identity, credential, status } = verdict;
       const facts = {
-        ...{ broker, listener, clientId, address },
+        ...{ broker, listener, clientId: clientId.slice(0, LOGGED_LENGTH), address },
         ...(identity && { device: `${identity.namespace}:${identity.id}` }),
         ...(credential && { issuerKeyId: credential.issuerKeyId, serial: credential.serial }),
         ...(status && { status }),
@@ -132,6 +136,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
     enforcer,
     metrics,
     reporter,
+    ...(guard && { guard }),
     async close() {
       for (const timer of timers) clearInterval(timer);
       enforcer.stop();

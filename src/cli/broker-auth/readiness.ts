@@ -21,3 +21,12 @@ export function readiness(
   if (ageMs > strictest) return { ...facts, fault: 'what is known of statuses is too old' };
   return facts;
 }
+
+/** What its parts say beside it: each has a `fault` of its own where it is not as it should be. */
+export function withParts(
+  whole: ReturnType<Readiness>,
+  parts: Readonly<Record<string, { readonly fault?: string }>>,
+): ReturnType<Readiness> {
+  const fault = whole.fault ?? Object.values(parts).find((part) => part.fault !== undefined)?.fault;
+  return { ...whole, ...parts, ...(fault !== undefined && { fault }) };
+}

@@ -1,8 +1,10 @@
 import { renderTable } from '../config/render-config.ts';
 import { type GateConfig, GateConfigSchema } from './gate-config.ts';
 
-/** For EMQX, which shows certificates, and RabbitMQ, which shows names. */
-const EXAMPLE: GateConfig = {
+const BROKER = { host: 'broker.example.com', port: 8883, caFile: 'root.pem' };
+
+/** For EMQX, which shows certificates, RabbitMQ, which shows names, and Mosquitto, whose plugin reads what is written for it. */
+export const EXAMPLE: GateConfig = {
   identity: 'serialNumber',
   log: { level: 'info' },
   authority: {
@@ -16,6 +18,31 @@ const EXAMPLE: GateConfig = {
     emqx: { listener: 'devices', secretFile: 'emqx.secret' },
     rabbitmq: { listener: 'names', vhost: '/', exchange: 'amq.topic' },
   },
+  mosquitto: {
+    listener: 'devices',
+    folder: '/var/lib/birthmark-gate',
+    eventsSocket: '/run/birthmark-gate/events',
+    canaries: {
+      everySeconds: 60,
+      ...BROKER,
+      denied: { certificateFile: 'canary-1.pem', keyFile: 'canary-1.key', clientId: 'CANARY-1' },
+      allowed: { certificateFile: 'canary-2.pem', keyFile: 'canary-2.key', clientId: 'CANARY-2' },
+    },
+  },
+  crlFiles: [
+    {
+      file: '/etc/mosquitto/devices.crl',
+      urls: ['http://pki.example.com:8080/crl/root.crl', 'http://pki.example.com:8080/crl/ldevid.crl'],
+      issuerFiles: ['root.pem', 'ldevid.pem'],
+      everySeconds: 300,
+      pidFile: '/run/mosquitto/mosquitto.pid',
+      canaries: {
+        ...BROKER,
+        denied: { certificateFile: 'revoked.pem', keyFile: 'revoked.key', clientId: 'CANARY-3' },
+        allowed: { certificateFile: 'canary-2.pem', keyFile: 'canary-2.key', clientId: 'CANARY-2' },
+      },
+    },
+  ],
   brokers: {
     emqx: { kind: 'emqx', url: 'http://127.0.0.1:18083', user: 'birthmark', passwordFile: 'emqx.api-secret' },
     rabbitmq: {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { mountDialects } from '../../broker-auth/mount-dialects.ts';
 import { type AuthorityOptions, createAuthorityClient } from '../../broker-auth/status/authority-client.ts';
+import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
 import { type Following, followFeed } from '../../broker-auth/status/follow-feed.ts';
 import type { SnapshotRules } from '../../broker-auth/status/read-snapshot.ts';
 import { readStored, type StatusStore } from '../../broker-auth/status/status-store.ts';
@@ -20,10 +21,13 @@ import { parsePemBlocks } from '../../x509/pem.ts';
 import { readInput } from '../input-file.ts';
 import { createLogger } from '../logger.ts';
 import { forgettingBrokers } from './forgetting-brokers.ts';
+import { keepCrlFiles } from './keep-crl-files.ts';
+import { createLateDriver } from './late-driver.ts';
 import { listenGate } from './listen-gate.ts';
 import type { LoadedGate } from './load-gate.ts';
 import { type OpenGate, openGate } from './open-gate.ts';
-import { readiness } from './readiness.ts';
+import { type DeniedWatcher, openMosquitto } from './open-mosquitto.ts';
+import { readiness, withParts } from './readiness.ts';
 import { openStatusFiles } from './status-files.ts';
 
 export interface ServeGateOptions {
@@ -54,20 +58,30 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   const source = tableSource(() => following.known);
   const names = nameSource(() => following.known);
   let open: OpenGate | undefined;
+  const watchers = new Set<DeniedWatcher>();
   const access = authorityOf(loaded);
   const authority = createAuthorityClient(access);
   const following = followFeed({
     ...access,
     ...{ store, trust, holders, clock, random, ...(start && { start }) },
-    onChange: (change) => open && endTakenBack(open.gate, change, open.reporter),
-    onTable: () => open && endAllTakenBack(open.gate, source, names),
+    onChange: (change) => {
+      for (const watcher of watchers) watcher.changed(deniedChanges(change));
+      if (open) endTakenBack(open.gate, change, open.reporter);
+    },
+    onTable: () => {
+      for (const watcher of watchers) watcher.reloaded();
+      if (open) endAllTakenBack(open.gate, source, names);
+    },
     onFault: (error) =>
       logger.warn({ err: error }, 'the authority cannot be followed at the moment; it is tried again'),
   });
-  open = openGate({
+  const driver = config.mosquitto && createLateDriver(config.mosquitto.broker ?? 'mosquitto');
+  const http = config.http ?? {};
+  const gateOf = openGate({
     ...loaded,
     brokers: config.brokers ?? {},
-    forgetting: forgettingBrokers(config.http),
+    ...(driver && { drivers: [driver] }),
+    forgetting: forgettingBrokers(http),
     source,
     names,
     onNameDenied: () => following.refresh(),
@@ -77,16 +91,33 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
     logger,
     sendSightings: (report) => authority.sendSightings(report, AbortSignal.timeout(SEND_WITHIN_MS)),
   });
-  const { gate, metrics, close } = open;
+  open = gateOf;
+  const { gate, metrics, close } = gateOf;
+  const closers: (() => Promise<void>)[] = [close, () => following.stop()];
   try {
+    const mosquitto =
+      config.mosquitto &&
+      driver &&
+      (await openMosquitto({
+        ...{ config: config.mosquitto, policy: loaded.policy, open: gateOf, driver, at, clock, logger },
+        source: deniedSource(() => following.known),
+        watch: (watcher) => void watchers.add(watcher),
+      }));
+    if (mosquitto) closers.push(() => mosquitto.close());
+    const crlFiles = config.crlFiles && keepCrlFiles({ files: config.crlFiles, at, clock, logger });
+    if (crlFiles) closers.push(() => crlFiles.close());
     const listener = await listenGate({
       listen: config.listen,
-      dialects: mountDialects(config.http, {
+      dialects: mountDialects(http, {
         gate,
         clock,
         secretOf: (file) => readSecretFile(at(file)).trim(),
       }),
-      readiness: () => readiness(loaded.policy, { connected: following.connected, ageMs: ageOf(following) }),
+      readiness: () =>
+        withParts(readiness(loaded.policy, { connected: following.connected, ageMs: ageOf(following) }), {
+          ...(mosquitto && { mosquitto: mosquitto.facts() }),
+          ...(crlFiles && { crlFiles: crlFiles.facts() }),
+        }),
       metrics: metrics.registry,
       logger,
       clock,
@@ -102,8 +133,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
       await listener.close();
     }
   } finally {
-    await close();
-    await following.stop();
+    for (const step of closers) await step();
   }
 }
 

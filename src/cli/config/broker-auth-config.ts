@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { GuardConfigSchema } from '../../broker-auth/guard/guard-config.ts';
 import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { MosquittoConfigSchema } from '../../broker-auth/mosquitto-config.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import { PolicyConfigSchema } from '../../broker-auth/policy-config.ts';
 import {
@@ -19,6 +20,10 @@ export const BrokerAuthSectionSchema = Type.Object(
   {
     listen: { ...ListenConfigSchema, description: 'Where brokers ask.' },
     http: { ...HttpConfigSchema, description: 'How they ask: a table for each dialect that is spoken.' },
+    mosquitto: Type.Optional({
+      ...MosquittoConfigSchema,
+      description: 'A Mosquitto with our plugin, which asks nobody but reads what is written for it.',
+    }),
     brokers: Type.Optional(BrokersConfigSchema),
     ...PolicyConfigSchema.properties,
     guard: Type.Optional({
@@ -56,7 +61,15 @@ export const DEFAULT_BROKER_AUTH: BrokerAuthSection = {
  * @throws BirthmarkError `config-invalid`
  */
 export function checkBrokerAuth(section: BrokerAuthSection): void {
-  const { listen: _listen, http: _http, brokers: _brokers, guard, trust = [], ...rules } = section;
+  const {
+    listen: _listen,
+    http: _http,
+    mosquitto: _mosquitto,
+    brokers: _brokers,
+    guard,
+    trust = [],
+    ...rules
+  } = section;
   const named = [...trust.map(({ namespace }) => namespace), OWN_NAMESPACE].map((namespace) => ({
     namespace,
     ...(namespace === OWN_NAMESPACE && { guests: { ownUnits: [] } }),

@@ -4,10 +4,12 @@ import { mountDialects } from '../../broker-auth/mount-dialects.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
 import { forgettingBrokers } from '../broker-auth/forgetting-brokers.ts';
+import { createLateDriver } from '../broker-auth/late-driver.ts';
 import { type GateListener, listenGate } from '../broker-auth/listen-gate.ts';
 import { openGate } from '../broker-auth/open-gate.ts';
+import { openMosquitto } from '../broker-auth/open-mosquitto.ts';
 import { readTrust } from '../broker-auth/read-trust.ts';
-import { readiness } from '../broker-auth/readiness.ts';
+import { readiness, withParts } from '../broker-auth/readiness.ts';
 import type { BrokerAuthSection } from '../config/broker-auth-config.ts';
 import { type House, random } from '../wire.ts';
 import { ownNamespace } from './embedded-broker.ts';
@@ -25,11 +27,13 @@ export async function openBrokerAuth(
   status: HouseStatus,
 ): Promise<GateListener> {
   const { wallClock: clock, logger, home } = house;
-  const { listen, http, brokers = {}, guard, trust = [], ...rules } = section;
+  const { listen, http, mosquitto: mosquittoConfig, brokers = {}, guard, trust = [], ...rules } = section;
   const at = (file: string) => resolve(home.path, file);
   const policy = parsePolicy(rules, [ownNamespace(house), ...readTrust(trust, at)]);
+  const driver = mosquittoConfig && createLateDriver(mosquittoConfig.broker ?? 'mosquitto');
   const open = openGate({
     policy,
+    ...(driver && { drivers: [driver] }),
     ...(guard && { guard: parseGuard(guard, [...policy.listeners.keys()]) }),
     brokers,
     forgetting: forgettingBrokers(http),
@@ -43,9 +47,22 @@ export async function openBrokerAuth(
     logger,
     sendSightings: (report) => status.note(report),
   });
-  const { gate, metrics, close } = open;
+  const { gate, metrics } = open;
+  const closers = [() => open.close()];
+  const close = async () => {
+    for (const step of closers) await step();
+  };
   try {
     status.watch(open);
+    const mosquitto =
+      mosquittoConfig &&
+      driver &&
+      (await openMosquitto({
+        ...{ config: mosquittoConfig, policy, open, driver, at, clock, logger },
+        source: status.denied,
+        watch: (watcher) => status.tell(watcher),
+      }));
+    if (mosquitto) closers.push(() => mosquitto.close());
     const dialects = mountDialects(http, {
       gate,
       clock,
@@ -54,7 +71,10 @@ export async function openBrokerAuth(
     const listener = await listenGate({
       listen,
       dialects,
-      readiness: () => readiness(policy, { connected: true, ageMs: status.ageMs() }),
+      readiness: () =>
+        withParts(readiness(policy, { connected: true, ageMs: status.ageMs() }), {
+          ...(mosquitto && { mosquitto: mosquitto.facts() }),
+        }),
       metrics: metrics.registry,
       logger,
       clock,

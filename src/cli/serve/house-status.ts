@@ -1,4 +1,6 @@
+import type { DeniedSource } from '../../broker-auth/denied-entry.ts';
 import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
+import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
 import {
   endAllTakenBack,
   endTakenBack,
@@ -9,17 +11,21 @@ import type { NameStatusSource, StatusSource } from '../../broker-auth/status-so
 import { noteSightings } from '../../fleet/note-sightings.ts';
 import { followLedger } from '../../server/mqtt/ledger-status.ts';
 import type { OpenGate } from '../broker-auth/open-gate.ts';
+import type { DeniedWatcher } from '../broker-auth/open-mosquitto.ts';
 import type { House } from '../wire.ts';
 
 /** What the house knows of statuses, for all gates of this process. */
 export interface HouseStatus {
   readonly source: StatusSource;
   readonly names: NameStatusSource;
+  readonly denied: DeniedSource;
   ageMs(): number;
   /** A device was denied by its name: it may have another certificate by now. */
   refresh(): void;
   /** From now on it is told what to end. */
   watch(open: OpenGate): void;
+  /** From now on it is told what is denied. */
+  tell(watcher: DeniedWatcher): void;
   /** Keeps what a gate of this process saw. */
   note(report: SightingReport): Promise<void>;
   stop(): Promise<void>;
@@ -38,6 +44,7 @@ export async function openHouseStatus({
   logger,
 }: House): Promise<HouseStatus> {
   const gates = new Set<OpenGate>();
+  const watchers = new Set<DeniedWatcher>();
   const status = await followLedger({
     ledger: ledger.read,
     authorities,
@@ -45,9 +52,11 @@ export async function openHouseStatus({
     holders: true,
     clock: wallClock,
     onChange: (change) => {
+      for (const watcher of watchers) watcher.changed(deniedChanges(change));
       for (const { gate, reporter } of gates) endTakenBack(gate, change, reporter);
     },
     onReplaced: () => {
+      for (const watcher of watchers) watcher.reloaded();
       for (const { gate } of gates) endAllTakenBack(gate, source, names);
     },
     onFault: (error) => logger.error({ err: error }, 'the gate cannot see the ledger; it tries again'),
@@ -57,11 +66,13 @@ export async function openHouseStatus({
   return {
     source,
     names,
+    denied: deniedSource(() => status.known()),
     ageMs: () => Math.max(0, wallClock() - status.known().table.asOf),
     watch: (open) => {
       gates.add(open);
       endAllTakenBack(open.gate, source, names);
     },
+    tell: (watcher) => void watchers.add(watcher),
     note: async ({ seen, enforced }) => {
       const timed = <T extends { readonly at: string }>(one: T) => ({ ...one, at: Date.parse(one.at) });
       const noted = { seen: seen.map(timed), enforced: enforced.map(timed) };

@@ -308,6 +308,22 @@ test('who sends more than a CONNECT before it is let in is cut off', async () =>
   expect(house.verdicts).toEqual([]);
 });
 
+test.each([
+  ['takes a packet of half a MiB', 512 * 1024, false],
+  ['cuts off who sends one of 8 MiB before it stands in memory', 8 * 1024 * 1024, true],
+] as const)('%s', async (_title, octets, cutOff) => {
+  await using house = await openAedesHouse();
+  const client = await house.connect(house.maker.device('dev1'), { clientId: 'dev1', reconnectPeriod: 0 });
+  if (typeof client === 'number') throw new Error(`refused: ${client}`);
+  client.on('error', () => undefined);
+  const closed = new Promise((resolve) => client.once('close', () => resolve(true)));
+  const sent = client.publishAsync('devices/dev1/a', Buffer.alloc(octets), { qos: 1 }).then(
+    () => false,
+    () => true,
+  );
+  expect(await Promise.race([closed, sent])).toBe(cutOff);
+});
+
 test('the guard hears who left without a word', async () => {
   const noted: string[] = [];
   const guard = { restraint: () => undefined, note: (behaviour: string) => void noted.push(behaviour) };

@@ -10,6 +10,8 @@ import {
 /** What is denied, as a list of this process: the smallest source that there is. */
 export class DeniedList implements DeniedSource {
   readonly #entries = new Map<string, DeniedEntry>();
+  /** CAs of which it knows nothing. */
+  readonly strangers = new Set<string>();
   #sequence = 1;
   epoch = 'e1';
   asOf: number;
@@ -32,6 +34,10 @@ export class DeniedList implements DeniedSource {
 
   isDenied(id: CredentialId): boolean {
     return this.#entries.has(keyOf(certificateOf(id))) || this.#entries.has(keyOf(keyEntry(id)));
+  }
+
+  knowsIssuer(issuerKeyId: string): boolean {
+    return !this.strangers.has(issuerKeyId);
   }
 
   /** Takes a change in; gives it as a writer wants to hear it. */

@@ -54,6 +54,11 @@ export function makePolicy(
   }: Omit<ListenerConfig, 'roles'> & { readonly roles?: readonly RoleConfig[] } = {},
 ): GatePolicy {
   return parsePolicy({ listeners: { mqtt: listener }, roles: [...roles] }, [
-    { namespace: 'own', anchors: [root.der], intermediates: [issuing.der] },
+    {
+      namespace: 'own',
+      guests: { ownUnits: ['ours'] },
+      anchors: [root.der],
+      intermediates: [issuing.der],
+    },
   ]);
 }

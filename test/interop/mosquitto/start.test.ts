@@ -1,12 +1,13 @@
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { findCanary } from '../../../src/broker-auth/adapters/mosquitto/find-canary.ts';
 import {
   type MosquittoGate,
   type MosquittoGateOptions,
   openMosquittoGate,
 } from '../../../src/broker-auth/adapters/mosquitto/mosquitto-gate.ts';
-import { canaryId, probeCanaries } from '../../../src/broker-auth/canary.ts';
+import { probeCanaries } from '../../../src/broker-auth/canary.ts';
 import { createGuard } from '../../../src/broker-auth/guard/behaviour-guard.ts';
 import { parseGuard } from '../../../src/broker-auth/guard/parse-guard.ts';
 import type { RoleConfig } from '../../../src/broker-auth/policy-config.ts';
@@ -227,7 +228,7 @@ describe.skipIf(!canBuild || !hasMosquitto)('a Mosquitto', () => {
           key: party.key.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
         };
       };
-      return { target, bad: client('canary-bad'), good: client('canary-good'), issuing };
+      return { target, bad: client('canary-bad'), good: client('canary-good') };
     };
     const open = await make({ config: 'use_subject_as_username true' });
     expect(await probeCanaries(open.target, open.bad, open.good)).toBe('open');
@@ -240,7 +241,7 @@ describe.skipIf(!canBuild || !hasMosquitto)('a Mosquitto', () => {
     const onFinding = (finding: string) => findings.push(finding);
     const watch = watchCanaries({ probe, everyMs: 50, onFinding, onError: (error) => console.log(error) });
     await until(() => watch.finding === 'shut');
-    const canaries = [canaryId(shut.bad.certificate, shut.issuing.der)];
+    const canaries = [findCanary(shut.bad.certificate, makePolicy(broker.authorities).trust)];
     gate = await openGate([ROLE], new DeniedList(Date.now()), { canaries });
     await until(() => gate?.health().taken !== undefined);
     await until(() => watch.finding === 'good');

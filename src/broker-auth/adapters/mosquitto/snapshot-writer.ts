@@ -9,6 +9,7 @@ import { replaceFile } from '../../replace-file.ts';
 import type { CompiledPolicy } from './compile-policy.ts';
 import { buildBase, DeniedOverlay } from './denied-set.ts';
 import { encodeSnapshot, issuedAtOf, type Kick, NO_END } from './encode-snapshot.ts';
+import type { TrustedIssuer } from './trusted-issuers.ts';
 
 export interface SnapshotWriterOptions {
   /** The snapshot's file, in a folder of its own. */
@@ -243,9 +244,19 @@ export class SnapshotWriter {
       addedKeys: this.#overlay.digests('key', true, extra),
       removedKeys: this.#overlay.digests('key', false),
       kicks: this.#kicks,
-      policy: policy.encode(({ path: above }) => !this.#asked || !above.some((id) => source.isDenied(id))),
+      policy: policy.encode((issuer) => this.#mayIssue(issuer)),
     };
     await replaceFile(file, encodeSnapshot(content, key), MODE);
     this.#asOf = asOf;
+  }
+
+  /** Where a status must be known, whoever is issued by a CA of which none is known is denied. */
+  #mayIssue({ keyId, path: above }: TrustedIssuer): boolean {
+    const { source } = this.#options;
+    if (!this.#asked) return true;
+    if (above.some((id) => source.isDenied(id))) return false;
+    return (
+      !this.#timed || [keyId, ...above.map((id) => id.issuerKeyId)].every((id) => source.knowsIssuer(id))
+    );
   }
 }

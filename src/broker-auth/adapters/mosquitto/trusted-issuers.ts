@@ -22,6 +22,8 @@ export interface TrustedIssuer {
   /** Where its subject has exactly one. */
   readonly commonName: string | undefined;
   readonly namespace: string;
+  /** As `TrustedNamespace` has it. */
+  readonly guests?: TrustedNamespace['guests'];
   /** Milliseconds since the epoch: when every certificate from it to its anchor is valid. */
   readonly from: number;
   readonly until: number;
@@ -42,20 +44,20 @@ export function readIssuers(
   const anchors = namespaces.flatMap((one) => one.anchors);
   const trust = openTrust({ anchors, intermediates: namespaces.flatMap((one) => one.intermediates) });
   const issuers: TrustedIssuer[] = [];
-  const namespaceOf = (anchor: Uint8Array | undefined) =>
-    namespaces.find((one) => one.anchors.some((der) => anchor && equalBytes(der, anchor)))?.namespace;
-  for (const { namespace, anchors: own, intermediates } of namespaces) {
-    for (const anchor of own) issuers.push(...readIssuer([anchor], namespace, keys));
-    for (const der of intermediates) {
+  const ownerOf = (anchor: Uint8Array | undefined) =>
+    namespaces.find((one) => one.anchors.some((der) => anchor && equalBytes(der, anchor)));
+  for (const trusted of namespaces) {
+    for (const anchor of trusted.anchors) issuers.push(...readIssuer([anchor], trusted, keys));
+    for (const der of trusted.intermediates) {
       // When it is valid is told to the plugin, so one that is not yet, or no more, is no fault here.
       const input = { trust, at: 0, purpose: 'any', validity: 'none' } as const;
       const verdict = validatePath(der, input);
       const path = verdict.reason === 'ok' ? verdict.path : undefined;
-      const found = namespaceOf(path?.at(-1));
+      const found = ownerOf(path?.at(-1));
       if (!path || found === undefined)
         throw new BirthmarkError(
           'config-invalid',
-          `trust: an intermediate of namespace ${namespace} leads to no anchor: ${verdict.detail}`,
+          `trust: an intermediate of namespace ${trusted.namespace} leads to no anchor: ${verdict.detail}`,
           { field: 'trust' },
         );
       issuers.push(...readIssuer(path, found, keys));
@@ -73,7 +75,7 @@ export function readIssuers(
 
 function readIssuer(
   path: readonly Uint8Array[],
-  namespace: string,
+  { namespace, guests }: TrustedNamespace,
   keys: KeyDemand,
 ): readonly TrustedIssuer[] {
   if (keyFault(path, keys) !== undefined) return [];
@@ -91,6 +93,7 @@ function readIssuer(
       keyId: toHex(keyIdentifier(spki)),
       commonName: names.length === 1 ? names[0]?.value : undefined,
       namespace,
+      ...(guests && { guests }),
       from: Math.max(...read.map(({ tbs }) => tbs.notBefore.at)),
       until: Math.min(...read.map(({ tbs }) => tbs.notAfter.at)),
       path: path.length > 1 ? readCredential(path, namespace).path : [],
