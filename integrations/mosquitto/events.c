@@ -9,8 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* What may wait for an adapter that is slow: some thousands of lines. */
-#define MAX_WAITING (1u << 20)
+/* What may wait for an adapter that is slow: at first some thousands of lines, at most the sessions of a hundred thousand clients. */
+#define FIRST_WAITING (1u << 20)
+#define MAX_WAITING (1u << 26)
 /* A longer value of a stranger is left out. */
 #define MAX_VALUE 1024
 #define RETRY_MS 250
@@ -18,7 +19,8 @@
 bool events_open(struct events *events, const char *path) {
 	*events = (struct events){.path = path, .socket = -1};
 	if (path == NULL) return true;
-	events->waiting = malloc(MAX_WAITING);
+	events->waiting = malloc(FIRST_WAITING);
+	events->room = FIRST_WAITING;
 	return events->waiting != NULL && strlen(path) < sizeof((struct sockaddr_un *)NULL)->sun_path;
 }
 
@@ -60,7 +62,8 @@ static void flush(struct events *events) {
 		}
 		break;
 	}
-	if (events->socket < 0) return;
+	/* What could not be sent stays where it is: a list must not be moved once for each of its lines. */
+	if (events->socket < 0 || sent == 0) return;
 	memmove(events->waiting, events->waiting + sent, events->used - sent);
 	events->used -= sent;
 }
@@ -80,8 +83,18 @@ bool events_tick(struct events *events, uint64_t monotonic) {
 	return false;
 }
 
+static bool make_room(struct events *events, size_t size) {
+	if (size <= events->room - events->used) return true;
+	if (events->room >= MAX_WAITING || size > events->room) return false;
+	char *larger = realloc(events->waiting, 2 * events->room);
+	if (larger == NULL) return false;
+	events->waiting = larger;
+	events->room *= 2;
+	return true;
+}
+
 static void add(struct events *events, const char *octets, size_t size) {
-	if (events->broken || size > MAX_WAITING - events->used) {
+	if (events->broken || !make_room(events, size)) {
 		events->broken = true;
 		return;
 	}
@@ -155,5 +168,6 @@ void line_end(struct events *events) {
 	add_string(events, "}\n");
 	/* Too much waits: the adapter is told everything anew when it reads again. */
 	if (events->broken) disconnect(events);
-	else flush(events);
+	else if (events->used <= FIRST_WAITING) flush(events);
+	/* The rest of a long list goes with the ticks: moved for each line it would take the broker's time. */
 }

@@ -13,7 +13,7 @@ struct events {
 	int socket;
 	/* Monotonic milliseconds: no attempt to connect before. */
 	uint64_t next_try;
-	size_t used;
+	size_t used, room;
 	char *waiting;
 	/* Between line_begin and line_end. */
 	size_t line;
