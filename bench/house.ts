@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const MAIN = fileURLToPath(new URL('../bin/birthmark.mjs', import.meta.url));
-const START_MS = 60_000;
+const START_MS = 600_000;
 
 /** A server of the real command on a home of its own. */
 export interface BenchHouse {

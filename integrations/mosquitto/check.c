@@ -8,6 +8,7 @@
  *   check fuzz SNAPSHOT KEY CERTIFICATE TIMES PRIVATE-KEY
  *                              no input: mutates the snapshot's file and the certificate (PEM) so many times; every other
  *                              snapshot is signed again, so that what is behind the signature is reached too
+ *   check events SOCKET COUNT  no input: tells of so many live sessions at once, as soon as somebody listens there
  *   check time SNAPSHOT KEY    how long looking somebody up takes
  */
 #include <errno.h>
@@ -20,6 +21,7 @@
 
 #include "clients.h"
 #include "config-check.h"
+#include "events.h"
 #include "topics.h"
 
 static uint64_t clock_ns(clockid_t clock) {
@@ -253,6 +255,42 @@ static int measure(const char *path, EVP_PKEY *key) {
 	return 0;
 }
 
+static int tell_many(const char *path, long sessions) {
+	static const uint8_t octets[HASH_SIZE] = {1};
+	struct events events;
+	if (!events_open(&events, path)) return 1;
+	unsigned int told = 0;
+	for (int turn = 0; turn < 1000 && (told == 0 || events.head < events.used); turn += 1) {
+		usleep(10000);
+		if (!events_tick(&events, clock_ns(CLOCK_MONOTONIC) / 1000000)) continue;
+		told += 1;
+		line_begin(&events, "hello", now_ms());
+		line_end(&events);
+		for (long at = 0; at < sessions; at += 1) {
+			char name[32];
+			snprintf(name, sizeof name, "device-%ld", at);
+			line_begin(&events, "live", now_ms());
+			line_text(&events, "clientId", text_of(name));
+			line_text(&events, "address", text_of("192.0.2.1"));
+			line_hex(&events, "issuerKeyId", octets, KEY_ID_SIZE);
+			line_hex(&events, "serial", octets, DIGEST_SIZE);
+			line_hex(&events, "keyHash", octets, HASH_SIZE);
+			line_text(&events, "namespace", text_of("own"));
+			line_text(&events, "id", text_of(name));
+			line_text(&events, "role", text_of("device"));
+			line_number(&events, "since", 1);
+			line_number(&events, "until", 2);
+			line_text(&events, "untilBy", text_of("credential"));
+			line_end(&events);
+		}
+		line_begin(&events, "listed", now_ms());
+		line_end(&events);
+	}
+	printf("told %u times, the room is %zu\n", told, events.room);
+	events_close(&events);
+	return 0;
+}
+
 static int answer_lines(const char *mode, const struct snapshot *snapshot) {
 	char *line = NULL;
 	size_t room = 0;
@@ -272,9 +310,10 @@ static int answer_lines(const char *mode, const struct snapshot *snapshot) {
 int main(int count, char **words) {
 	const char *mode = count > 1 ? words[1] : "";
 	if (strcmp(mode, "topics") == 0 || strcmp(mode, "config") == 0) return answer_lines(mode, NULL);
+	if (strcmp(mode, "events") == 0 && count > 3) return tell_many(words[2], atol(words[3]));
 	EVP_PKEY *key = count > 3 ? read_key(words[3]) : NULL;
 	if (key == NULL) {
-		fprintf(stderr, "usage: check topics|config, check judge|time SNAPSHOT KEY, check fuzz SNAPSHOT KEY CERTIFICATE TIMES PRIVATE-KEY\n");
+		fprintf(stderr, "usage: check topics|config, check events SOCKET COUNT, check judge|time SNAPSHOT KEY, check fuzz SNAPSHOT KEY CERTIFICATE TIMES PRIVATE-KEY\n");
 		return 2;
 	}
 	int status = 2;

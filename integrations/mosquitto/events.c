@@ -9,9 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* What may wait for an adapter that is slow: at first some thousands of lines, at most the sessions of a hundred thousand clients. */
+/* What may wait for an adapter that is slow, to begin with and at most: some thousands of lines, and 100,000 sessions. */
 #define FIRST_WAITING (1u << 20)
-#define MAX_WAITING (1u << 26)
+#define MAX_WAITING (64u << 20)
 /* A longer value of a stranger is left out. */
 #define MAX_VALUE 1024
 #define RETRY_MS 250
@@ -24,10 +24,20 @@ bool events_open(struct events *events, const char *path) {
 	return events->waiting != NULL && strlen(path) < sizeof((struct sockaddr_un *)NULL)->sun_path;
 }
 
+/* Nothing waits: the room of a long list is given back. */
+static void empty(struct events *events) {
+	events->head = events->used = 0;
+	if (events->room == FIRST_WAITING) return;
+	char *smaller = realloc(events->waiting, FIRST_WAITING);
+	if (smaller == NULL) return;
+	events->waiting = smaller;
+	events->room = FIRST_WAITING;
+}
+
 static void disconnect(struct events *events) {
 	if (events->socket >= 0) close(events->socket);
 	events->socket = -1;
-	events->used = 0;
+	if (events->waiting != NULL) empty(events);
 }
 
 void events_close(struct events *events) {
@@ -48,24 +58,18 @@ static bool connect_now(struct events *events) {
 }
 
 static void flush(struct events *events) {
-	size_t sent = 0;
-	while (events->socket >= 0 && sent < events->used) {
-		ssize_t count = send(events->socket, events->waiting + sent, events->used - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (events->socket >= 0 && events->head < events->used) {
+		ssize_t count =
+			send(events->socket, events->waiting + events->head, events->used - events->head, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (count > 0) {
-			sent += (size_t)count;
+			events->head += (size_t)count;
 			continue;
 		}
 		if (errno == EINTR) continue;
-		if (errno != EAGAIN && errno != EWOULDBLOCK) {
-			disconnect(events);
-			return;
-		}
-		break;
+		if (errno != EAGAIN && errno != EWOULDBLOCK) disconnect(events);
+		return;
 	}
-	/* What could not be sent stays where it is: a list must not be moved once for each of its lines. */
-	if (events->socket < 0 || sent == 0) return;
-	memmove(events->waiting, events->waiting + sent, events->used - sent);
-	events->used -= sent;
+	if (events->socket >= 0) empty(events);
 }
 
 bool events_tick(struct events *events, uint64_t monotonic) {
@@ -83,14 +87,20 @@ bool events_tick(struct events *events, uint64_t monotonic) {
 	return false;
 }
 
+/* Moves what waits to the front where that makes half of the room free, which costs little, or makes more room. */
 static bool make_room(struct events *events, size_t size) {
 	if (size <= events->room - events->used) return true;
-	if (events->room >= MAX_WAITING || size > events->room) return false;
-	char *larger = realloc(events->waiting, 2 * events->room);
-	if (larger == NULL) return false;
-	events->waiting = larger;
-	events->room *= 2;
-	return true;
+	if (events->head > events->room / 2) {
+		memmove(events->waiting, events->waiting + events->head, events->used - events->head);
+		events->used -= events->head;
+		events->head = 0;
+	} else if (events->room < MAX_WAITING) {
+		char *larger = realloc(events->waiting, events->room * 2);
+		if (larger == NULL) return false;
+		events->waiting = larger;
+		events->room *= 2;
+	}
+	return size <= events->room - events->used;
 }
 
 static void add(struct events *events, const char *octets, size_t size) {
@@ -112,7 +122,6 @@ static bool is_open(const struct events *events) {
 
 void line_begin(struct events *events, const char *what, uint64_t at) {
 	if (!is_open(events)) return;
-	events->line = events->used;
 	events->broken = false;
 	add_string(events, "{\"v\":1,\"event\":\"");
 	add_string(events, what);
@@ -168,6 +177,5 @@ void line_end(struct events *events) {
 	add_string(events, "}\n");
 	/* Too much waits: the adapter is told everything anew when it reads again. */
 	if (events->broken) disconnect(events);
-	else if (events->used <= FIRST_WAITING) flush(events);
-	/* The rest of a long list goes with the ticks: moved for each line it would take the broker's time. */
+	else flush(events);
 }

@@ -13,10 +13,10 @@ struct events {
 	int socket;
 	/* Monotonic milliseconds: no attempt to connect before. */
 	uint64_t next_try;
-	size_t used, room;
+	/* What waits is from `head` to `used`. */
+	size_t head, used, room;
 	char *waiting;
-	/* Between line_begin and line_end. */
-	size_t line;
+	/* The line did not fit. */
 	bool broken;
 };
 

@@ -54,24 +54,6 @@ static char *only_attribute(const X509_NAME *name, int nid) {
 	return copy;
 }
 
-/*
- * Under a root of a Birthmark there are devices of other manufacturers too, with their namespace as an OU that no profile of its
- * own writes. Their serial numbers are none of ours, and their roles are not told here.
- */
-static bool is_guest(const struct issuer *issuer, const X509_NAME *name) {
-	if (!issuer->guests) return false;
-	for (int at = -1; (at = X509_NAME_get_index_by_NID(name, NID_organizationalUnitName, at)) >= 0;) {
-		unsigned char *utf8 = NULL;
-		int length = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-		bool own = false;
-		for (size_t unit = 0; unit < issuer->own_unit_count && length >= 0 && !own; unit += 1)
-			own = text_equal(issuer->own_units[unit], (struct text){(char *)utf8, (size_t)length});
-		OPENSSL_free(utf8);
-		if (!own) return true;
-	}
-	return false;
-}
-
 static void clear_values(struct values *values) {
 	for (size_t at = 0; at < VARIABLE_COUNT; at += 1) free(values->of[at]);
 }
@@ -105,8 +87,8 @@ static bool is_hostile(struct text value) {
 	return value.length == 0 || !facts.well_formed || facts.control || facts.separator || facts.units > MAX_VALUE_UNITS;
 }
 
-/* The text with its values in it, of the heap; NULL where one is absent or hostile. */
-static char *expand(const struct template *template, const struct values *values) {
+/* The text with its values in it, of the heap; NULL where one is absent, hostile, or has `without` in it (where that is not empty). */
+static char *expand(const struct template *template, const struct values *values, struct text without) {
 	size_t length = 0;
 	for (size_t at = 0; at < template->count; at += 1) {
 		const struct piece *piece = &template->pieces[at];
@@ -116,6 +98,7 @@ static char *expand(const struct template *template, const struct values *values
 		}
 		const char *value = values->of[piece->variable];
 		if (value == NULL || is_hostile(text_of(value))) return NULL;
+		if (without.length > 0 && text_has(text_of(value), without)) return NULL;
 		length += strlen(value);
 	}
 	char *text = malloc(length + 1);
@@ -135,7 +118,7 @@ static bool fill_filters(const struct templates *templates, const struct values 
 	filters->items = calloc(templates->count + 1, sizeof *filters->items);
 	if (filters->items == NULL) return false;
 	for (size_t at = 0; at < templates->count; at += 1) {
-		char *filter = expand(&templates->items[at], values);
+		char *filter = expand(&templates->items[at], values, (struct text){0});
 		if (filter == NULL) return false;
 		filters->items[filters->count++] = filter;
 		if (!topic_is_filter(text_of(filter))) return false;
@@ -281,14 +264,65 @@ static bool has_policy(const struct role *role, CERTIFICATEPOLICIES *held) {
 	return false;
 }
 
-static const struct role *find_role(const struct issuer *issuer, X509 *certificate) {
-	for (size_t at = 0; at < issuer->role_count; at += 1) {
-		const struct role *role = issuer->roles[at];
-		if (role->policy_count == 0) return role;
-		CERTIFICATEPOLICIES *held = X509_get_ext_d2i(certificate, NID_certificate_policies, NULL, NULL);
-		bool fits = held != NULL && has_policy(role, held);
-		CERTIFICATEPOLICIES_free(held);
-		if (fits) return role;
+static bool fits_role(const struct role *role, X509 *certificate) {
+	if (role->policy_count == 0) return true;
+	CERTIFICATEPOLICIES *held = X509_get_ext_d2i(certificate, NID_certificate_policies, NULL, NULL);
+	bool fits = held != NULL && has_policy(role, held);
+	CERTIFICATEPOLICIES_free(held);
+	return fits;
+}
+
+static bool is_own_unit(const struct issuer *issuer, struct text unit) {
+	for (size_t at = 0; at < issuer->unit_count; at += 1) {
+		if (text_equal(issuer->own_units[at], unit)) return true;
+	}
+	return false;
+}
+
+/*
+ * Whose serial numbers the device's are: its CA's, or those of its units that are not the house's. Two of them give a name that
+ * no namespace has. Of the heap; NULL for a unit that cannot be read.
+ */
+static char *namespace_of(const struct issuer *issuer, X509 *certificate) {
+	const X509_NAME *name = X509_get_subject_name(certificate);
+	char *found = NULL;
+	for (int at = -1; issuer->has_guests;) {
+		at = X509_NAME_get_index_by_NID(name, NID_organizationalUnitName, at);
+		if (at < 0) break;
+		unsigned char *utf8 = NULL;
+		int length = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+		struct text unit = {(const char *)utf8, length < 0 ? 0 : (size_t)length};
+		bool readable = length >= 0 && (length == 0 || memchr(utf8, '\0', unit.length) == NULL);
+		if (readable && is_own_unit(issuer, unit)) {
+			OPENSSL_free(utf8);
+			continue;
+		}
+		size_t before = found == NULL ? 0 : strlen(found) + 1;
+		char *longer = readable ? malloc(before + unit.length + 1) : NULL;
+		if (longer != NULL) {
+			if (found != NULL) memcpy(longer, found, before);
+			if (found != NULL) longer[before - 1] = '+';
+			if (unit.length > 0) memcpy(longer + before, unit.at, unit.length);
+			longer[before + unit.length] = '\0';
+		}
+		OPENSSL_free(utf8);
+		free(found);
+		found = longer;
+		if (longer == NULL) return NULL;
+	}
+	return found != NULL ? found : copy_text(issuer->namespace.at, issuer->namespace.length);
+}
+
+static const struct role *find_role(const struct issuer *issuer, struct text namespace, X509 *certificate) {
+	if (text_equal(namespace, issuer->namespace)) {
+		for (size_t at = 0; at < issuer->role_count; at += 1) {
+			if (fits_role(issuer->roles[at], certificate)) return issuer->roles[at];
+		}
+		return NULL;
+	}
+	for (size_t at = 0; at < issuer->guest_role_count; at += 1) {
+		const struct guest_role *guest = &issuer->guest_roles[at];
+		if (text_equal(guest->namespace, namespace) && fits_role(guest->role, certificate)) return guest->role;
 	}
 	return NULL;
 }
@@ -307,9 +341,11 @@ static bool fits_client_id(struct text client_id, const struct role *role, const
 	struct text_facts facts = text_look(client_id);
 	if (!facts.well_formed || facts.control || facts.units > MAX_CLIENT_ID_UNITS) return false;
 	if (role->bind == BIND_ANY) return true;
+	/* No value has the separator in it, or dev1 could take the ClientId of dev1-a. */
+	struct text without = role->bind == BIND_PREFIX ? role->separator : (struct text){0};
 	bool fits = false;
 	for (size_t at = 0; at < role->client_ids.count && !fits; at += 1) {
-		char *wanted = expand(&role->client_ids.items[at], values);
+		char *wanted = expand(&role->client_ids.items[at], values, without);
 		if (wanted == NULL) continue;
 		fits = role->bind == BIND_EQUAL ? text_equal(client_id, text_of(wanted))
 										: follows(client_id, text_of(wanted), role->separator);
@@ -337,19 +373,19 @@ static const char *judge_identity(
 	char key_hash[2 * HASH_SIZE + 1];
 	to_hex(key_hash, grant->credential.key_hash, HASH_SIZE);
 	read_values(values, attempt->certificate);
-	values->of[VARIABLE_NAMESPACE] = copy_text(issuer->namespace.at, issuer->namespace.length);
+	grant->namespace = namespace_of(issuer, attempt->certificate);
+	*detail = "its organizational units cannot be read";
+	if (grant->namespace == NULL) return "malformed";
+	values->of[VARIABLE_NAMESPACE] = copy_text(grant->namespace, strlen(grant->namespace));
 	values->of[VARIABLE_CERTIFICATE_SERIAL] = copy_text(grant->credential.serial, strlen(grant->credential.serial));
 	values->of[VARIABLE_CERTIFICATE_KEY_HASH] = copy_text(key_hash, 2 * HASH_SIZE);
 	const char *id = values->of[policy->identity];
 	*detail = "the certificate does not give exactly one value where the id of a device is";
 	if (id == NULL || id[0] == '\0') return "identity";
-	*detail = "it is a device of another manufacturer, which have no roles at Mosquitto";
-	if (is_guest(issuer, X509_get_subject_name(attempt->certificate))) return "role";
 	values->of[VARIABLE_ID] = copy_text(id, strlen(id));
 	grant->id = copy_text(id, strlen(id));
-	grant->namespace = copy_text(issuer->namespace.at, issuer->namespace.length);
-	if (values->of[VARIABLE_ID] == NULL || grant->id == NULL || grant->namespace == NULL) return "identity";
-	const struct role *role = find_role(issuer, attempt->certificate);
+	if (values->of[VARIABLE_ID] == NULL || grant->id == NULL || values->of[VARIABLE_NAMESPACE] == NULL) return "identity";
+	const struct role *role = find_role(issuer, text_of(grant->namespace), attempt->certificate);
 	*detail = "no role fits this client";
 	if (role == NULL) return "role";
 	*detail = "the ClientId is not this device's";

@@ -118,28 +118,42 @@ static void take_role(struct snapshot *snapshot, struct reader *reader, struct r
 	role->deny = take_templates(snapshot, reader);
 }
 
+/* NULL where the policy has no such role. */
+static const struct role *take_role_number(struct policy *policy, struct reader *reader) {
+	uint64_t role = take_number(reader, 2);
+	if (role < policy->role_count) return &policy->roles[role];
+	reader->bad = true;
+	return NULL;
+}
+
+static void take_guests(struct snapshot *snapshot, struct reader *reader, struct issuer *issuer) {
+	issuer->has_guests = take_number(reader, 1) != 0;
+	issuer->unit_count = take_count(reader, 2, 2);
+	issuer->own_units = allocate(snapshot, issuer->unit_count, sizeof *issuer->own_units);
+	if (issuer->own_units == NULL) reader->bad = true;
+	for (size_t at = 0; at < issuer->unit_count && !reader->bad; at += 1) issuer->own_units[at] = take_text(reader, 2);
+	issuer->guest_role_count = take_count(reader, 2, 4);
+	issuer->guest_roles = allocate(snapshot, issuer->guest_role_count, sizeof *issuer->guest_roles);
+	if (issuer->guest_roles == NULL) reader->bad = true;
+	for (size_t at = 0; at < issuer->guest_role_count && !reader->bad; at += 1) {
+		issuer->guest_roles[at].namespace = take_text(reader, 2);
+		issuer->guest_roles[at].role = take_role_number(&snapshot->policy, reader);
+	}
+}
+
 static void take_issuer(struct snapshot *snapshot, struct reader *reader, struct issuer *issuer) {
-	struct policy *policy = &snapshot->policy;
 	struct text name = take_text(reader, 2);
 	struct text key = take_text(reader, 2);
 	issuer->key_id = take(reader, KEY_ID_SIZE);
 	issuer->namespace = take_text(reader, 2);
 	issuer->from = take_number(reader, 8);
 	issuer->until = take_number(reader, 8);
-	issuer->guests = take_number(reader, 1) != 0;
-	issuer->own_unit_count = take_count(reader, 2, 2);
-	issuer->own_units = allocate(snapshot, issuer->own_unit_count, sizeof *issuer->own_units);
-	if (issuer->own_units == NULL) reader->bad = true;
-	for (size_t at = 0; at < issuer->own_unit_count && !reader->bad; at += 1)
-		issuer->own_units[at] = take_text(reader, 2);
 	issuer->role_count = take_count(reader, 2, 2);
 	issuer->roles = allocate(snapshot, issuer->role_count, sizeof *issuer->roles);
 	if (issuer->roles == NULL) reader->bad = true;
-	for (size_t at = 0; at < issuer->role_count && !reader->bad; at += 1) {
-		uint64_t role = take_number(reader, 2);
-		if (role >= policy->role_count) reader->bad = true;
-		else issuer->roles[at] = &policy->roles[role];
-	}
+	for (size_t at = 0; at < issuer->role_count && !reader->bad; at += 1)
+		issuer->roles[at] = take_role_number(&snapshot->policy, reader);
+	take_guests(snapshot, reader, issuer);
 	if (reader->bad) return;
 	const uint8_t *octets = (const uint8_t *)name.at;
 	issuer->name = d2i_X509_NAME(NULL, &octets, (long)name.length);

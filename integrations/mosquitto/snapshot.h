@@ -69,6 +69,12 @@ struct role {
 	struct templates publish, subscribe, deny;
 };
 
+/* A role of a device that is a guest: of a namespace that is not its CA's. */
+struct guest_role {
+	struct text namespace;
+	const struct role *role;
+};
+
 /* A CA that may issue clients: all of its path is good between `from` and `until`, in milliseconds since the epoch. */
 struct issuer {
 	X509_NAME *name;
@@ -76,13 +82,15 @@ struct issuer {
 	const uint8_t *key_id;
 	struct text namespace;
 	uint64_t from, until;
-	/* Whether an OU that is not one of these makes a client a guest: a device of another manufacturer. */
-	bool guests;
-	size_t own_unit_count;
-	struct text *own_units;
 	/* Roles that its clients may have, the first that fits being theirs. */
 	size_t role_count;
 	const struct role **roles;
+	/* A client with a unit (OU) that is not one of these is of the namespace that it names, and has only what is for that. */
+	bool has_guests;
+	size_t unit_count;
+	struct text *own_units;
+	size_t guest_role_count;
+	struct guest_role *guest_roles;
 };
 
 struct policy {

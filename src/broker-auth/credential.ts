@@ -16,6 +16,17 @@ export interface CredentialId {
   readonly octets?: CertificateKey;
 }
 
+/** What a status table is asked by. */
+export function certificateKeyOf({ issuerKeyId, serial, keyHash, octets }: CredentialId): CertificateKey {
+  return (
+    octets ?? {
+      issuerKeyId: Buffer.from(issuerKeyId, 'hex'),
+      serial: Buffer.from(serial, 'hex'),
+      keyHash: Buffer.from(keyHash, 'hex'),
+    }
+  );
+}
+
 /** A client's certificate whose path holds. */
 export interface Credential extends CredentialId {
   readonly tbs: TbsCertificate;

@@ -1,20 +1,17 @@
-import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
-import { findExtension } from '../x509/certificate.ts';
-import { DerReader } from '../x509/der/reader.ts';
-import { EXTENSION } from '../x509/extensions.ts';
-import { readPolicies } from '../x509/path/read-policies.ts';
 import type { Refusal } from '../x509/path/verdict.ts';
 import type { StatusFinding } from './ask-sources.ts';
 import { clientIdFault } from './client-id.ts';
 import type { Credential } from './credential.ts';
 import { type DecisionStep, tellAllowed, tellKnown } from './decision-steps.ts';
+import { deny } from './deny.ts';
 import { type Evidence, suffices } from './evidence.ts';
-import type { CredentialVerdict, JudgeCredential } from './judge-credential.ts';
-import type { GatePolicy, ListenerPolicy, Role } from './policy.ts';
+import { fitsRole } from './fits-role.ts';
+import type { JudgeCredential } from './judge-credential.ts';
+import { type KnownClient, knowByCertificate, knowByName } from './known-client.ts';
+import type { GatePolicy, ListenerPolicy } from './policy.ts';
 import type { NameStatusSource } from './status-source.ts';
 import { fillTopicRules, type Permissions } from './topic-rules.ts';
-import { isPlain, type Variable, type Variables, variablesOf } from './variables.ts';
 
 /** Why a connection is denied: what is wrong with its certificate, or with what it asked for. */
 export type DenialReason =
@@ -114,8 +111,8 @@ export function createDecider({
     if (evidence.level === 'none') return deny('identity', 'the broker shows nothing of the client');
     const known =
       evidence.level === 'certificate'
-        ? byCertificate(judge(evidence.leaf, evidence.chain, listener, at), policy)
-        : byName(evidence.name, policy, listener, at, names);
+        ? knowByCertificate(judge(evidence.leaf, evidence.chain, listener, at), policy)
+        : knowByName(evidence.name, policy, listener, at, names);
     if ('allow' in known) return known;
     if (onStep) tellKnown(known, policy, onStep);
     return withRole(known, listener, clientId, at, onStep);
@@ -131,7 +128,7 @@ export function createDecider({
     const { identity, values, credential, status } = known;
     const told = { identity, status, ...(credential && { credential }) };
     const role = policy.roles.find(
-      (one) => (listener.roles?.includes(one.name) ?? true) && fits(one, known, values, policy),
+      (one) => (listener.roles?.includes(one.name) ?? true) && fitsRole(one, known, policy),
     );
     if (!role) return deny('role', `no role of listener ${listener.name} fits this client`, told);
     onStep?.({ rule: 'role', detail: `it has role ${role.name}` });
@@ -171,126 +168,3 @@ export function createDecider({
 }
 
 const SHOWN = { none: 'nothing', name: 'a name', certificate: 'the certificate' } as const;
-
-/** A client whose evidence was believed. */
-export interface KnownClient {
-  readonly identity: Identity;
-  readonly values: Map<Variable, string>;
-  readonly credential?: Credential;
-  readonly status: StatusFinding;
-  readonly until: number;
-}
-
-function byCertificate(verdict: CredentialVerdict, { identity: place }: GatePolicy): KnownClient | Denied {
-  if (verdict.reason !== 'ok') {
-    const { reason, detail, credential, status } = verdict;
-    const identity = credential && identityOf(credential, place);
-    return deny(reason, detail, {
-      ...(identity && { identity }),
-      ...(credential && { credential }),
-      ...(status && { status }),
-    });
-  }
-  const { credential, status, until } = verdict;
-  const values = readValues(credential);
-  if (values instanceof BirthmarkError) return deny('malformed', values.message, { credential, status });
-  const id = values.get(place);
-  if (id === undefined || !isPlain(id))
-    return deny('identity', `the certificate does not give exactly one ${place} that is fit for a name`, {
-      credential,
-      status,
-    });
-  values.set('id', id);
-  return { identity: { namespace: credential.namespace, id }, values, credential, status, until };
-}
-
-/** Who is denied: what a device does after its revocation is not to be held against its neighbours. */
-function identityOf(credential: Credential, place: Variable): Identity | undefined {
-  const values = readValues(credential);
-  const id = values instanceof BirthmarkError ? undefined : values.get(place);
-  return id !== undefined && isPlain(id) ? { namespace: credential.namespace, id } : undefined;
-}
-
-/** The validation of a path reads no more of a name than it compares. */
-function readValues(credential: Credential): Map<Variable, string> | BirthmarkError {
-  try {
-    return variablesOf(credential);
-  } catch (error) {
-    if (error instanceof BirthmarkError) return error;
-    throw error;
-  }
-}
-
-/** No more is known of such a client than its name: it stands as long as not all that it may come with was taken back. */
-function byName(
-  name: string,
-  { trust }: GatePolicy,
-  listener: ListenerPolicy,
-  at: number,
-  names: NameStatusSource | undefined,
-): KnownClient | Denied {
-  const [namespace, ...more] = new Set(trust.map((one) => one.namespace));
-  if (namespace === undefined || more.length > 0)
-    return deny('identity', 'a name says nothing of its namespace, and the policy trusts more than one');
-  if (!isPlain(name)) return deny('identity', 'the name that the broker shows is not fit for one');
-  const identity = { namespace, id: name };
-  const values: [Variable, string][] = [
-    ['id', name],
-    ['namespace', namespace],
-  ];
-  const status = names && listener.status !== 'off' ? statusOfName(identity, listener, at, names) : NOT_ASKED;
-  if ('allow' in status) return status;
-  return { identity, values: new Map(values), status, until: Number.POSITIVE_INFINITY };
-}
-
-const NOT_ASKED: StatusFinding = { source: 'none' };
-
-function statusOfName(
-  identity: Identity,
-  { status: mode, maxStatusAgeMs }: ListenerPolicy,
-  at: number,
-  names: NameStatusSource,
-): StatusFinding | Denied {
-  const known = names.statusOf(identity);
-  if (!known) {
-    const status = { source: 'none', gap: 'unknown' } as const;
-    return mode === 'soft'
-      ? status
-      : deny('statusUnknown', 'nothing is known of its status', { identity, status });
-  }
-  const finding = { source: 'feed', ageMs: Math.max(0, at - known.asOf) } as const;
-  if (known.status !== 'good')
-    return deny(
-      known.status === 'held' ? 'onHold' : 'revoked',
-      `the device's certificate is ${known.status}, and it was told of no other`,
-      { identity, status: finding },
-    );
-  if (finding.ageMs <= maxStatusAgeMs) return finding;
-  const status = { ...finding, gap: 'stale' } as const;
-  const age = Math.round(finding.ageMs / 1000);
-  return mode === 'soft'
-    ? status
-    : deny('statusUnknown', `its status was known ${age} s ago`, { identity, status });
-}
-
-function fits(
-  { when }: Role,
-  { credential }: KnownClient,
-  values: Variables,
-  { trust }: GatePolicy,
-): boolean {
-  const { namespaces, issuers, policies } = when;
-  const namespace = values.get('namespace') ?? '';
-  // Guests have a role only where it names them.
-  if (!(namespaces ?? trust.map((one) => one.namespace)).includes(namespace)) return false;
-  if (issuers && !issuers.includes(values.get('issuer.commonName') ?? '')) return false;
-  if (!policies) return true;
-  const extension = credential && findExtension(credential.tbs, EXTENSION.certificatePolicies);
-  if (!extension) return false;
-  const held = readPolicies(new DerReader(extension.value), 'certificatePolicies').policies;
-  return policies.some((one) => held.includes(one));
-}
-
-function deny(reason: DenialReason, detail: string, told: Partial<Denied> = {}): Denied {
-  return { allow: false, reason, detail, ...told };
-}

@@ -1,4 +1,5 @@
-import type { Allowed, KnownClient } from './decide.ts';
+import type { Allowed } from './decide.ts';
+import type { KnownClient } from './known-client.ts';
 import type { GatePolicy } from './policy.ts';
 import type { Permissions } from './topic-rules.ts';
 

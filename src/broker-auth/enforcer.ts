@@ -43,14 +43,21 @@ export function createEnforcer({ sessions, drivers, clock, onEnded, onError }: E
       } catch (error) {
         onError(error, driver.broker, left.length);
       }
-      const gone = left.filter((session) => !live.has(session));
+      const kept = new Set(left.filter((session) => live.has(session) || isYoung(driver, session)));
+      const gone = left.filter((session) => !kept.has(session));
       for (const session of gone) forget(session);
       if (gone.length > 0) onEnded?.(gone, cause, clock());
-      left = left.filter((session) => live.has(session));
+      left = [...kept];
       if (left.some(isCurrent) && !(await pause(pauseMs))) return;
       // Who came back meanwhile and was allowed is not to be ended for what was there before.
       left = left.filter(isCurrent);
     }
+  }
+
+  /** Our answer may still be on its way to the broker: that it knows no such session says nothing yet. */
+  function isYoung({ listsWithinMs = 0 }: KickDriver, { since }: Session): boolean {
+    const age = clock() - since;
+    return age >= 0 && age < listsWithinMs;
   }
 
   function forget(session: Session): void {

@@ -1,5 +1,13 @@
 import type { Clock } from '../core/clock.ts';
-import type { Allowed, ConnectAttempt, ConnectVerdict, DecideConnect, Denied, Identity } from './decide.ts';
+import type {
+  Allowed,
+  ConnectAttempt,
+  ConnectVerdict,
+  DecideConnect,
+  DenialReason,
+  Denied,
+  Identity,
+} from './decide.ts';
 import type { Enforcer } from './enforcer.ts';
 import type { BehaviourGuard, EndCause, Origin } from './ports.ts';
 import type { Session, SessionPlace, Sessions, TakenBack } from './sessions.ts';
@@ -66,7 +74,7 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
     if (stranger) return { allow: false, ...stranger };
     const verdict = notTaken(decide(attempt, at), attempt);
     if (!verdict.allow) {
-      guard?.note('authenticationFailed', originOf(attempt, verdict.identity), listener, at);
+      guard?.note('authenticationFailed', originOfDenied(attempt, verdict), listener, at);
       return verdict;
     }
     const origin = originOf(attempt, verdict.identity);
@@ -154,4 +162,14 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
 /** A name alone proves nothing: then only the address stands for what was done. */
 function originOf({ address, evidence }: GateConnect, identity: Identity | undefined): Origin {
   return { address, ...(identity && evidence.level === 'certificate' && { identity }) };
+}
+
+/** What a device did itself, with a certificate that is good. */
+const OWN_FAULTS: readonly DenialReason[] = ['role', 'clientId', 'exclusive', 'topicRules'];
+
+/** Whoever has the key of a certificate that was taken back must not get the device blocked that has another one by now. */
+function originOfDenied(attempt: GateConnect, { reason, identity, credential }: Denied): Origin {
+  if (!credential || OWN_FAULTS.includes(reason)) return originOf(attempt, identity);
+  const { issuerKeyId, serial } = credential;
+  return { address: attempt.address, credential: { issuerKeyId, serial } };
 }

@@ -1,3 +1,4 @@
+import type { CredentialId } from './credential.ts';
 import type { Identity } from './decide.ts';
 import type { Session } from './sessions.ts';
 
@@ -10,6 +11,8 @@ export type EndCause =
 export interface KickDriver {
   /** As `Session.broker` names it. */
   readonly broker: string;
+  /** Milliseconds: the broker may not list, and not end, a session that was allowed so recently. At once where absent. */
+  readonly listsWithinMs?: number;
   /** Tells the broker to end them; those that are gone already are no error. Rejects where the broker cannot be reached. */
   kick(sessions: readonly Session[], cause: EndCause): Promise<void>;
   /** Those of them that the broker still has. A broker that cannot be asked has none: then a kick is told and believed. */
@@ -22,6 +25,8 @@ export interface Origin {
   readonly address: string;
   /** Only where possession of the credential's key was proven: nobody is to be blocked because somebody used its name. */
   readonly identity?: Identity;
+  /** Instead of it where the certificate was proven, and is no good any more: its device may have another one since. */
+  readonly credential?: Pick<CredentialId, 'issuerKeyId' | 'serial'>;
 }
 
 /** What was seen of a client (MQTT 3.1.1 §5.4.8). */

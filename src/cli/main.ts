@@ -48,6 +48,7 @@ const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>
   lint: async () => (await import('./commands/lint.ts')).lintCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   admit: async () => (await import('./commands/admit.ts')).admitCommand,
+  crl: async () => (await import('./commands/crl.ts')).crlCommand,
   ocsp: async () => (await import('./commands/ocsp.ts')).ocspCommand,
   backup: async () => (await import('./commands/backup.ts')).backupCommand,
   restore: async () => (await import('./commands/restore.ts')).restoreCommand,

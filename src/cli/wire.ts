@@ -88,7 +88,20 @@ export async function openHouse(
 ): Promise<House> {
   const { config, profiles } = loaded;
   let tail: StatusTail | undefined;
-  const ledger = openLedger({ ...ledgerPlace(home, loaded), onCommit: () => tail?.stir() });
+  const logger = createLogger(config.log.level);
+  const { path, record } = ledgerPlace(home, loaded);
+  const ledger = openLedger({
+    path,
+    record: {
+      ...record,
+      onCut: (octets) =>
+        logger.warn(
+          { octets },
+          'the record ended within a frame, which was cut off: nothing was done by it, unless the record is a copy that lacks its end',
+        ),
+    },
+    onCommit: () => tail?.stir(),
+  });
   try {
     const records = await ledger.read.listAuthorities();
     if (records.length === 0) {
@@ -101,7 +114,6 @@ export async function openHouse(
     const authorities = assembleAuthorities(records, (record) => openSigner(home, record, passphrase));
     const clock = guardClock(systemClock, await ledger.read.latestReservation());
     const urls = publishedUrls(config.publicUrl);
-    const logger = createLogger(config.log.level);
     const standing = createStanding({
       authorities,
       reads: ledger.read,

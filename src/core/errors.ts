@@ -78,6 +78,8 @@ export const ERROR_CODES = [
   'ledger-full',
   'ledger-failed',
   'ledger-newer',
+  'ledger-older',
+  'act-too-large',
   'record-missing',
   'record-behind',
   'record-foreign',

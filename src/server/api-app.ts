@@ -21,6 +21,7 @@ import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } fr
 import { type Metrics, mountMetrics } from './metrics.ts';
 import { createPeerReader, type PeerReader, type TrustedProxy } from './peer.ts';
 import { toProblem } from './problem.ts';
+import { createReportLimits, NO_REPORT_LIMITS, type ReportLimits } from './report-limits.ts';
 import { mountAdmission } from './routes/admission.ts';
 import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
@@ -67,9 +68,6 @@ const DOCS_THEME = {
 };
 /** Wrong credentials from one address before it is told to wait. Right ones are never slowed. */
 const FAILED_SIGN_INS_A_MINUTE = 60;
-/** Proofs of compromise that are looked at, of one address and of all: verifying a signature costs, and anybody may ask. */
-const REPORTS_A_MINUTE = 10;
-const ALL_REPORTS_A_MINUTE = 120;
 
 /** A chain of certificates in a header is long, those with post-quantum keys most of all. */
 const PROXIED_HEADER_OCTETS = 128 * 1024;
@@ -120,26 +118,13 @@ export async function createRemoteApi(
       throw error;
     }
   };
-  const countReport = app.createRateLimit({ max: REPORTS_A_MINUTE, timeWindow: '1 minute' });
-  const countAllReports = app.createRateLimit({
-    max: ALL_REPORTS_A_MINUTE,
-    timeWindow: '1 minute',
-    keyGenerator: () => 'everybody',
-  });
-  const limitReports = async (request: FastifyRequest) => {
-    // One address that asks too often uses up nothing of the others'.
-    for (const count of [countReport, countAllReports]) {
-      const limit = await count(request);
-      if (!limit.isAllowed && limit.isExceeded)
-        throw new BirthmarkError('too-many-requests', 'too many reports; wait a minute');
-    }
-  };
+  const reportLimits = createReportLimits(app, options.wallClock);
   const authenticate: Authenticate = (request) => limitFailures(request, () => identify(request));
   await app.register(
     async (api) => {
       await api.register(import('@fastify/swagger-ui'), { routePrefix: '/docs', theme: DOCS_THEME });
       api.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
-      mountRoutes(api, options, { authenticate, limitFailures, limitReports, peerOf: peers.peerOf });
+      mountRoutes(api, options, { authenticate, limitFailures, reportLimits, peerOf: peers.peerOf });
     },
     { prefix: PREFIX },
   );
@@ -157,7 +142,7 @@ export async function createLocalApi(options: ApiAppOptions): Promise<FastifyIns
       mountRoutes(api, options, {
         authenticate: authenticateLocal,
         limitFailures: (_request, check) => check(),
-        limitReports: () => Promise.resolve(),
+        reportLimits: NO_REPORT_LIMITS,
         peerOf,
       });
       done();
@@ -173,7 +158,7 @@ type LimitFailures = <T>(request: FastifyRequest, check: () => Promise<T>) => Pr
 interface Asking extends Pick<PeerReader, 'peerOf'> {
   readonly authenticate: Authenticate;
   readonly limitFailures: LimitFailures;
-  readonly limitReports: (request: FastifyRequest) => Promise<void>;
+  readonly reportLimits: ReportLimits;
 }
 
 function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Asking): void {

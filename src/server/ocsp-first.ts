@@ -3,9 +3,9 @@ import type { FastifyInstance } from 'fastify';
 import type { OcspResponder } from '../ca/ocsp/responder.ts';
 import type { OcspAnswer } from '../ca/ocsp/sign-answer.ts';
 import { createBoundedMap } from '../core/bounded-map.ts';
+import type { OcspLimit } from './ocsp-limit.ts';
 import { ocspHeadersOf, toOcspReply } from './ocsp-reply.ts';
 import { MOST_OCTETS, MOUNT, NOTHING, REQUEST_TYPE, readTarget } from './ocsp-target.ts';
-import type { SourceLimit } from './source-limit.ts';
 
 /** Paths that are known with the request in them, and how long such a one may be. */
 const MOST_TARGETS = 10_000;
@@ -14,7 +14,7 @@ const TARGET_CHARACTERS = 400;
 export interface OcspFirstOptions {
   readonly respond: OcspResponder;
   /** Who may have another signature. */
-  readonly mayHave: SourceLimit;
+  readonly mayHave: OcspLimit;
   /** Until a body must be there. */
   readonly bodyMs: number;
 }
@@ -30,7 +30,7 @@ export function answerOcspFirst(app: FastifyInstance, { respond, mayHave, bodyMs
   const targets = createBoundedMap<Uint8Array>(MOST_TARGETS);
   const bodies = createBodyReader(app, bodyMs);
   const answer = (request: IncomingMessage, response: ServerResponse, asked: Uint8Array): boolean => {
-    const given = respond(asked, () => mayHave(request.socket.remoteAddress));
+    const given = respond(asked, (use) => mayHave(request.socket.remoteAddress, use));
     if (given instanceof Promise) void given.then((settled) => send(request, response, settled));
     else send(request, response, given);
     return !(given instanceof Promise) && given.kind === 'answer';

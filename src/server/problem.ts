@@ -74,6 +74,8 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   'ledger-full': 507,
   'ledger-failed': 503,
   'ledger-newer': 500,
+  'ledger-older': 500,
+  'act-too-large': 413,
   'record-missing': 503,
   'record-behind': 503,
   'record-foreign': 503,

@@ -8,8 +8,8 @@ import { toPem } from '../x509/pem.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { addCrlRoutes } from './crl-routes.ts';
 import { answerOcspFirst } from './ocsp-first.ts';
+import { createOcspLimit } from './ocsp-limit.ts';
 import { addOcspRoutes } from './ocsp-routes.ts';
-import { createSourceLimit } from './source-limit.ts';
 
 export interface PublicAppOptions {
   readonly logger: FastifyBaseLogger;
@@ -45,7 +45,7 @@ export function createPublicApp({
       .send(toPem('CERTIFICATE', authority(request.params.name).certificate.raw)),
   );
   addCrlRoutes(app, { crls, clock });
-  const mayHave = createSourceLimit(limits.ocspSignaturesPerSecond, clock);
+  const mayHave = createOcspLimit(limits.ocspSignaturesPerSecond, clock);
   addOcspRoutes(app, ocsp, mayHave);
   answerOcspFirst(app, { respond: ocsp, mayHave, bodyMs: limits.bodyMs });
 

@@ -21,6 +21,14 @@ export interface CrlEntry {
   readonly revokedAt: number;
   /** Number of a CRLReason (RFC 5280 §5.3.1); 0 where none is given. */
   readonly reason: number;
+  /** Milliseconds since the epoch, where it is said (RFC 5280 §5.3.2). */
+  readonly invalidityAt?: number;
+}
+
+/** An entry with what it is of. */
+export interface ListedCertificate extends CrlEntry {
+  /** Content octets of the serialNumber, hexadecimal. */
+  readonly serial: string;
 }
 
 /** A CRL as read: strict DER, every entry looked at. */
@@ -59,6 +67,8 @@ export interface Crl {
    * @param serial content octets of the certificate's serialNumber
    */
   readonly find: (issuerKey: string, serial: Uint8Array) => CrlEntry | undefined;
+  /** All entries, in their order; of an indirect list also those of other issuers. */
+  readonly list: () => Iterable<ListedCertificate>;
 }
 
 /** Entries by serial number; those of an indirect list under another issuer's name have it in front. */
@@ -115,6 +125,9 @@ export function readCrl(der: Uint8Array): Crl {
     size: entries.size,
     find: (issuerOfCertificate, serial) =>
       entries.get(entryKey(issuerOfCertificate === issuerKey ? '' : issuerOfCertificate, serial)),
+    *list() {
+      for (const [key, entry] of entries) yield { serial: key.slice(key.indexOf('\n') + 1), ...entry };
+    },
   };
 }
 
@@ -131,23 +144,29 @@ function readEntries(list: DerReader, issuerKey: string, entries: Entries, defec
     const serial = fields.integer('userCertificate');
     const revokedAt = fields.time('revocationDate');
     let reason = 0;
+    let invalidityAt: number | undefined;
     if (!fields.atEnd) {
       const said = readEntryExtensions(readExtensions(fields), defects);
-      reason = said.reason;
+      ({ reason, invalidityAt } = said);
       if (said.issuerKey !== undefined) otherIssuer = said.issuerKey === issuerKey ? '' : said.issuerKey;
     }
     fields.finish('revokedCertificate');
     const key = entryKey(otherIssuer, serial);
     if (entries.has(key)) defects.push('it lists a certificate twice');
-    entries.set(key, { revokedAt, reason });
+    entries.set(key, { revokedAt, reason, ...(invalidityAt !== undefined && { invalidityAt }) });
   }
 }
 
 function readEntryExtensions(
   extensions: readonly ReadExtension[],
   defects: string[],
-): { readonly reason: number; readonly issuerKey: string | undefined } {
+): {
+  readonly reason: number;
+  readonly invalidityAt: number | undefined;
+  readonly issuerKey: string | undefined;
+} {
   let reason = 0;
+  let invalidityAt: number | undefined;
   let issuerKey: string | undefined;
   refuseTwice(extensions, defects);
   for (const { oid, critical, value } of extensions) {
@@ -161,7 +180,7 @@ function readEntryExtensions(
         break;
       }
       case INVALIDITY_DATE:
-        reader.time('invalidityDate');
+        invalidityAt = reader.time('invalidityDate');
         break;
       case CERTIFICATE_ISSUER: {
         const names = readGeneralNames(reader.sequence('certificateIssuer'), 'certificateIssuer');
@@ -176,7 +195,7 @@ function readEntryExtensions(
     }
     reader.finish('entry extension');
   }
-  return { reason, issuerKey };
+  return { reason, invalidityAt, issuerKey };
 }
 
 type Said = Pick<Crl, 'number' | 'baseNumber' | 'distributionPoint' | 'scope' | 'authorityKeyIdentifier'>;

@@ -120,6 +120,30 @@ describe('the enforcer', () => {
     expect(ended).toEqual(['one']);
   });
 
+  test('does not believe a broker that a session which it has just been told to allow is gone', async () => {
+    const sessions = new Sessions();
+    const broker = testBroker();
+    const since = Date.now();
+    const one = session('one', { since });
+    const ended: number[] = [];
+    const enforcer = createEnforcer({
+      sessions,
+      drivers: [{ ...broker, listsWithinMs: 400 }],
+      clock: Date.now,
+      onEnded: () => ended.push(broker.live.size),
+      onError: (error) => {
+        throw error;
+      },
+    });
+    // Revoked between our answer and the moment in which the broker has the session.
+    sessions.add(one);
+    enforcer.end([one], 'revoked');
+    setTimeout(() => broker.live.add(one), 50);
+    await enforcer.settled();
+    expect(ended).toEqual([0]);
+    expect([broker.live.size, sessions.size]).toEqual([0, 0]);
+  });
+
   test('says so where nobody can end sessions of a broker', () => {
     const { enforcer, errors } = room();
     enforcer.end([session('one', { broker: 'other' })], 'revoked');

@@ -167,6 +167,19 @@ describe('the guard', () => {
       ['topicDenied', { address }],
     ]);
   });
+  test('holds what is done with a revoked certificate against that, and not against its device', () => {
+    const { guard, noted } = notes();
+    using lab = openLab({ guard });
+    const stolen = lab.maker.device('dev1');
+    const { issuerKeyId, serial } = idOf(stolen, lab.maker.issuer);
+    lab.status.tell(stolen, lab.maker.issuer, 'revoked');
+    expect(reasonOf(lab.connect(stolen, 'dev1'))).toBe('revoked');
+    expect(reasonOf(lab.connect(lab.maker.device('dev1'), 'dev2'))).toBe('clientId');
+    expect(noted).toEqual([
+      ['authenticationFailed', { address, credential: { issuerKeyId, serial } }],
+      ['authenticationFailed', { address, identity }],
+    ]);
+  });
   test('keeps a device out that it restrains, and leaves no session', () => {
     const { guard } = notes();
     using lab = openLab({ guard });

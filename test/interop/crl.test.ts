@@ -151,6 +151,27 @@ test.each(LISTS)('GnuTLS and pkijs verify and read the list %s as we do', async 
   }
 });
 
+test('`crl show` prints facts and entries, and refuses a list of another authority', async () => {
+  const show = (...words: string[]) => house().birthmark('crl', 'show', ...words);
+  const { status, out } = await show('--issuer', house().pem('ldevid'), 'delta.pem', '--json');
+  const told: { kind: string; entries: { reason: string; invalidityDate?: string }[] } = JSON.parse(out);
+  expect([status, told.kind, told.entries.length]).toEqual([0, 'delta', 3]);
+  expect(told.entries.map(({ reason }) => reason).sort()).toEqual([
+    'certificateHold',
+    'keyCompromise',
+    'removeFromCRL',
+  ]);
+  expect(told.entries.find(({ reason }) => reason === 'keyCompromise')?.invalidityDate).toBe(
+    '2026-01-01T00:00:00Z',
+  );
+  const text = (await show('shard.crl')).out;
+  expect(text).toMatch(/^scope +http:\/\/pki\.lab\.example\/crl\/ldevid\/0\.crl, end entities only$/m);
+  const refused = await show('--issuer', house().pem('idevid'), 'delta.pem');
+  expect([refused.status, refused.out]).toEqual([1, '']);
+  expect(refused.err).toContain('[certificate-refused]');
+  expect((await show('good.pem')).err).toContain('[bad-pem]');
+});
+
 /** A broker or a web server that loads a list, and who is let in. */
 const SERVERS = [
   {

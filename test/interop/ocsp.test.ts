@@ -108,6 +108,8 @@ test('our own command says the same', async () => {
   ];
   const good = await house().must('ocsp', 'query', ...words('fine'));
   expect(good).toMatch(/^status +good$/m);
+  const json = JSON.parse(await house().must('ocsp', 'query', ...words('fine'), '--json'));
+  expect(json).toMatchObject({ status: 'good' });
   const bad = await house().birthmark('ocsp', 'query', ...words('stolen'), '--no-nonce');
   expect(bad.status).toBe(1);
   expect(bad.out).toMatch(/^reason +keyCompromise$/m);

@@ -240,20 +240,29 @@ describe('limits', () => {
 
   test('hold for all addresses together, and one that asks too often takes nothing from others', async () => {
     await using server = await startTestServer();
-    const from = async (remoteAddress: string) =>
+    const { key } = await device(server, 'KC-1');
+    const whole = proof(key);
+    const forged = Buffer.from(whole)
+      .fill(0, whole.length - 8)
+      .toString('base64');
+    const from = async (remoteAddress: string, csr = forged) =>
       (
         await server.remote.inject({
           method: 'POST',
           url: '/api/v1/key-compromise',
           remoteAddress,
-          payload: { csr: 'x' },
+          payload: { csr },
         })
       ).statusCode;
     for (let at = 0; at < 40; at += 1) await from('192.0.2.1');
+    // What is no proof at all, or a proof of nothing, is not counted.
+    for (let at = 0; at < 200; at += 1)
+      expect(await from(`203.0.113.${at}`, at % 2 === 0 ? 'x' : newCsr(key).toString('base64'))).toBe(400);
     const others: number[] = [];
     for (let at = 0; at < 111; at += 1) others.push(await from(`198.51.100.${at}`));
     expect(others.slice(0, 110)).toEqual(Array.from({ length: 110 }, () => 400));
     expect(others[110]).toBe(429);
+    expect(await from('192.0.2.2', whole.toString('base64'))).toBe(429);
   });
 });
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
+import type { LightMyRequestResponse } from 'fastify';
 import pino from 'pino';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createMetrics } from '../../src/server/metrics.ts';
@@ -12,14 +13,15 @@ import { LIMITS } from './test-server.ts';
 const TYPE = 'application/ocsp-request';
 const house = await openTestHouse();
 const responding = await openResponding(house);
-const app = createPublicApp({
+const options = {
   logger: pino({ level: 'silent' }),
   limits: LIMITS,
   authorities: house.authorities,
   crls: house.ledger.read,
   ocsp: responding.respond,
   clock: house.clock.now,
-});
+};
+const app = createPublicApp(options);
 const listening: Promise<string> = app.listen({ port: 0, host: '127.0.0.1' });
 const url = await listening;
 afterAll(async () => {
@@ -137,6 +139,33 @@ test('a source that asks for too many signatures is told to try later, which nob
   expect(await ask('192.0.2.9')).toEqual([200, false, 'no-store']);
   expect((await ask('192.0.2.9', first))[1]).toBe(true);
   expect((await ask('192.0.2.10'))[1]).toBe(true);
+});
+
+test('a source that goes through all serial numbers gets ten times as many, and what is kept for nothing', async () => {
+  const limits = { ...LIMITS, ocspSignaturesPerSecond: 1 };
+  const narrow = createPublicApp({ ...options, limits, ocsp: responding.another() });
+  const devices = Array.from({ length: 22 }, (_, at) => house.grant(`SN-all-${at}`));
+  const serials = (await Promise.all(devices)).map((one) => one.serial);
+  house.clock.pass(120_000);
+  const ask = async (remoteAddress: string, one: Uint8Array) => {
+    const headers = { 'content-type': TYPE };
+    const asking = { method: 'POST', url: '/ocsp', headers, remoteAddress } as const;
+    const answer: Promise<LightMyRequestResponse> = narrow.inject({
+      ...asking,
+      payload: question(house, one),
+    });
+    const { rawPayload } = await answer;
+    return rawPayload.length > 100;
+  };
+  const answered: boolean[] = [];
+  for (const one of serials) answered.push(await ask('192.0.2.20', one));
+  expect(answered).toEqual([...Array.from({ length: 20 }, () => true), false, false]);
+  const [kept = serial] = serials;
+  const unsigned = serials.at(-1) ?? serial;
+  expect([await ask('192.0.2.20', kept), await ask('192.0.2.20', unsigned)]).toEqual([true, false]);
+  expect(await ask('192.0.2.21', unsigned)).toBe(true);
+  expect(await ask('192.0.2.20', unsigned)).toBe(true);
+  await narrow.close();
 });
 
 test('the hash by which CertIDs name their authority is counted, and how answers came about', async () => {

@@ -134,6 +134,28 @@ describe('the record', () => {
   });
 });
 
+it('refuses a frame that nobody could read again before anything is written, and goes on', async () => {
+  await within(() => Promise.resolve());
+  const whole = readFileSync(record);
+  const db = openFile(path, { cacheKiB: 1024, busyTimeoutMs: 0, synchronous: 'FULL' });
+  const beside = ledgerRecord(db, { path: record, clock: () => NOW });
+  const seal = (length: number) => () =>
+    db
+      .transaction(() => {
+        beside.agree();
+        beside.note({ act: 'revokeToken', name: 'x'.repeat(length), at: NOW });
+        beside.seal();
+      })
+      .immediate();
+  expect(seal(256 * 1024 * 1024)).toThrow(coded('act-too-large'));
+  expect(readFileSync(record)).toEqual(whole);
+  seal(1024 * 1024)();
+  beside.close();
+  db.close();
+  await within((ledger) => issue(ledger, 'a'));
+  expect(verifyRecord({ ledger: path, record, full: true }).findings).toEqual([]);
+});
+
 describe('an old copy of the ledger under a record that went on', () => {
   it('gets back what was issued, taken back, held, released, numbered, blocked and used up since', async () => {
     const before = await within(async (ledger) => {
@@ -506,6 +528,72 @@ describe('is refused', () => {
     truncateSync(record, statSync(record).size + 300);
     await within((ledger) => issue(ledger, 'f'));
     expect(frames().at(-1)).toMatchObject({ sequence: 6 });
+  });
+
+  describe('no damaged last frame right behind the head, which was never committed, but', () => {
+    const makeLast = async () => {
+      await within(async (ledger) => {
+        for (const name of ['a', 'b']) await issue(ledger, name);
+      });
+      copy('old');
+      await within((ledger) => issue(ledger, 'c'));
+      putBack('old');
+      return { octets: readFileSync(record), begin: at(readFileSync(record), 4) };
+    };
+    const cuts: number[] = [];
+    const openTelling = (isCopy = false) =>
+      openLedger({
+        path,
+        record: { path: record, clock: () => NOW, onCut: (octets) => cuts.push(octets), isCopy },
+      });
+    beforeEach(() => {
+      cuts.length = 0;
+    });
+
+    it.each([
+      ['zeros within', (octets: Buffer, begin: number) => octets.fill(0, begin + 60, begin + 120)],
+      ['zeros where it begins', (octets: Buffer, begin: number) => octets.fill(0, begin, begin + 40)],
+      ['a half of its length', (octets: Buffer, begin: number) => octets.fill(0, begin + 17, begin + 60)],
+      ['what was there before', (octets: Buffer, begin: number) => octets.fill(0xa5, begin + 30, begin + 90)],
+    ])('cuts off and tells one with %s', async (_what, damage) => {
+      const { octets, begin } = await makeLast();
+      writeFileSync(record, damage(octets, begin));
+      expect(() => openTelling(true)).toThrow(coded('record-broken'));
+      const ledger = openTelling();
+      expect(cuts).toEqual([octets.length - begin]);
+      expect(await ledger.read.findBySerial(serialOf('c'))).toBeUndefined();
+      expect(await audits(ledger)).toContainEqual(
+        expect.objectContaining({
+          action: 'record.replay',
+          facts: expect.objectContaining({ cut: cuts[0] }),
+        }),
+      );
+      await issue(ledger, 'd');
+      ledger.close();
+      expect(verifyRecord({ ledger: path, record, full: true }).findings).toEqual([]);
+    });
+
+    it('refuses one that others follow, one that is whole and follows another, and one at the head', async () => {
+      const { octets, begin } = await makeLast();
+      const last = octets.subarray(begin);
+      const damaged = Buffer.from(octets).fill(0, begin + 60, begin + 120);
+      writeFileSync(record, Buffer.concat([damaged, last]));
+      expect(openTelling).toThrow(coded('record-broken'));
+      const third = octets.subarray(at(octets, 2), at(octets, 3));
+      writeFileSync(record, Buffer.concat([octets.subarray(0, begin), third]));
+      expect(openTelling).toThrow(coded('record-broken'));
+      const head = at(octets, 3);
+      writeFileSync(record, Buffer.from(octets.subarray(0, begin)).fill(0, head + 60, head + 90));
+      expect(openTelling).toThrow(coded('record-foreign'));
+      expect(cuts).toEqual([]);
+    });
+
+    it('begins no record over a file that is none', () => {
+      const other = Buffer.from('the only copy of something else\n'.repeat(20));
+      writeFileSync(record, other);
+      expect(openTelling).toThrow(coded('record-broken'));
+      expect(readFileSync(record)).toEqual(other);
+    });
   });
 
   it('a record that is taken away or cut while the ledger is open, and the reads go on', async () => {

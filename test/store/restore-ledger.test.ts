@@ -1,12 +1,15 @@
-import {
+import { execFileSync } from 'node:child_process';
+import fs, {
   copyFileSync,
   existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -14,6 +17,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { restoreLedger } from '../../src/store/sqlite/backup/restore-ledger.ts';
 import { writeBackup } from '../../src/store/sqlite/backup/write-backup.ts';
 import { openLedger, type SqliteLedger } from '../../src/store/sqlite/open-ledger.ts';
+import { makeOlderLedger, NEWEST_OLD_SHAPE } from './older-shape.ts';
 import { coded } from './reading.ts';
 import { NOW, reservation, revocation, serialOf } from './samples.ts';
 
@@ -94,3 +98,66 @@ describe('a restore', () => {
     expect(status).toMatchObject([{ status: 'revoked' }]);
   });
 });
+
+test('a restore on a disk without hard links keeps the old ledger for itself until the new one is there', async () => {
+  const { linkSync, renameSync } = fs;
+  const writes = `
+    const Database = require('better-sqlite3');
+    const db = new Database(process.argv[1], { timeout: 0 });
+    try { db.exec('BEGIN IMMEDIATE'); console.log('written'); } catch (error) { console.log(error.code); }`;
+  const others: string[] = [];
+  Object.assign(fs, {
+    linkSync: () => {
+      throw Object.assign(new Error('no such thing here'), { code: 'EPERM' });
+    },
+    renameSync: (from: string, to: string) => {
+      if (to === ledger) others.push(execFileSync(process.execPath, ['-e', writes, ledger]).toString());
+      renameSync(from, to);
+    },
+  });
+  syncBuiltinESMExports();
+  try {
+    const { ledgerAside = '' } = restore(false);
+    expect(others).toEqual(['SQLITE_BUSY\n']);
+    const aside = new Database(ledgerAside, { readonly: true });
+    expect(aside.prepare('SELECT count(*) FROM certificates').pluck().get()).toBe(2);
+    aside.close();
+    expect(statSync(ledgerAside).mode & 0o777).toBe(0o600);
+  } finally {
+    Object.assign(fs, { linkSync, renameSync });
+    syncBuiltinESMExports();
+  }
+  expect(await isKnown('after')).toBe(true);
+});
+
+test('a restore tells of an end of the record that was missing', async () => {
+  await reserve('last');
+  const whole = readFileSync(record);
+  writeFileSync(record, whole.subarray(0, -5));
+  const { replayed } = restore(false);
+  expect(replayed).toMatchObject({ frames: 2, cut: expect.any(Number) });
+  expect(whole.length - readFileSync(record).length).toBe(replayed.cut + 5);
+  expect(restore(false).replayed).toMatchObject({ cut: 0 });
+});
+
+test.each([1, 2, 3, NEWEST_OLD_SHAPE])(
+  'a ledger of shape %i is backed up as it is, and restored in the newest shape',
+  async (shape) => {
+    for (const path of [ledger, record, `${ledger}-wal`, `${ledger}-shm`]) rmSync(path, { force: true });
+    makeOlderLedger(ledger, shape);
+    const older = readFileSync(ledger);
+    const written = writeBackup({
+      ledger,
+      target: backup,
+      files: [],
+      madeAt: NOW,
+      program: '0',
+      replace: true,
+    });
+    expect(written).toMatchObject({ devices: 1, certificates: 0, revocations: 0, recordSequence: 0 });
+    expect(readFileSync(ledger)).toEqual(older);
+    expect(restore(false)).toMatchObject({ begun: false, recordMissing: false });
+    const found = await within(({ read }) => read.findDevices([{ namespace: 'own', serialNumber: 'SN-1' }]));
+    expect(found).toMatchObject([{ state: 'enrolled' }]);
+  },
+);

@@ -46,6 +46,8 @@ const parseDisconnected = schemaParser(
 const DENIED = { result: 'deny' } as const;
 /** The place went to a connection that was judged meanwhile. */
 const REPLACED: readonly string[] = ['takenover', 'takeovered', 'takeover', 'discarded'];
+/** Its clock may be ahead of ours, and its event late: who came back at once is not to be forgotten for the end before. */
+const SETTLED_MS = 5000;
 const CLEAN: readonly string[] = ['normal', 'kicked', 'expired'];
 
 /** EMQX as it asks: `/emqx/authn`, `/emqx/authz`, and it may tell ends at `/emqx/disconnected`. */
@@ -87,8 +89,9 @@ export function emqxDialect(options: DialectOptions & { readonly clock: Clock })
         const { clientid, reason, at } = parseDisconnected(body, '');
         const place = { broker, clientId: clientid };
         const session = gate.sessions.get(place);
-        // What is told late is of the connection before this one.
-        if (session && at >= session.since && !REPLACED.includes(reason))
+        // What is told late is of the connection before this one; a session that is forgotten by mistake nobody can end.
+        const isSettled = session && options.clock() - session.since >= SETTLED_MS;
+        if (isSettled && at >= session.since && !REPLACED.includes(reason))
           gate.disconnected(place, CLEAN.includes(reason) ? 'clean' : 'abnormal');
         return json({});
       },

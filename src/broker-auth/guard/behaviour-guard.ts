@@ -7,7 +7,7 @@ import { SlidingCount } from './sliding-count.ts';
 
 /** Somebody who is restrained: a device where that was proven, an address otherwise. */
 export interface Block {
-  /** `device:NAMESPACE/ID` or `address:ADDRESS`. */
+  /** `device:NAMESPACE/ID`, `certificate:ISSUERKEYID/SERIAL` of one that is no good any more, or `address:ADDRESS`. */
   readonly who: string;
   readonly rule: string;
   readonly reaction: 'throttle' | 'block' | 'quarantine';
@@ -37,13 +37,14 @@ export interface Guard extends BehaviourGuard {
 
 export interface GuardOptions {
   readonly rules: GuardRules;
-  /** Told when a rule is broken, once a block: to log, to end the sessions of a device, to raise an incident. */
+  /** Told when a rule is broken, once a block, and once a window of what restrains nobody: to log, to end the sessions of a device, to raise an incident. */
   readonly onReaction: (reaction: Reaction) => void;
 }
 
 /** What is remembered of so many, the ones seen last; so a flood of addresses cannot fill the memory. */
 const REMEMBERED = 100_000;
 const BREAKER_WINDOW_MS = 600_000;
+const COUNT_EVERY_MS = 1000;
 
 /**
  * Watches behaviour by rules (MQTT 3.1.1 §5.4.8). A failure counts against a device only when the handshake proved it was that
@@ -54,7 +55,11 @@ export function createGuard({ rules: { rules, exempt, breaker }, onReaction }: G
   const blocked = new LRUCache<string, Block>({ max: REMEMBERED });
   const lastThrough = new LRUCache<string, number>({ max: REMEMBERED });
   const seen = new LRUCache<string, number>({ max: REMEMBERED });
+  /** When somebody was last told of, who is not restrained by that. */
+  const told = new LRUCache<string, number>({ max: REMEMBERED });
   const exempted = addressList(exempt);
+  /** Of the breaker's window, counted anew each second: both are long lists. */
+  let [restrained, recent, countedAt] = [0, 0, Number.NEGATIVE_INFINITY];
 
   function inForce(who: string, at: number): Block | undefined {
     const block = blocked.get(who);
@@ -70,18 +75,33 @@ export function createGuard({ rules: { rules, exempt, breaker }, onReaction }: G
     const held = restrains && isOutage(at);
     if (restrains && !held) {
       blocked.set(who, { who, rule: rule.name, reaction, since: at, until: endOfRestraint(rule, at), count });
-    }
+      restrained += 1;
+    } else if (reaction !== 'disconnect' && wasTold(`${rule.name}\n${who}`, rule, at)) return;
     onReaction({ rule, who, origin, count, held });
+  }
+
+  /** Once a window: nobody fills a log with what he does again and again. */
+  function wasTold(key: string, { withinMs }: GuardRule, at: number): boolean {
+    const last = told.get(key);
+    if (last !== undefined && at >= last && at - last < withinMs) return true;
+    told.set(key, at);
+    return false;
   }
 
   /** After an outage a whole fleet fails and comes again at once. */
   function isOutage(at: number): boolean {
-    let restrained = 1;
-    for (const { since } of blocked.values()) if (at - since < BREAKER_WINDOW_MS) restrained += 1;
-    if (restrained <= breaker.moreThan) return false;
-    let recent = 0;
-    for (const last of seen.values()) if (at - last < BREAKER_WINDOW_MS) recent += 1;
-    return restrained > recent * breaker.part;
+    if (at < countedAt || at - countedAt >= COUNT_EVERY_MS) {
+      [restrained, recent, countedAt] = [0, 0, at];
+      for (const { since } of blocked.values()) if (at - since < BREAKER_WINDOW_MS) restrained += 1;
+      for (const last of seen.values()) if (at - last < BREAKER_WINDOW_MS) recent += 1;
+    }
+    return restrained + 1 > breaker.moreThan && restrained + 1 > recent * breaker.part;
+  }
+
+  function see(who: string, at: number): void {
+    const last = seen.get(who);
+    if (last === undefined || at - last >= BREAKER_WINDOW_MS) recent += 1;
+    seen.set(who, at);
   }
 
   return {
@@ -101,7 +121,7 @@ export function createGuard({ rules: { rules, exempt, breaker }, onReaction }: G
     note(behaviour, origin, listener, at, topic) {
       if (exempted(origin.address)) return;
       const who = whoIs(origin);
-      seen.set(who, at);
+      see(who, at);
       for (const rule of rules) {
         if (rule.behaviour !== behaviour || rule.listeners?.includes(listener) === false) continue;
         const key = `${rule.name}\n${who}`;
@@ -112,7 +132,10 @@ export function createGuard({ rules: { rules, exempt, breaker }, onReaction }: G
       }
     },
     blocks: (at) => [...blocked.values()].filter(({ until }) => at < until),
-    lift: (who) => blocked.delete(who),
+    lift: (who) => {
+      countedAt = Number.NEGATIVE_INFINITY;
+      return blocked.delete(who);
+    },
   };
 }
 
@@ -121,8 +144,10 @@ function countsTopics(behaviour: Behaviour): boolean {
   return behaviour === 'topicDenied';
 }
 
-function whoIs({ address, identity }: Origin): string {
-  return identity ? deviceKey(identity) : `address:${networkOf(address)}`;
+function whoIs({ address, identity, credential }: Origin): string {
+  if (identity) return deviceKey(identity);
+  if (credential) return `certificate:${credential.issuerKeyId}/${credential.serial}`;
+  return `address:${networkOf(address)}`;
 }
 
 /** How the list of blocks names a device. */

@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto';
+
 const SLOTS = 8;
 
 /**
@@ -24,7 +26,7 @@ export class SlidingCount {
     } else {
       this.#seen[place] ??= new Set();
       // Beyond what trips the rule nothing more needs to be kept.
-      if (this.#seen[place].size <= enough) this.#seen[place].add(what);
+      if (this.#seen[place].size <= enough) this.#seen[place].add(shortOf(what));
     }
     return this.#total();
   }
@@ -51,4 +53,11 @@ export class SlidingCount {
     for (const seen of this.#seen) for (const one of seen ?? []) different.add(one);
     return total + different.size;
   }
+}
+
+const SHORT = 32;
+
+/** A topic may have 64 KiB, and a device may try many. */
+function shortOf(what: string): string {
+  return what.length <= SHORT ? what : hash('sha256', what, 'base64');
 }

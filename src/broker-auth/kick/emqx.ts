@@ -3,7 +3,7 @@ import type { Clock } from '../../core/clock.ts';
 import { schemaParser } from '../../core/schema.ts';
 import type { EndCause, KickDriver } from '../ports.ts';
 import type { Session } from '../sessions.ts';
-import { type AskBroker, expectStatus } from './management-client.ts';
+import { type AskBroker, expectStatus, LISTS_WITHIN_MS } from './management-client.ts';
 
 const parseClient = schemaParser(Type.Object({ connected: Type.Optional(Type.Boolean()) }), 'unavailable');
 const parsePage = schemaParser(
@@ -70,6 +70,7 @@ export function emqxKickDriver({ broker, ask, clock, banMs }: EmqxKickOptions): 
 
   return {
     broker,
+    listsWithinMs: LISTS_WITHIN_MS,
     async kick(sessions, cause) {
       const ids = sessions.map(({ clientId }) => clientId);
       for (let at = 0; at < ids.length; at += KICKED_AT_ONCE)

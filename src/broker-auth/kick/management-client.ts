@@ -25,6 +25,8 @@ export type AskBroker = (
   extra?: { readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> },
 ) => Promise<ManagementAnswer>;
 
+/** A broker asks us before it has the session, and RabbitMQ's list is some seconds late. */
+export const LISTS_WITHIN_MS = 10_000;
 const TIMEOUT_MS = 5000;
 /** A list of some 100,000 connections. */
 const MAX_OCTETS = 64 * 1024 * 1024;

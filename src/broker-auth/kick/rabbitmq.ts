@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { schemaParser } from '../../core/schema.ts';
 import type { KickDriver } from '../ports.ts';
-import { type AskBroker, expectStatus } from './management-client.ts';
+import { type AskBroker, expectStatus, LISTS_WITHIN_MS } from './management-client.ts';
 
 const parseConnections = schemaParser(
   Type.Array(
@@ -26,6 +26,7 @@ const COLUMNS = 'columns=name,user,client_properties.client_id';
 export function rabbitmqKickDriver({ broker, ask }: RabbitmqKickOptions): KickDriver {
   return {
     broker,
+    listsWithinMs: LISTS_WITHIN_MS,
     async kick(sessions, cause) {
       const headers = { 'x-reason': `birthmark: ${cause}` };
       for (const user of new Set(sessions.map(({ identity }) => identity.id))) {

@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { schemaParser } from '../../core/schema.ts';
 import type { EndCause, KickDriver } from '../ports.ts';
 import type { Session } from '../sessions.ts';
-import { type AskBroker, expectStatus } from './management-client.ts';
+import { type AskBroker, expectStatus, LISTS_WITHIN_MS } from './management-client.ts';
 
 const parseStatus = schemaParser(Type.Object({ status: Type.String() }), 'unavailable');
 
@@ -22,6 +22,7 @@ export function vernemqKickDriver({ broker, ask }: VernemqKickOptions): KickDriv
   const query = ({ clientId }: Session) => `client_id=${encodeURIComponent(clientId)}`;
   return {
     broker,
+    listsWithinMs: LISTS_WITHIN_MS,
     async kick(sessions, cause) {
       const cleanup = CLEANED.includes(cause) ? '&cleanup' : '';
       for (const session of sessions) {

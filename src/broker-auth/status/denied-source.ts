@@ -1,6 +1,6 @@
+import { certificateKeyOf } from '../credential.ts';
 import { certificateDigest, type DeniedChange, type DeniedSource, keyDigest } from '../denied-entry.ts';
 import type { ReadSnapshot } from './read-snapshot.ts';
-import { octetsOf } from './table-source.ts';
 import type { Change } from './wire.ts';
 
 /** Where nothing is known yet: as old as can be, so that who needs to know denies. */
@@ -14,7 +14,7 @@ export function deniedSource(known: () => ReadSnapshot | undefined): DeniedSourc
       return table ? { ...table.position, asOf: table.asOf } : NOWHERE;
     },
     denied: () => known()?.table.denied() ?? [],
-    isDenied: (id) => (known()?.table.statusOf(id.octets ?? octetsOf(id)).status ?? 'good') !== 'good',
+    isDenied: (id) => (known()?.table.statusOf(certificateKeyOf(id)).status ?? 'good') !== 'good',
     knowsIssuer: (issuerKeyId) =>
       known()?.header.authorities.some((authority) => authority.issuerKeyId === issuerKeyId) ?? false,
   };

@@ -80,7 +80,7 @@ export function followFeed(options: FollowOptions): Following {
     const octets = await authority.openSnapshot(signal, holders);
     const kept = store?.writeSnapshot(octets);
     try {
-      const rules = { trust, at: clock(), holders, ...(held && { held }) };
+      const rules = { trust, at: clock(), holders, ...(known && held && { known: known.table, held }) };
       const latest = await readSnapshot(kept?.through ?? octets, rules);
       await kept?.keep();
       known = latest;

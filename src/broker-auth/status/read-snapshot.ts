@@ -9,6 +9,7 @@ import { readCertificateRules } from '../../x509/path/certificate-rules.ts';
 import type { Trust } from '../../x509/path/trust.ts';
 import { validatePath } from '../../x509/path/validate-path.ts';
 import { importPublicKey, parsePublicKey } from '../../x509/public-key.ts';
+import { certificateKeyOf, readCredential } from '../credential.ts';
 import { cutLines } from './cut-lines.ts';
 import { NameTable } from './name-table.ts';
 import { StatusTable } from './status-table.ts';
@@ -21,6 +22,8 @@ export interface SnapshotRules {
   readonly at: number;
   /** What is known already: nothing older is taken. */
   readonly held?: Pick<SnapshotHeader, 'epoch' | 'sequence' | 'issuedAt'>;
+  /** What is known of certificates already: who was taken back signs no snapshot. */
+  readonly known?: Pick<StatusTable, 'statusOf'>;
   /** Know the devices too: for brokers that show a name only. */
   readonly holders?: boolean;
 }
@@ -40,13 +43,14 @@ const SKEW_MS = 5 * 60_000;
 
 /**
  * Reads a snapshot of `GET /api/v1/status-snapshot` as it streams in, and believes it only as a whole: signed by an OCSP
- * signer that stands under the trust, not expired, and not older than what is held.
+ * signer that stands under the trust and was not taken back, by what it says itself or by what is known, not expired, and not
+ * older than what is held.
  *
  * @throws BirthmarkError `snapshot-refused`; what the source throws
  */
 export async function readSnapshot(
   source: AsyncIterable<Uint8Array>,
-  { trust, at, held, holders = false }: SnapshotRules,
+  { trust, at, held, known, holders = false }: SnapshotRules,
 ): Promise<ReadSnapshot> {
   const digest = createHash('sha256');
   let header: SnapshotHeader | undefined;
@@ -77,7 +81,8 @@ export async function readSnapshot(
     if (count % LINES_AT_ONCE === 0) await breathe();
   }
   if (!last || !header || !table) throw refused('it is cut short');
-  verifySeal(last, digest.digest('hex'), trust, at);
+  const path = verifySeal(last, digest.digest('hex'), trust, at);
+  for (const denied of known ? [known, table] : [table]) refuseTakenBack(path, denied);
   return { header, table, ...(names && { names }) };
 }
 
@@ -92,7 +97,16 @@ function refuseOld(header: SnapshotHeader, at: number, held: SnapshotRules['held
   if (isOlder) throw refused(`it is older than what is known: ${header.sequence} of ${header.issuedAt}`);
 }
 
-function verifySeal(line: Buffer, sha256: string, trust: Trust, at: number): void {
+/** The signer, or who certified it. A key that got out would else sign snapshots for as long as its certificate lasts. */
+function refuseTakenBack(path: readonly Uint8Array[], table: Pick<StatusTable, 'statusOf'>): void {
+  for (const id of readCredential(path, '').path) {
+    const { status } = table.statusOf(certificateKeyOf(id));
+    if (status !== 'good') throw refused(`certificate ${id.serial} of its signer or above it is ${status}`);
+  }
+}
+
+/** The signer's path, DER, from the leaf to the anchor. */
+function verifySeal(line: Buffer, sha256: string, trust: Trust, at: number): readonly Uint8Array[] {
   const seal = parse(line, parseSeal);
   if (seal.sha256 !== sha256) throw refused('its seal is of another content, or it is cut short');
   const algorithm = Object.values(SIGNATURE_ALGORITHMS).find(({ name }) => name === seal.algorithm);
@@ -117,6 +131,7 @@ function verifySeal(line: Buffer, sha256: string, trust: Trust, at: number): voi
       parseBase64(seal.signature, 'signature'),
     );
   if (!isSigned) throw refused('its signature is not the signer’s');
+  return verdict.path;
 }
 
 function parse<T>(line: Buffer, read: (value: unknown, what: string) => T): T {

@@ -1,4 +1,4 @@
-import type { CredentialId } from '../credential.ts';
+import { certificateKeyOf } from '../credential.ts';
 import type { Gate } from '../gate.ts';
 import type { Session } from '../sessions.ts';
 import type { SightingReporter } from '../sighting-reporter.ts';
@@ -20,7 +20,7 @@ export function tableSource(known: () => ReadSnapshot | undefined): StatusSource
         header = latest.header;
         issuers = new Set(header.authorities.map(({ issuerKeyId }) => issuerKeyId));
       }
-      return statusIn(latest, id.octets ?? octetsOf(id), issuers.has(id.issuerKeyId));
+      return statusIn(latest, certificateKeyOf(id), issuers.has(id.issuerKeyId));
     },
   };
 }
@@ -35,14 +35,6 @@ function statusIn(
   if (standing.status === 'good') return knowsIssuer ? { status: 'good', asOf } : undefined;
   const { status, reason, at } = standing;
   return { status, asOf, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
-}
-
-export function octetsOf({ issuerKeyId, serial, keyHash }: CredentialId): CertificateKey {
-  return {
-    issuerKeyId: Buffer.from(issuerKeyId, 'hex'),
-    serial: Buffer.from(serial, 'hex'),
-    keyHash: Buffer.from(keyHash, 'hex'),
-  };
 }
 
 /** The same for brokers that show a name only. */

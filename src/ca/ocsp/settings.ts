@@ -29,7 +29,8 @@ export const OcspConfigSchema = Type.Object(
         maximum: 100_000,
         description:
           'How many answers that are of use to nobody else (with a nonce, for several certificates, for what was never issued) one ' +
-          'source may have signed, on average; twice as many at once. More are answered with tryLater. A source is an IPv4 address or ' +
+          'source may have signed, on average; twice as many at once. Ten times as many where the answer is kept for all, of which it then ' +
+          'has any number. More are answered with tryLater. A source is an IPv4 address or ' +
           'an IPv6 /64; loopback has no limit, nor has anybody with 0. Default 100.',
       }),
     ),

@@ -74,8 +74,14 @@ export function newOcspTally(): OcspTally {
   return { certIds: { sha1: 0, sha256: 0 }, kept: 0, signed: 0, limited: 0 };
 }
 
-/** Whether a signature may be made now for who asks, and for nobody else: asked at most once for a request. */
-export type MaySign = () => boolean;
+/**
+ * Of which use an answer is: to who asks alone (with a nonce, for several certificates, for what was never issued), or to
+ * others too, since it is kept from then on.
+ */
+export type AnswerUse = 'alone' | 'shared';
+
+/** Whether a signature may be made now for who asks: asked at most once a use for a request. */
+export type MaySign = (use: AnswerUse) => boolean;
 
 /** What is kept of a certificate: its status, and under other keys the answers that were signed. */
 export type Entry = { readonly kind: 'status'; readonly found: CertificateStatus } | Kept;
@@ -102,8 +108,8 @@ interface Made {
 }
 
 /**
- * Signs an answer to a request whose certificates are all of one authority. Throws where it cannot. Undefined where it would
- * be of use to nobody else, and `maySign` says no.
+ * Signs an answer to a request whose certificates are all of one authority. Throws where it cannot. Undefined where `maySign`
+ * says no: where that is known from the request, before the ledger is asked and anything else that is kept leaves for it.
  */
 export function createAnswerSigner(
   { ledger, signerOf, policy, clock }: OcspResponderOptions,
@@ -127,13 +133,15 @@ export function createAnswerSigner(
   };
   return async (authority, { certIds, nonce }, maySign) => {
     const [only, ...more] = certIds;
+    const echo = isEchoed(nonce);
+    const use: AnswerUse = echo || more.length > 0 ? 'alone' : 'shared';
+    if (!maySign(use)) return undefined;
     const key = only && more.length === 0 ? cacheKey(authority.name, only.serial) : undefined;
     const kept = key === undefined ? undefined : cache.get(key);
     const statuses =
       kept?.kind === 'status' ? [kept.found] : await findStatuses(authority.name, certIds, key);
     const isKnown = statuses.every(({ status }) => status !== 'unknown');
-    const echo = isEchoed(nonce);
-    if ((echo || more.length > 0 || !isKnown) && !maySign()) return undefined;
+    if (use === 'shared' && !isKnown && !maySign('alone')) return undefined;
     const now = wholeSecond(clock());
     const signer = signerOf(authority.name);
     if (!signer || now >= signer.notAfter || now < signer.notBefore)

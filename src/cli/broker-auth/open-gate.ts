@@ -50,6 +50,8 @@ export interface OpenGate extends AssembledGate {
 
 const TICK_MS = 1000;
 const RECONCILE_MS = 60_000;
+/** Longer than any ClientId that a rule allows; a stranger's may have 64 KiB. */
+const LOGGED_LENGTH = 512;
 
 /** The gate of a process with its drivers, its numbers and its log, at work. */
 export function openGate(options: OpenGateOptions): OpenGate {
@@ -86,7 +88,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
       const { broker, listener, clientId, address } = attempt;
       const { identity, credential, status } = verdict;
       const facts = {
-        ...{ broker, listener, clientId, address },
+        ...{ broker, listener, clientId: clientId.slice(0, LOGGED_LENGTH), address },
         ...(identity && { device: `${identity.namespace}:${identity.id}` }),
         ...(credential && { issuerKeyId: credential.issuerKeyId, serial: credential.serial }),
         ...(status && { status }),

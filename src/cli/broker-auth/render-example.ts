@@ -4,7 +4,7 @@ import { type GateConfig, GateConfigSchema } from './gate-config.ts';
 const BROKER = { host: 'broker.example.com', port: 8883, caFile: 'root.pem' };
 
 /** For EMQX, which shows certificates, RabbitMQ, which shows names, and Mosquitto, whose plugin reads what is written for it. */
-const EXAMPLE: GateConfig = {
+export const EXAMPLE: GateConfig = {
   identity: 'serialNumber',
   log: { level: 'info' },
   authority: {

@@ -1,30 +1,33 @@
+import { join } from 'node:path';
 import { Command } from 'commander';
-import type { Shell } from '../command.ts';
+import { type CommonOptions, newCommand, type Shell } from '../command.ts';
 import { explainCommand } from './broker-auth-explain.ts';
 
-interface ServeOptions {
-  readonly config: string;
-  readonly readyFile?: string;
-  readonly json?: boolean;
+interface GateOptions extends CommonOptions {
+  readonly config?: string;
 }
 
+const CONFIG = ['--config <file>', 'gate.toml; the one in the home where this is not given'] as const;
+
 export function brokerAuthCommand(shell: Shell): Command {
-  const serve = new Command('serve')
-    .description('the gate alone, beside a broker: follows the authority, answers the broker, ends sessions')
-    .requiredOption('--config <file>', 'gate.toml; birthmark broker-auth example prints one')
+  const serve = newCommand(
+    'serve',
+    'the gate alone, beside a broker: follows the authority, answers the broker, ends sessions',
+    'birthmark broker-auth serve --config /etc/birthmark/gate.toml',
+  )
+    .option(...CONFIG)
     .option('--ready-file <file>', 'write the address there once it accepts')
-    .option('--json', 'print JSON, for scripts')
     .addHelpText(
       'after',
-      '\nExample:\n  $ birthmark broker-auth serve --config /etc/birthmark/gate.toml\n\n' +
-        'It needs no home and no authority on its machine; while the authority is away it goes on with what it knows, as long as\n' +
-        'the policy allows, and denies after that.',
+      '\nIt needs no authority on its machine; while the authority is away it goes on with what it knows, as long as the policy\n' +
+        'allows, and denies after that.',
     )
-    .action(async ({ config, readyFile, json }: ServeOptions) => {
+    .action(async (options: GateOptions & { readonly readyFile?: string }) => {
       const { loadGate } = await import('../broker-auth/load-gate.ts');
       const { serveGate } = await import('../broker-auth/serve-gate.ts');
+      const { readyFile, json } = options;
       await serveGate({
-        loaded: loadGate(config),
+        loaded: loadGate(configOf(options)),
         ...(readyFile === undefined ? {} : { readyFile }),
         onReady: (addresses) =>
           shell.out(
@@ -32,22 +35,30 @@ export function brokerAuthCommand(shell: Shell): Command {
           ),
       });
     });
-  const check = new Command('check')
-    .description('read gate.toml and what it names, and say whether it could be served')
-    .requiredOption('--config <file>', 'gate.toml')
-    .addHelpText('after', '\nExample:\n  $ birthmark broker-auth check --config /etc/birthmark/gate.toml')
-    .action(async ({ config }: { readonly config: string }) => {
+  const check = newCommand(
+    'check',
+    'read gate.toml and what it names, and say whether it could be served',
+    'birthmark broker-auth check --config /etc/birthmark/gate.toml',
+  )
+    .option(...CONFIG)
+    .action(async (options: GateOptions) => {
       const { loadGate } = await import('../broker-auth/load-gate.ts');
-      const { policy } = loadGate(config);
-      shell.out(`${config} is right: listeners ${[...policy.listeners.keys()].join(', ')}`);
+      const config = configOf(options);
+      const listeners = [...loadGate(config).policy.listeners.keys()];
+      shell.out(
+        options.json
+          ? JSON.stringify({ config, listeners })
+          : `${config} is right: listeners ${listeners.join(', ')}`,
+      );
     });
-  const example = new Command('example')
-    .description('print a gate.toml with a comment over each key')
-    .addHelpText('after', '\nExample:\n  $ birthmark broker-auth example > gate.toml')
-    .action(async () => {
-      const { renderExample } = await import('../broker-auth/render-example.ts');
-      shell.out(renderExample());
-    });
+  const example = newCommand(
+    'example',
+    'print a gate.toml with a comment over each key',
+    'birthmark broker-auth example > gate.toml',
+  ).action(async ({ json }: CommonOptions) => {
+    const { EXAMPLE, renderExample } = await import('../broker-auth/render-example.ts');
+    shell.out(json ? JSON.stringify(EXAMPLE) : renderExample());
+  });
   return new Command('broker-auth')
     .description('the gate at a broker')
     .addHelpText('after', '\nExample:\n  $ birthmark broker-auth example > gate.toml')
@@ -55,4 +66,8 @@ export function brokerAuthCommand(shell: Shell): Command {
     .addCommand(check)
     .addCommand(example)
     .addCommand(explainCommand(shell));
+}
+
+function configOf({ config, home }: GateOptions): string {
+  return config ?? join(home, 'gate.toml');
 }

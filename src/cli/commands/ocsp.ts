@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Command, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { systemClock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { parseCertificate } from '../../x509/certificate.ts';
@@ -24,11 +24,7 @@ const SKEW_MS = 300_000;
 const WITHIN_MS = 15_000;
 
 export function ocspCommand(shell: Shell): Command {
-  const ocsp = newCommand(
-    'ocsp',
-    'ask an OCSP responder',
-    'birthmark ocsp query --issuer idevid.pem --serial 01a2… --url http://pki.example/ocsp',
-  );
+  const ocsp = new Command('ocsp').description('ask an OCSP responder');
   ocsp.addCommand(
     newCommand(
       'query',

@@ -96,7 +96,7 @@ function tell(shell: Shell, home: Home, outcome: Outcome): void {
     if (written.length > 0) shell.out(`  put back  ${written.join(', ')}`);
     if (differ.length > 0) shell.out(`  left as they were, other than in the backup  ${differ.join(', ')}`);
   }
-  const { frames, reservations, statuses } = replayed;
+  const { frames, reservations, statuses, cut } = replayed;
   if (frames > 0)
     shell.out(
       `  from the record  ${reservations} certificates and ${statuses} changes of status that came after the backup`,
@@ -113,6 +113,11 @@ function tell(shell: Shell, home: Home, outcome: Outcome): void {
         'begin a new one with birthmark restore --begin-record',
     );
   else if (frames === 0) shell.out('  ledger and record agree: nothing came after');
+  if (cut > 0)
+    shell.note(
+      `warning: the record ended within a frame, and those ${cut} octets were cut off. After a power cut nothing is lost by that; in a copy ` +
+        'of the record it may be the last act (an issuance, a revocation): look whether there is a newer copy',
+    );
   if (madeAt !== undefined)
     shell.note(
       'note: tokens, tickets, approvals and trusted CAs are as of the backup, but what the record knows to be used up or taken back',

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { systemClock } from '../../core/clock.ts';
 import { readPassphrase } from '../../keys/passphrase.ts';
-import { openLedger } from '../../store/sqlite/open-ledger.ts';
+import { readLedger } from '../../store/sqlite/read-ledger.ts';
 import { DEFAULT_COALESCE_SECONDS } from '../config/default-config.ts';
 import { type LoadedConfig, loadConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';
@@ -41,7 +41,7 @@ async function checkOpened(
   if (!loaded) return [];
   const now = systemClock();
   // Without its record: what is wrong between the two is to be told, not refused.
-  const ledger = openLedger({ path: home.ledger });
+  const ledger = readLedger(home.ledger);
   try {
     const authorities = await ledger.read.listAuthorities();
     if (authorities.length === 0)

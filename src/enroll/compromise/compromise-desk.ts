@@ -28,9 +28,10 @@ export interface CompromiseDesk {
   challenge(): Challenge;
   /**
    * @param der a CSR signed with the key
+   * @param mayVerify awaited once it reads as a proof, before its signature is verified; throws where none may be now
    * @throws BirthmarkError as `readCsr`; `bad-csr` for another subject; `proof-of-possession-failed`
    */
-  report(der: Uint8Array): Promise<ReportAnswer>;
+  report(der: Uint8Array, mayVerify: () => Promise<void>): Promise<ReportAnswer>;
 }
 
 export interface CompromiseDeskOptions {
@@ -99,11 +100,12 @@ export function createCompromiseDesk(options: CompromiseDeskOptions): Compromise
 
   return {
     challenge: challenges.issue,
-    report: async (der) => {
+    report: async (der, mayVerify) => {
       let keyHash: Uint8Array;
       try {
         const { csr, asked } = readCsr(der, keyLimits);
         refuseOtherSubject(asked, challenges.holds);
+        await mayVerify();
         verifyPossession(csr);
         keyHash = hashKey(csr.spki);
       } catch (error) {

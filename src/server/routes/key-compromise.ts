@@ -1,8 +1,9 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import Type, { type Static } from 'typebox';
 import { BirthmarkError } from '../../core/errors.ts';
 import { type CompromiseDesk, PROOF_SUBJECT } from '../../enroll/compromise/compromise-desk.ts';
 import { parseCsrText } from '../../enroll/csr-text.ts';
+import type { ReportLimits } from '../report-limits.ts';
 import { toDateTime } from './schemas.ts';
 
 const Report = Type.Object(
@@ -25,14 +26,13 @@ const SEQUENCE = 0x30;
 
 export interface KeyCompromiseRoutes {
   readonly compromise: CompromiseDesk;
-  /** Counts a report before anything of it is read; throws `too-many-requests`. */
-  readonly limitReports: (request: FastifyRequest) => Promise<void>;
+  readonly reportLimits: ReportLimits;
 }
 
 /** In a scope of its own: no other address here takes CSRs as they are. */
 export function mountKeyCompromise(
   app: FastifyInstance,
-  { compromise, limitReports }: KeyCompromiseRoutes,
+  { compromise, reportLimits }: KeyCompromiseRoutes,
 ): void {
   app.addContentTypeParser(PKCS10, { parseAs: 'buffer', bodyLimit: MOST_OCTETS }, (_request, body, done) =>
     done(null, body),
@@ -57,7 +57,7 @@ export function mountKeyCompromise(
     '/key-compromise',
     {
       bodyLimit: MOST_OCTETS,
-      onRequest: limitReports,
+      onRequest: reportLimits.ofAddress,
       schema: {
         summary: 'Prove that a private key is in wrong hands',
         description:
@@ -70,7 +70,7 @@ export function mountKeyCompromise(
         response: { 200: Answer },
       },
     },
-    (request) => compromise.report(csrOf(request.body)),
+    (request) => compromise.report(csrOf(request.body), () => reportLimits.ofAll(request)),
   );
 }
 

@@ -9,7 +9,7 @@ import { translateError } from './translate-error.ts';
  */
 export function checkLedger(path: string): string {
   try {
-    const db = openFile(path, { cacheKiB: 16_384, busyTimeoutMs: 5000, synchronous: 'FULL' });
+    const db = openFile(path, { cacheKiB: 16_384, busyTimeoutMs: 5000, synchronous: 'FULL', readonly: true });
     try {
       return String(db.pragma('quick_check(1)', { simple: true }));
     } finally {

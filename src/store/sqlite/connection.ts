@@ -22,6 +22,8 @@ export interface FileOptions {
   readonly busyTimeoutMs: number;
   /** FULL: a commit is on the disk when it returns. OFF only for ledgers that are thrown away. */
   readonly synchronous: 'FULL' | 'OFF';
+  /** Writes nothing, not even the log into the file when it closes. */
+  readonly readonly?: boolean;
 }
 
 /** Frames of 4 KiB after which a commit copies the WAL itself: a last resort, see `keepWalShort`. */
@@ -32,9 +34,9 @@ const WAL_FILE_BYTES = 32 * 1024 * 1024;
 /** Opens one connection to the ledger's file, which must exist. */
 export function openFile(
   path: string,
-  { cacheKiB, busyTimeoutMs, synchronous }: FileOptions,
+  { cacheKiB, busyTimeoutMs, synchronous, readonly = false }: FileOptions,
 ): Database.Database {
-  const db = new Database(path, { fileMustExist: true, timeout: busyTimeoutMs });
+  const db = new Database(path, { fileMustExist: true, timeout: busyTimeoutMs, readonly });
   try {
     db.pragma(`synchronous = ${synchronous}`);
     db.pragma('foreign_keys = ON');

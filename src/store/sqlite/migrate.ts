@@ -33,6 +33,25 @@ export function migrate(db: Database, waitMs: number): void {
   refuseNewer(db);
 }
 
+/**
+ * Refuses a ledger that is not of the very shape that this program knows, for those who only look at it.
+ *
+ * @throws BirthmarkError `ledger-older`, `ledger-newer`, `ledger-failed` where it is none
+ */
+export function refuseOtherShape(db: Database): void {
+  refuseForeign(db);
+  refuseNewer(db);
+  const shape = version(db);
+  if (shape === 0) throw new BirthmarkError('ledger-failed', 'the ledger is empty; restore a backup of it');
+  if (shape < MIGRATIONS.length) {
+    throw new BirthmarkError(
+      'ledger-older',
+      `the ledger is of an older version of this program (its shape is ${shape}, this one knows ${MIGRATIONS.length}): ` +
+        'make a backup of it, then start this version once, which brings it up to date',
+    );
+  }
+}
+
 /** @throws BirthmarkError `ledger-newer` */
 export function refuseNewer(db: Database): void {
   if (version(db) > MIGRATIONS.length) {

@@ -1,30 +1,30 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import type { CrlMoments } from '../../ca/crl/ports.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import type { Ledger, LedgerReads, LedgerTx } from '../../enroll/ports.ts';
-import { approvalReads, approvalWrites } from './approvals.ts';
-import { auditReads, auditWrites } from './audit.ts';
-import { authorityReads, authorityWrites } from './authorities.ts';
-import { certificateReads, certificateWrites } from './certificates.ts';
+import type { Ledger, LedgerTx } from '../../enroll/ports.ts';
+import { approvalWrites } from './approvals.ts';
+import { auditWrites } from './audit.ts';
+import { authorityWrites } from './authorities.ts';
+import { certificateWrites } from './certificates.ts';
 import { type Checkpoint, checkpoint } from './checkpoint.ts';
 import { type Connection, createFile, openFile } from './connection.ts';
-import { credentialReads, credentialWrites } from './credentials.ts';
+import { credentialWrites } from './credentials.ts';
 import { crlMoments } from './crl-moments.ts';
-import { crlReads, crlWrites } from './crls.ts';
-import { deviceReads, deviceWrites } from './devices.ts';
+import { crlWrites } from './crls.ts';
+import { deviceWrites } from './devices.ts';
 import { type CommitFacts, type GroupCommit, groupCommit } from './group-commit.ts';
-import { keyReads, keyWrites } from './keys.ts';
+import { keyWrites } from './keys.ts';
 import { migrate } from './migrate.ts';
+import { readerConnection, readsOf } from './read-ledger.ts';
 import { headReader } from './record/head.ts';
 import { type LedgerRecord, ledgerRecord, type RecordOptions } from './record/ledger-record.ts';
-import { revocationReads, revocationWrites } from './revocations.ts';
-import { sightingReads, sightingWrites } from './sightings.ts';
-import { ledgerClosed, translateError } from './translate-error.ts';
-import { trustReads, trustWrites } from './trust.ts';
+import { revocationWrites } from './revocations.ts';
+import { sightingWrites } from './sightings.ts';
+import { translateError } from './translate-error.ts';
+import { trustWrites } from './trust.ts';
 
 export interface LedgerOptions {
   /** The ledger's file; `:memory:` for one that is gone when it is closed. Two more files lie beside it (WAL, index). */
@@ -138,45 +138,6 @@ function writerConnection(db: Database, commits: GroupCommit, record: LedgerReco
           'this ledger is written with a record beside it, and was opened without',
         );
     },
-  };
-}
-
-function readerConnection(db: Database, isClosed: () => boolean): Connection {
-  const begin = db.prepare('BEGIN');
-  const commit = db.prepare('COMMIT');
-  const rollback = db.prepare('ROLLBACK');
-  return {
-    db,
-    async call(act) {
-      if (isClosed()) throw ledgerClosed();
-      try {
-        begin.run();
-        const outcome = act();
-        commit.run();
-        return outcome;
-      } catch (error) {
-        if (db.inTransaction) rollback.run();
-        throw translateError(error);
-      }
-    },
-    pause: () => setImmediate(),
-    note: () => undefined,
-  };
-}
-
-function readsOf(connection: Connection): LedgerReads {
-  return {
-    ...approvalReads(connection),
-    ...auditReads(connection),
-    ...authorityReads(connection),
-    ...certificateReads(connection),
-    ...credentialReads(connection),
-    ...crlReads(connection),
-    ...deviceReads(connection),
-    ...keyReads(connection),
-    ...revocationReads(connection),
-    ...sightingReads(connection),
-    ...trustReads(connection),
   };
 }
 

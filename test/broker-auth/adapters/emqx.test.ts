@@ -154,8 +154,17 @@ describe('EMQX tells of an end', () => {
   test('which is forgotten then', async () => {
     await using asking = await openAsking(HTTP);
     await asking.json('/emqx/authn', authn('dev1', certOf(asking, 'dev1')));
+    asking.lab.clock.pass(5000);
     await tell(asking, 'tcp_closed', NOW + 10);
     expect(asking.lab.gate.sessions.size).toBe(0);
+  });
+  test('but not, by a clock that is ahead, of who has just come back: that session must be known to be ended', async () => {
+    await using asking = await openAsking(HTTP);
+    await asking.json('/emqx/authn', authn('dev1', certOf(asking, 'dev1')));
+    asking.lab.clock.pass(60_000);
+    await asking.json('/emqx/authn', authn('dev1', certOf(asking, 'dev1')));
+    await tell(asking, 'tcp_closed', NOW + 62_000);
+    expect(asking.lab.gate.sessions.size).toBe(1);
   });
   test('but not of the connection that took its place', async () => {
     await using asking = await openAsking(HTTP);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createGuard, type Reaction } from '../../../src/broker-auth/guard/behaviour-guard.ts';
 import type { GuardConfig } from '../../../src/broker-auth/guard/guard-config.ts';
 import { parseGuard } from '../../../src/broker-auth/guard/parse-guard.ts';
+import type { Origin } from '../../../src/broker-auth/ports.ts';
 
 const START = Date.UTC(2026, 0, 1);
 const THIEF = { address: '192.0.2.7' };
@@ -21,13 +22,7 @@ function guardOf(config: Partial<GuardConfig> & { readonly rule?: Partial<typeof
   const reactions: Reaction[] = [];
   const rules = parseGuard({ rules: [{ ...BLOCKING, ...rule }], ...more }, ['mqtt', 'other']);
   const guard = createGuard({ rules, onReaction: (reaction) => reactions.push(reaction) });
-  const fail = (
-    times: number,
-    origin: typeof THIEF = THIEF,
-    at = START,
-    listener = 'mqtt',
-    topic?: string,
-  ) => {
+  const fail = (times: number, origin: Origin = THIEF, at = START, listener = 'mqtt', topic?: string) => {
     for (let n = 0; n < times; n += 1) guard.note('authenticationFailed', origin, listener, at, topic);
   };
   return { guard, reactions, fail };
@@ -98,6 +93,13 @@ describe('who a failure counts against', () => {
     expect(guard.restraint({ address: DEVICE.address }, 'mqtt', START)).toBeUndefined();
   });
 
+  it('is a certificate that is no good any more, and its device goes free', () => {
+    const { guard, fail } = guardOf({});
+    fail(4, { address: DEVICE.address, credential: { issuerKeyId: 'aa', serial: '01' } });
+    expect(guard.blocks(START).map(({ who }) => who)).toEqual(['certificate:aa/01']);
+    expect(guard.restraint(DEVICE, 'mqtt', START)).toBeUndefined();
+  });
+
   it('is a whole /64 of IPv6, and not its neighbour', () => {
     const { guard, fail } = guardOf({});
     fail(2, { address: '2001:db8:0:1::5' });
@@ -121,6 +123,13 @@ describe('topic scanning', () => {
   it('is many different topics', () => {
     const { guard } = guardOf(scanning);
     for (const topic of ['a', 'b', 'c', 'd']) guard.note('topicDenied', DEVICE, 'mqtt', START, topic);
+    expect(guard.restraint(DEVICE, 'mqtt', START)).toBeDefined();
+  });
+
+  it('is many long topics that begin alike', () => {
+    const { guard } = guardOf(scanning);
+    for (const end of ['a', 'b', 'c', 'd'])
+      guard.note('topicDenied', DEVICE, 'mqtt', START, `${'x'.repeat(60_000)}${end}`);
     expect(guard.restraint(DEVICE, 'mqtt', START)).toBeDefined();
   });
 
@@ -170,6 +179,16 @@ describe('the breaker', () => {
     for (let n = 0; n < 40; n += 1) fail(4, address(n));
     expect(guard.blocks(START)).toHaveLength(5);
     expect(reactions.at(-1)?.held).toBe(true);
+  });
+
+  it('tells of who is not restrained once a window, not of each failure', () => {
+    const { fail, reactions } = guardOf({ breaker });
+    for (let n = 0; n < 40; n += 1) fail(4, address(n));
+    const before = reactions.length;
+    fail(1000, address(39), START + 1);
+    expect(reactions).toHaveLength(before);
+    fail(4, address(39), START + 60_000);
+    expect(reactions).toHaveLength(before + 1);
   });
 
   it('stays closed while few of many fail', () => {

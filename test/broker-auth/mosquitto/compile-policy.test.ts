@@ -25,16 +25,6 @@ describe("a policy in the words of Mosquitto's plugin", () => {
     expect(() => compilePolicy(policy, 'mqtt')).toThrow('identity: ');
   });
 
-  test('is refused for a role of guests, and taken where its listener leaves that out', () => {
-    const roles = [{ ...ROLE, name: 'guest', namespaces: ['acme'] }, ROLE];
-    const policy = makePolicy(authorities, { roles });
-    expect(() => compilePolicy(policy, 'mqtt')).toThrow('roles.guest.namespaces: ');
-    const listener = policy.listeners.get('mqtt');
-    if (!listener) throw new Error('the policy has no listener');
-    const without = { ...policy, listeners: new Map([['mqtt', { ...listener, roles: ['device'] }]]) };
-    expect(compilePolicy(without, 'mqtt').issuers).toHaveLength(2);
-  });
-
   test('is refused for a listener that it does not have', () => {
     expect(() => compilePolicy(makePolicy(authorities), 'other')).toThrow('the policy has no listener other');
   });

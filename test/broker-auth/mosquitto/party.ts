@@ -55,8 +55,10 @@ export function makePolicy(
 ): GatePolicy {
   return parsePolicy({ listeners: { mqtt: listener }, roles: [...roles] }, [
     {
-      ...{ namespace: 'own', anchors: [root.der], intermediates: [issuing.der] },
-      guests: { ownUnits: ['Meters', 'Zähler'] },
+      namespace: 'own',
+      guests: { ownUnits: ['ours'] },
+      anchors: [root.der],
+      intermediates: [issuing.der],
     },
   ]);
 }

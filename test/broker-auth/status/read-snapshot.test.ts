@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { readSnapshot } from '../../../src/broker-auth/index.ts';
+import { StatusTable } from '../../../src/broker-auth/status/status-table.ts';
+import { parseLine } from '../../../src/broker-auth/status/wire.ts';
 import { toBase64, toHex } from '../../../src/core/bytes.ts';
 import { createFileSigner } from '../../../src/keys/file-signer.ts';
 import { generateKey } from '../../../src/keys/key-algorithm.ts';
+import { parseCertificate } from '../../../src/x509/certificate.ts';
 import { openTrust } from '../../../src/x509/path/trust.ts';
+import { hashKey } from '../../../src/x509/public-key.ts';
 import { codeOfAsync, DAY_MS, newKey } from '../../house.ts';
 import { shareTestServer, startTestServer } from '../../server/test-server.ts';
 import { makeAuthority } from '../../x509/path/make-certificate.ts';
@@ -181,6 +185,69 @@ describe('is refused', () => {
     ['a seal alone', sealLine],
   ])('as %s', async (_title, text) => {
     expect(await refused(Buffer.from(text))).toBe('snapshot-refused');
+  });
+});
+
+describe('a signer that was taken back', () => {
+  const begin = async () => {
+    const own = await startTestServer();
+    await own.signSnapshots();
+    const before = await fetchSnapshot(own);
+    const signing = own.options.status.snapshot.signerOf('service');
+    const above = own.house.authorities.get('service');
+    if (!signing || !above) throw new Error('there is no signer');
+    const { serial } = parseCertificate(signing.certificate).tbs;
+    const order = (act: 'revoke' | 'hold', from: Uint8Array, reason?: 'keyCompromise') =>
+      own.house.revoker(
+        { by: { kind: 'serial', serial: from }, act, ...(reason && { reason }) },
+        'operator:test',
+      );
+    const sealed = (content: string) =>
+      seal(content, signing.signer, [signing.certificate, above.certificate.raw]);
+    return { own, before, serial, above, order, sealed };
+  };
+
+  test.each([
+    ['revoke', 'keyCompromise'],
+    ['revoke', undefined],
+    ['hold', undefined],
+  ] as const)('signs none by its own content: %s for %s', async (act, reason) => {
+    const { own, before, serial, order, sealed } = await begin();
+    await using _ = own;
+    await order(act, serial, reason);
+    const forged = await sealed(split(await fetchSnapshot(own)).content);
+    expect(await codeOfAsync(read(forged, own))).toBe('snapshot-refused');
+    // Others that are taken back are no hindrance.
+    expect(await codeOfAsync(read(before, own))).toBe('accepted');
+  });
+
+  test('signs none that keeps silent about it, for who knows it', async () => {
+    const { own, before, serial, order, sealed } = await begin();
+    await using _ = own;
+    const unaware = (await read(before, own)).table;
+    expect(await codeOfAsync(read(before, own, { known: unaware }))).toBe('accepted');
+    await order('revoke', serial, 'keyCompromise');
+    const { content } = split(await fetchSnapshot(own));
+    const telling = new StatusTable(unaware.position, unaware.asOf);
+    for (const line of content.trimEnd().split('\n').slice(1)) telling.load(parseLine(JSON.parse(line), ''));
+    const silent = await sealed(split(before).content);
+    expect(await codeOfAsync(read(silent, own))).toBe('accepted');
+    expect(await codeOfAsync(read(silent, own, { known: telling }))).toBe('snapshot-refused');
+  });
+
+  test('signs none when it is the authority above it', async () => {
+    const { own, above, order, sealed } = await begin();
+    await using _ = own;
+    await order('revoke', (await own.house.grant('SNAP-other')).serial);
+    const [header, line = '', ...more] = split(await fetchSnapshot(own))
+      .content.trimEnd()
+      .split('\n');
+    const { tbs } = parseCertificate(above.certificate.raw);
+    const ids = { serial: toHex(tbs.serial), keyHash: toHex(hashKey(tbs.spki)) };
+    const issuerKeyId = toHex(own.house.authorities.get('root')?.keyId ?? new Uint8Array());
+    const told = JSON.stringify({ ...JSON.parse(line), ...ids, issuerKeyId });
+    const forged = await sealed(`${[header, told, ...more].join('\n')}\n`);
+    expect(await codeOfAsync(read(forged, own))).toBe('snapshot-refused');
   });
 });
 

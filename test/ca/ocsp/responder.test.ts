@@ -193,14 +193,31 @@ describe('who may have no more signatures', () => {
     expect(tally).toMatchObject({ limited: 3, signed: 3, kept: 0 });
   });
 
-  test('still gets what is kept, and what will be', async () => {
+  test('still gets what is kept, and nothing that must be signed first', async () => {
     const { house, respond, tally } = await open();
     const { serial } = await house.grant('SN-1');
-    for (const nonce of [undefined, randomBytes(64), randomBytes(64)]) {
-      const asked = question(house, serial, { ...(nonce && { nonce }) });
-      expect(failureOf(await respond(asked, never))).toBe('answered');
-    }
-    expect(tally).toEqual({ certIds: { sha1: 3, sha256: 0 }, kept: 2, signed: 1, limited: 0 });
+    const asked = [undefined, randomBytes(64)].map((nonce) =>
+      question(house, serial, { ...(nonce && { nonce }) }),
+    );
+    for (const one of asked) expect(failureOf(await respond(one, never))).toBe('tryLater');
+    for (const one of asked) expect(failureOf(await respond(one))).toBe('answered');
+    for (const one of asked) expect(failureOf(await respond(one, never))).toBe('answered');
+    expect(tally).toEqual({ certIds: { sha1: 6, sha256: 0 }, kept: 3, signed: 1, limited: 2 });
+  });
+
+  test('is asked by what use the answer is, before the ledger is looked into where that is known', async () => {
+    const { house, respond } = await open();
+    const { serial } = await house.grant('SN-1');
+    const uses: string[] = [];
+    const maySign = (use: string) => uses.push(use) > 0;
+    for (const asked of [
+      question(house, serial, { nonce: randomBytes(32) }),
+      question(house, serial),
+      question(house, serial),
+      question(house, NEVER),
+    ])
+      expect(failureOf(await respond(asked, maySign))).toBe('answered');
+    expect(uses).toEqual(['alone', 'shared', 'shared', 'alone']);
   });
 });
 

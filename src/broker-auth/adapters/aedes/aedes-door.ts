@@ -11,6 +11,7 @@ import { connackCodes } from '../../mqtt-codes.ts';
 import type { EndCause, KickDriver } from '../../ports.ts';
 import type { Session } from '../../sessions.ts';
 import { mayPublish, type Permissions } from '../../topic-rules.ts';
+import { isClean, unfinishedOctets } from './client-facts.ts';
 import { forgetClient } from './session-store.ts';
 
 export interface AedesDoorOptions {
@@ -42,6 +43,8 @@ export interface AedesDoor {
 
 /** A CONNECT is a few hundred octets, beside a handshake with its certificates; before it, nobody may send more. */
 const MAX_BEFORE_CONNECT = 256 * 1024;
+/** A packet stands in memory until it is whole, and MQTT allows 256 MiB (MQTT 3.1.1 §2.2.3). */
+const MAX_PACKET = 1024 * 1024;
 /** For a close that Aedes does not finish. */
 const CLOSE_WITHIN_MS = 1000;
 const SYSTEM_TOPICS = '$SYS/';
@@ -196,7 +199,9 @@ export function createAedesDoor({ aedes, broker = 'aedes', onFault }: AedesDoorO
       arrivals.set(client, arrival);
       stream.once('close', () => leave(client, arrival));
       stream.prependListener('readable', () => {
-        if (socket && socket.bytesRead > MAX_BEFORE_CONNECT && !admitted.has(client)) stream.destroy();
+        const isStranger = socket !== undefined && !admitted.has(client);
+        if (isStranger && socket.bytesRead > MAX_BEFORE_CONNECT) stream.destroy();
+        else if (unfinishedOctets(client) > MAX_PACKET) stream.destroy();
       });
     },
   };
@@ -217,11 +222,6 @@ function ownerOf({ identity: { namespace, id } }: Session): string {
 
 function isSocket(stream: Duplex): stream is Socket {
   return 'remoteAddress' in stream && 'bytesRead' in stream;
-}
-
-/** MQTT 3.1.1 §3.14: only Aedes knows that a DISCONNECT came, and its types do not say it. */
-function isClean(client: Client): boolean {
-  return Reflect.get(client, '_disconnected') === true;
 }
 
 function refusal(reason: DenialReason, detail: string) {

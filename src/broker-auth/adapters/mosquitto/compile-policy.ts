@@ -53,12 +53,10 @@ export function compilePolicy(policy: GatePolicy, name: string): CompiledPolicy 
   const listener = policy.listeners.get(name);
   if (!listener) throw invalid('listener', `the policy has no listener ${name}`);
   const roles = policy.roles.filter((role) => listener.roles?.includes(role.name) ?? true);
-  for (const role of roles) refuseGuests(role, policy);
   const keys = listener.keys ?? ANY_KEY;
   const issuers = readIssuers(policy.trust, keys);
-  const rolesOf = new Map(
-    issuers.map((issuer) => [issuer, roles.flatMap((role, at) => (mayHaveRole(issuer, role) ? [at] : []))]),
-  );
+  const namespaces = policy.trust.map(({ namespace }) => namespace);
+  const rolesOf = new Map(issuers.map((issuer) => [issuer, rolesUnder(issuer, roles, namespaces)]));
   const head = new OctetWriter()
     .number(variableNumber(policy.identity, 'identity'), 1)
     .number(USAGES[listener.withoutUsage], 1)
@@ -74,40 +72,50 @@ export function compilePolicy(policy: GatePolicy, name: string): CompiledPolicy 
     encode: (isGood) =>
       new OctetWriter()
         .octets(head)
-        .list(issuers.filter(isGood), 2, (issuer, to) => writeIssuer(issuer, rolesOf.get(issuer) ?? [], to))
+        .list(issuers.filter(isGood), 2, (issuer, to) =>
+          writeIssuer(issuer, rolesOf.get(issuer) ?? NO_ROLES, to),
+        )
         .finish(),
   };
-}
-
-/** A guest's role names a namespace that has no CA of its own: the plugin denies all guests, so such a role would be a lie. */
-function refuseGuests({ name, when }: Role, { trust }: GatePolicy): void {
-  const guest = when.namespaces?.find((one) => trust.every(({ namespace }) => namespace !== one));
-  if (guest !== undefined)
-    throw invalid(
-      `roles.${name}.namespaces`,
-      `Mosquitto's plugin lets no devices of ${guest} in that this authority enrolled; leave the role out of listener.roles`,
-    );
 }
 
 function keyBits({ curves, ed25519 }: KeyDemand): number {
   return curves.reduce((bits, curve) => bits | KEY_BITS[curve], ed25519 ? ED25519_BIT : 0);
 }
 
-function mayHaveRole({ namespace, commonName }: TrustedIssuer, { when }: Role): boolean {
-  if (when.namespaces && !when.namespaces.includes(namespace)) return false;
-  return !when.issuers || when.issuers.includes(commonName ?? '');
+/** Numbers of roles, in the policy's order. */
+interface IssuerRoles {
+  readonly own: readonly number[];
+  readonly guests: readonly { readonly namespace: string; readonly role: number }[];
 }
 
-function writeIssuer(issuer: TrustedIssuer, roles: readonly number[], to: OctetWriter): void {
+const NO_ROLES: IssuerRoles = { own: [], guests: [] };
+
+/** Guests have a role only where it names their namespace, or is for all that are trusted. */
+function rolesUnder(
+  { namespace, commonName, guests }: TrustedIssuer,
+  roles: readonly Role[],
+  trusted: readonly string[],
+): IssuerRoles {
+  const named = roles.flatMap(({ when }, role) => {
+    if (when.issuers && !when.issuers.includes(commonName ?? '')) return [];
+    return (when.namespaces ?? trusted).map((one) => ({ namespace: one, role }));
+  });
+  const own = new Set(named.filter((one) => one.namespace === namespace).map(({ role }) => role));
+  return { own: [...own], guests: guests ? named.filter((one) => one.namespace !== namespace) : [] };
+}
+
+function writeIssuer(issuer: TrustedIssuer, { own, guests }: IssuerRoles, to: OctetWriter): void {
   to.text(issuer.name, 2)
     .text(issuer.spki, 2)
     .octets(Buffer.from(issuer.keyId, 'hex'))
     .text(issuer.namespace, 2)
     .number(issuer.from, 8)
     .number(issuer.until, 8)
+    .list(own, 2, (role) => to.number(role, 2))
     .number(issuer.guests ? 1 : 0, 1)
     .list(issuer.guests?.ownUnits ?? [], 2, (unit) => to.text(unit, 2))
-    .list(roles, 2, (role) => to.number(role, 2));
+    .list(guests, 2, ({ namespace, role }) => to.text(namespace, 2).number(role, 2));
 }
 
 function writeRole(role: Role, to: OctetWriter): void {

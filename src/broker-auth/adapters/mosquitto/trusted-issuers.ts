@@ -22,7 +22,7 @@ export interface TrustedIssuer {
   /** Where its subject has exactly one. */
   readonly commonName: string | undefined;
   readonly namespace: string;
-  /** See `TrustedNamespace.guests`. */
+  /** As `TrustedNamespace` has it. */
   readonly guests?: TrustedNamespace['guests'];
   /** Milliseconds since the epoch: when every certificate from it to its anchor is valid. */
   readonly from: number;
@@ -44,21 +44,20 @@ export function readIssuers(
   const anchors = namespaces.flatMap((one) => one.anchors);
   const trust = openTrust({ anchors, intermediates: namespaces.flatMap((one) => one.intermediates) });
   const issuers: TrustedIssuer[] = [];
-  const namespaceOf = (anchor: Uint8Array | undefined) =>
+  const ownerOf = (anchor: Uint8Array | undefined) =>
     namespaces.find((one) => one.anchors.some((der) => anchor && equalBytes(der, anchor)));
-  for (const one of namespaces) {
-    const { namespace, anchors: own, intermediates } = one;
-    for (const anchor of own) issuers.push(...readIssuer([anchor], one, keys));
-    for (const der of intermediates) {
+  for (const trusted of namespaces) {
+    for (const anchor of trusted.anchors) issuers.push(...readIssuer([anchor], trusted, keys));
+    for (const der of trusted.intermediates) {
       // When it is valid is told to the plugin, so one that is not yet, or no more, is no fault here.
       const input = { trust, at: 0, purpose: 'any', validity: 'none' } as const;
       const verdict = validatePath(der, input);
       const path = verdict.reason === 'ok' ? verdict.path : undefined;
-      const found = namespaceOf(path?.at(-1));
+      const found = ownerOf(path?.at(-1));
       if (!path || found === undefined)
         throw new BirthmarkError(
           'config-invalid',
-          `trust: an intermediate of namespace ${namespace} leads to no anchor: ${verdict.detail}`,
+          `trust: an intermediate of namespace ${trusted.namespace} leads to no anchor: ${verdict.detail}`,
           { field: 'trust' },
         );
       issuers.push(...readIssuer(path, found, keys));

@@ -21,7 +21,7 @@ export interface Backup {
 const HOME_FILE = /^(?:birthmark\.toml|(?:keys|pki)\/[A-Za-z0-9_-][A-Za-z0-9._-]{0,120})$/;
 
 /**
- * Reads a backup and checks all of it: whole, ours, of a version that we know.
+ * Reads a backup and checks all of it: whole, ours, of a version that we know or an older one, whose shape it keeps.
  *
  * @throws BirthmarkError `backup-invalid`, `ledger-newer`
  */
@@ -47,6 +47,9 @@ export function openBackup(path: string): Backup {
 
 function read(db: Database.Database, path: string): Backup {
   const count = (sql: string) => Number(db.prepare(sql).pluck().get() ?? 0);
+  // A ledger is copied as it is, before an upgrade too: an older one has no such table yet.
+  const has = (table: string) =>
+    db.prepare<[string]>('SELECT 1 FROM sqlite_schema WHERE name = ?').get(table) !== undefined;
   const facts = db
     .prepare<[], { madeAt: number; program: string }>('SELECT made_at AS madeAt, program FROM backup_facts')
     .get();
@@ -59,8 +62,8 @@ function read(db: Database.Database, path: string): Backup {
     octets: count('SELECT page_count * page_size FROM pragma_page_count, pragma_page_size'),
     devices: count('SELECT count(*) FROM devices'),
     certificates: count('SELECT count(*) FROM certificates'),
-    revocations: count('SELECT count(*) FROM revocations'),
-    recordSequence: count('SELECT sequence FROM record_head'),
+    revocations: has('revocations') ? count('SELECT count(*) FROM revocations') : 0,
+    recordSequence: has('record_head') ? count('SELECT sequence FROM record_head') : 0,
     files,
   };
 }

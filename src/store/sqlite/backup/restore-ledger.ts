@@ -3,7 +3,6 @@ import {
   constants,
   copyFileSync,
   existsSync,
-  fsyncSync,
   linkSync,
   openSync,
   renameSync,
@@ -17,8 +16,9 @@ import { migrate } from '../migrate.ts';
 import { beginRecordAnew, stampOf } from '../record/begin-anew.ts';
 import { newEpoch } from '../record/epoch.ts';
 import { ledgerRecord, type RecordOptions } from '../record/ledger-record.ts';
-import { note, type Reconciled } from '../record/reconcile.ts';
+import { type Agreed, note } from '../record/reconcile.ts';
 import { verifyRecord } from '../record/verify-record.ts';
+import { syncPath } from '../sync-path.ts';
 import { isBusy, translateError } from '../translate-error.ts';
 
 export interface RestoreOptions {
@@ -33,7 +33,7 @@ export interface RestoreOptions {
 
 export interface Restored {
   /** What the record brought back beyond the backup. */
-  readonly replayed: Pick<Reconciled, 'frames' | 'reservations' | 'statuses'>;
+  readonly replayed: Agreed;
   /** Whether the record was begun anew, and where the one before it is now. */
   readonly begun: boolean;
   readonly recordAside?: string;
@@ -52,26 +52,29 @@ const BUSY_TIMEOUT_MS = 5000;
  * @throws BirthmarkError `record-behind`, `record-foreign`, `record-broken` (with nothing changed), `ledger-busy`, `ledger-full`
  */
 export function restoreLedger(options: RestoreOptions): Restored {
-  const { backup, ledger, record } = options;
+  const { backup, ledger, record, beginRecord } = options;
   const copy = `${ledger}.restoring`;
   const removeCopy = () => {
     for (const end of ['', '-wal', '-shm', '-journal']) rmSync(`${copy}${end}`, { force: true });
   };
   const aside = existsSync(ledger) ? `${ledger}.before-restore-${stampOf(record.clock())}` : undefined;
+  const take = () => (aside === undefined ? undefined : takeLedger(ledger));
   // Before all else: a record that is begun anew does not fit the ledger that stays where that is in use.
-  const old = aside === undefined ? undefined : takeLedger(ledger);
+  let old = beginRecord ? take() : undefined;
   try {
     removeCopy();
     copyFileSync(backup, copy, constants.COPYFILE_FICLONE);
     const outcome = bringUp(copy, options);
-    sync(copy);
-    if (aside !== undefined) putAside(ledger, aside, old === undefined);
+    syncPath(copy);
+    old ??= take();
+    if (aside !== undefined) putAside(ledger, aside, old);
     for (const end of ['-wal', '-shm']) rmSync(`${ledger}${end}`, { force: true });
     renameSync(copy, ledger);
-    sync(dirname(ledger));
+    syncPath(dirname(ledger));
     return { ...outcome, ...(aside !== undefined && { ledgerAside: aside }) };
   } catch (error) {
     removeCopy();
+    if (old) giveBack(old);
     throw translateError(error);
   } finally {
     old?.close();
@@ -101,7 +104,7 @@ function bringUp(copy: string, { record, beginRecord }: RestoreOptions): Omit<Re
   try {
     db.exec('DROP TABLE backup_facts; DROP TABLE home_files');
     migrate(db, BUSY_TIMEOUT_MS);
-    const outcome = agree(db, record, beginRecord);
+    const outcome = agree(db, { ...record, isCopy: true }, beginRecord);
     const now = record.clock();
     const mark = db.transaction(() => {
       newEpoch(db, now);
@@ -122,7 +125,7 @@ function agree(
   record: RecordOptions,
   beginRecord: boolean,
 ): Omit<Restored, 'ledgerAside'> {
-  const nothing = { frames: 0, reservations: 0, statuses: 0 };
+  const nothing = { frames: 0, reservations: 0, statuses: 0, cut: 0 };
   const beside = ledgerRecord(db, record);
   try {
     return { replayed: beside.open(), begun: false, recordMissing: false };
@@ -157,7 +160,9 @@ function takeLedger(ledger: string): Database.Database | undefined {
   try {
     old = new Database(ledger, { timeout: BUSY_TIMEOUT_MS });
     if (old.pragma('journal_mode = DELETE', { simple: true }) !== 'delete') throw inUse();
-    old.exec('BEGIN EXCLUSIVE');
+    // Held beyond the transaction, so that the ledger can be copied under it.
+    old.pragma('locking_mode = EXCLUSIVE');
+    old.exec('BEGIN EXCLUSIVE; COMMIT');
     return old;
   } catch (error) {
     old?.close();
@@ -167,18 +172,38 @@ function takeLedger(ledger: string): Database.Database | undefined {
   }
 }
 
-/** Keeps the old ledger under another name; with its log where that is not in it. */
-function putAside(ledger: string, aside: string, withLog: boolean): void {
-  keepBeside(ledger, aside);
-  if (withLog && existsSync(`${ledger}-wal`)) renameSync(`${ledger}-wal`, `${aside}-wal`);
+/** The ledger stays, and as others expect it. */
+function giveBack(old: Database.Database): void {
+  old.pragma('locking_mode = NORMAL');
+  old.pragma('journal_mode = WAL');
 }
 
-/** A second name for the same file; a copy where the disk has no such thing. */
-function keepBeside(ledger: string, aside: string): void {
+/** Keeps the old ledger under another name; with its log where that is not in it. */
+function putAside(ledger: string, aside: string, old: Database.Database | undefined): void {
+  keepBeside(ledger, aside, old);
+  if (old === undefined && existsSync(`${ledger}-wal`)) renameSync(`${ledger}-wal`, `${aside}-wal`);
+}
+
+/**
+ * A second name for the same file; a copy where the disk has no such thing. What holds the ledger makes it: who else opens
+ * and closes that file in this process drops its lock (POSIX record locks).
+ */
+function keepBeside(ledger: string, aside: string, old: Database.Database | undefined): void {
   try {
     linkSync(ledger, aside);
+    return;
   } catch {
-    copyFileSync(ledger, aside, constants.COPYFILE_FICLONE);
+    if (old === undefined) {
+      copyFileSync(ledger, aside, constants.COPYFILE_FICLONE);
+      return;
+    }
+  }
+  try {
+    closeSync(openSync(aside, 'wx', 0o600));
+    old.prepare<[string]>('VACUUM INTO ?').run(aside);
+  } catch {
+    // Too damaged, or no room: for a moment there is no ledger then, which a start under its record refuses.
+    renameSync(ledger, aside);
   }
 }
 
@@ -188,13 +213,4 @@ function inUse(cause?: unknown): BirthmarkError {
     'another process has the ledger open; nothing was done, end it and try again',
     cause === undefined ? {} : { cause },
   );
-}
-
-function sync(path: string): void {
-  const file = openSync(path, 'r');
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
 }

@@ -1,8 +1,9 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { BirthmarkError } from '../../../core/errors.ts';
 import { openFile } from '../connection.ts';
+import { syncPath } from '../sync-path.ts';
 import { translateError } from '../translate-error.ts';
 import { type Backup, openBackup } from './open-backup.ts';
 
@@ -51,10 +52,10 @@ export function writeBackup(options: BackupOptions): Omit<Backup, 'files'> {
     closeSync(openSync(temporary, 'wx', 0o600));
     copyLedger(ledger, temporary);
     addFiles(temporary, options);
-    sync(temporary);
+    syncPath(temporary);
     const written = openBackup(temporary);
     renameSync(temporary, target);
-    sync(dirname(target));
+    syncPath(dirname(target));
     const { files, ...facts } = written;
     return facts;
   } catch (error) {
@@ -85,15 +86,5 @@ function addFiles(target: string, { files, madeAt, program }: BackupOptions): vo
     add.immediate();
   } finally {
     db.close();
-  }
-}
-
-/** Waits until the disk has a file, or a folder's names. */
-function sync(path: string): void {
-  const file = openSync(path, 'r');
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
   }
 }

@@ -3,7 +3,7 @@ import Type, { type Static } from 'typebox';
 import { REVOCATION_REASONS } from '../../../ca/ports.ts';
 import { BirthmarkError } from '../../../core/errors.ts';
 import { schemaParser } from '../../../core/schema.ts';
-import { decodeMember, encodeMember } from './gzip-member.ts';
+import { decodeMember, encodeMember, MOST_BYTES } from './gzip-member.ts';
 
 const closed = { additionalProperties: false } as const;
 const Hex = Type.String({ pattern: '^(?:[0-9a-f]{2})+$' });
@@ -129,10 +129,19 @@ export const NOTHING_BEFORE: Before = { sequence: 0, hash: Buffer.alloc(32) };
 
 let parser: ReturnType<typeof schemaParser<typeof FrameSchema>> | undefined;
 
-/** Packs a frame as a gzip member of one JSON line. */
+/**
+ * Packs a frame as a gzip member of one JSON line.
+ *
+ * @throws BirthmarkError `act-too-large` for more than a reader takes
+ */
 export function encodeFrame(acts: readonly RecordAct[], before: Before, at: number): Buffer {
   const previous = Buffer.from(before.hash).toString('hex');
-  return encodeMember(`${JSON.stringify({ sequence: before.sequence + 1, previous, at, acts })}\n`);
+  const member = encodeMember(`${JSON.stringify({ sequence: before.sequence + 1, previous, at, acts })}\n`);
+  if (member) return member;
+  throw new BirthmarkError(
+    'act-too-large',
+    `what was to be done at once takes more than ${MOST_BYTES / 1024 / 1024} MiB of the record; nothing was done, do it in smaller parts`,
+  );
 }
 
 /**

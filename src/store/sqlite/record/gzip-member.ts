@@ -9,14 +9,17 @@ const TRAILER_BYTES = 8;
 /** ID1 ID2, deflate, FLG.FEXTRA, no time, fastest, made on Unix, XLEN 8, subfield `BM` of 4 octets: the length follows. */
 export const MEMBER_MARK = Buffer.from('1f8b0804000000000403' + '0800' + '424d0400', 'hex');
 const LENGTH_AT = MEMBER_MARK.length;
-/** More than any transaction writes: a length beyond it is no length. */
-const MOST_BYTES = 256 * 1024 * 1024;
+/** Of a member, and of its text: a length beyond it is no length. */
+export const MOST_BYTES = 256 * 1024 * 1024;
 
-/** Packs a text. Level 1: a little larger, several times faster. */
-export function encodeMember(text: string): Buffer {
+/** Packs a text; undefined where it is more than `decodeMember` takes. Level 1: a little larger, several times faster. */
+export function encodeMember(text: string): Buffer | undefined {
+  if (Buffer.byteLength(text) > MOST_BYTES) return undefined;
   const plain = Buffer.from(text);
   const deflated = deflateRawSync(plain, { level: 1 });
-  const member = Buffer.allocUnsafe(HEADER_BYTES + deflated.length + TRAILER_BYTES);
+  const length = HEADER_BYTES + deflated.length + TRAILER_BYTES;
+  if (length > MOST_BYTES) return undefined;
+  const member = Buffer.allocUnsafe(length);
   MEMBER_MARK.copy(member);
   member.writeUInt32LE(member.length, LENGTH_AT);
   deflated.copy(member, HEADER_BYTES);

@@ -4,13 +4,16 @@ import { BirthmarkError } from '../../../core/errors.ts';
 import { isFull } from '../translate-error.ts';
 import { encodeFrame, hashMember, type RecordAct } from './frame.ts';
 import { headReader, headWriter } from './head.ts';
-import { checkHead, reconcile } from './reconcile.ts';
+import { type Agreed, checkHead, reconcile } from './reconcile.ts';
 import { createRecordFile, openRecordFile } from './record-file.ts';
-import type { Replayed } from './replay.ts';
 
 export interface RecordOptions {
   readonly path: string;
   readonly clock: Clock;
+  /** Told how many octets were cut off, of a frame at the record's end that was begun and never finished. */
+  readonly onCut?: (octets: number) => void;
+  /** The ledger is a copy, behind which the record may have gone on. */
+  readonly isCopy?: boolean;
 }
 
 /**
@@ -20,9 +23,9 @@ export interface RecordOptions {
  */
 export interface LedgerRecord {
   /** Brings a ledger up to its record when it is opened, and begins one where there is none. Tells what it brought back. */
-  open(): Replayed;
+  open(): Agreed;
   /** Brings a ledger up to where its record is broken. Tells what it brought back. */
-  salvage(): Replayed;
+  salvage(): Agreed;
   /** Right after BEGIN. Costs a look at the file's size where the two agree. */
   agree(): void;
   note(act: RecordAct): void;
@@ -40,7 +43,10 @@ export interface LedgerRecord {
 const FRAMES_AT_ONCE = 256;
 
 /** @param db the connection that writes */
-export function ledgerRecord(db: Database, { path, clock }: RecordOptions): LedgerRecord {
+export function ledgerRecord(
+  db: Database,
+  { path, clock, onCut, isCopy = false }: RecordOptions,
+): LedgerRecord {
   const file = openRecordFile(path);
   const readHead = headReader(db);
   const writeHead = headWriter(db);
@@ -52,20 +58,25 @@ export function ledgerRecord(db: Database, { path, clock }: RecordOptions): Ledg
     if (readHead()?.end === from) file.cut(from);
   });
 
-  function catchUp(maxFrames: number, isEnd: (error: unknown) => boolean): Replayed {
-    const all = { frames: 0, reservations: 0, statuses: 0 };
-    const some = db.transaction(() => reconcile(db, file, { now: clock(), maxFrames }));
+  function catchUp(maxFrames: number, isEnd: (error: unknown) => boolean): Agreed {
+    const all = { frames: 0, reservations: 0, statuses: 0, cut: 0 };
+    // A ledger that lacked frames was an older one.
+    const some = db.transaction(() =>
+      reconcile(db, file, { now: clock(), maxFrames, isCopy: isCopy || all.frames > 0 }),
+    );
     try {
       for (let more = true; more; ) {
         const done = some.immediate();
         all.frames += done.frames;
         all.reservations += done.reservations;
         all.statuses += done.statuses;
+        all.cut += done.cut;
         more = done.more;
       }
     } catch (error) {
       if (!isEnd(error)) throw error;
     }
+    if (all.cut > 0) onCut?.(all.cut);
     return all;
   }
 
@@ -75,7 +86,7 @@ export function ledgerRecord(db: Database, { path, clock }: RecordOptions): Ledg
       if (!head) createRecordFile(path);
       else {
         checkHead(file, head);
-        if (file.size() === head.end) return { frames: 0, reservations: 0, statuses: 0 };
+        if (file.size() === head.end) return { frames: 0, reservations: 0, statuses: 0, cut: 0 };
       }
       return catchUp(FRAMES_AT_ONCE, () => false);
     },
@@ -83,7 +94,9 @@ export function ledgerRecord(db: Database, { path, clock }: RecordOptions): Ledg
     salvage: () => catchUp(1, (error) => error instanceof BirthmarkError && error.code === 'record-broken'),
     agree() {
       acts = [];
-      if (file.size() !== readHead()?.end) reconcile(db, file, { now: clock() });
+      if (file.size() === readHead()?.end) return;
+      const { cut } = reconcile(db, file, { now: clock() });
+      if (cut > 0) onCut?.(cut);
     },
     note(act) {
       acts.push(act);

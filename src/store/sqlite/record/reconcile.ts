@@ -11,12 +11,17 @@ export interface ReconcileOptions {
   readonly now: number;
   /** So many frames at most, so that a transaction does not grow without end; unbounded where it is not given. */
   readonly maxFrames?: number;
+  /** The ledger may be an older copy: see `WalkOptions`. */
+  readonly isCopy?: boolean;
 }
 
 /** What was done to make ledger and record agree. */
-export interface Reconciled extends Replayed {
-  /** Octets of a frame that was begun and never finished. */
+export interface Agreed extends Replayed {
+  /** Octets of a frame that was begun and never finished, which were cut off. */
   readonly cut: number;
+}
+
+export interface Reconciled extends Agreed {
   /** There are more frames to come. */
   readonly more: boolean;
 }
@@ -68,12 +73,12 @@ function replayBehind(
   file: RecordFile,
   head: RecordHead,
   size: number,
-  { now, maxFrames = Number.POSITIVE_INFINITY }: ReconcileOptions,
+  { now, maxFrames = Number.POSITIVE_INFINITY, isCopy = false }: ReconcileOptions,
 ): Reconciled {
   const replay = replayer(db);
   const done = { frames: 0, reservations: 0, statuses: 0, cut: 0 };
   let last = head;
-  for (const step of walkFrames(file, head, size)) {
+  for (const step of walkFrames(file, head, size, { isLatest: !isCopy })) {
     if ('torn' in step) {
       file.cut(step.torn);
       done.cut = size - step.torn;

@@ -3,7 +3,6 @@ import {
   constants,
   existsSync,
   fdatasyncSync,
-  fsyncSync,
   ftruncateSync,
   openSync,
   readSync,
@@ -12,6 +11,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { BirthmarkError } from '../../../core/errors.ts';
+import { syncPath } from '../sync-path.ts';
 import { MEMBER_MARK, memberLength } from './gzip-member.ts';
 
 /** A file of gzip members, one behind the other, written at its end only. */
@@ -34,6 +34,8 @@ export interface RecordFile {
    * it, or only zeros follow, and no other member does. Anything else that is no member is `damaged`.
    */
   memberAt(offset: number, size: number): Buffer | 'torn' | 'damaged';
+  /** Whether no member begins behind the one at that offset, whatever becomes of that. */
+  isLast(offset: number, size: number): boolean;
   close(): void;
 }
 
@@ -115,6 +117,7 @@ export function openRecordFile(path: string): RecordFile {
       }
       sync();
     },
+    isLast: (offset, size) => lookAhead(offset, size) !== 'several',
     memberAt(offset, size) {
       const length = memberLength(read(offset, Math.min(HEAD_BYTES, size - offset)));
       if (typeof length === 'number' && offset + length <= size) return read(offset, length);
@@ -128,12 +131,7 @@ export function openRecordFile(path: string): RecordFile {
 export function createRecordFile(path: string): void {
   if (existsSync(path)) return;
   closeSync(openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600));
-  const folder = openSync(dirname(path), constants.O_RDONLY);
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+  syncPath(dirname(path));
 }
 
 function isNoRoom(error: unknown): boolean {

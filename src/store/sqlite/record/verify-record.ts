@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { toHex } from '../../../core/bytes.ts';
 import { BirthmarkError } from '../../../core/errors.ts';
 import { openFile } from '../connection.ts';
+import { refuseOtherShape } from '../migrate.ts';
 import { translateError } from '../translate-error.ts';
 import { type Frame, NOTHING_BEFORE, type RecordAct } from './frame.ts';
 import { headReader } from './head.ts';
@@ -39,13 +40,13 @@ export interface VerifyRecordOptions {
  * Reads the record, holds each frame to the one before it, and each act to the ledger as of one moment. Writes
  * nothing; others may write meanwhile.
  *
- * @throws BirthmarkError `ledger-failed` where the ledger cannot be read
+ * @throws BirthmarkError `ledger-older`, `ledger-newer`; `ledger-failed` where the ledger cannot be read
  */
 export function verifyRecord({ ledger, record, full }: VerifyRecordOptions): RecordReport {
-  const db = openFile(ledger, { cacheKiB: 16_384, busyTimeoutMs: 5000, synchronous: 'FULL' });
+  const db = openFile(ledger, { cacheKiB: 16_384, busyTimeoutMs: 5000, synchronous: 'FULL', readonly: true });
   const file = openRecordFile(record);
   try {
-    db.pragma('query_only = ON');
+    refuseOtherShape(db);
     // One read transaction: the ledger stands still for us at its head.
     return db.transaction(() => verify(db, file, full))();
   } catch (error) {

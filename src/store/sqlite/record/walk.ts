@@ -1,10 +1,19 @@
 import { BirthmarkError } from '../../../core/errors.ts';
 import { type Before, decodeFrame, type Frame, hashMember } from './frame.ts';
+import { decodeMember } from './gzip-member.ts';
 import type { RecordHead } from './head.ts';
 import type { RecordFile } from './record-file.ts';
 
-/** A frame of the chain, or that the record's end is torn: begun when the power went, never synced, never committed. */
+/** A frame of the chain, or that the record's end is torn: begun when the power went, never synced whole, never committed. */
 export type Step = { readonly frame: Frame; readonly head: RecordHead } | { readonly torn: number };
+
+export interface WalkOptions {
+  /**
+   * The point is the head of the ledger that writes this record, and no older copy's. Of such a one the frame right behind
+   * its head was never committed, since that comes after the sync: damaged in whatever way, it is torn where it is the last.
+   */
+  readonly isLatest?: boolean;
+}
 
 /**
  * Goes through the frames behind a point of the chain, in order, each held to the one before it.
@@ -15,6 +24,7 @@ export function* walkFrames(
   file: RecordFile,
   from: Before & { readonly end: number },
   size: number,
+  { isLatest = false }: WalkOptions = {},
 ): Generator<Step> {
   let before = from;
   while (before.end < size) {
@@ -23,7 +33,8 @@ export function* walkFrames(
     const frame = typeof member === 'string' ? `is ${member}` : decodeFrame(member, before);
     if (typeof member === 'string' || typeof frame === 'string') {
       const end = typeof member === 'string' ? size : begin + member.length;
-      if (member === 'torn' || (end === size && isUnwritten(member))) {
+      const isUncommitted = isLatest && before === from && isDamaged(member) && file.isLast(begin, size);
+      if (member === 'torn' || (end === size && isUnwritten(member)) || isUncommitted) {
         yield { torn: begin };
         return;
       }
@@ -33,6 +44,11 @@ export function* walkFrames(
     yield { frame, head };
     before = head;
   }
+}
+
+/** What is whole and follows something else was written as it is, and not by this ledger. */
+function isDamaged(member: Buffer | 'torn' | 'damaged'): boolean {
+  return typeof member === 'string' || decodeMember(member) === undefined;
 }
 
 /** The file had grown, and the octets at its end had not come yet. */
