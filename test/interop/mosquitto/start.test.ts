@@ -1,4 +1,5 @@
 import { appendFileSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { findCanary } from '../../../src/broker-auth/adapters/mosquitto/find-canary.ts';
@@ -212,6 +213,39 @@ describe.skipIf(!canBuild || !hasMosquitto)('a Mosquitto', () => {
     await gate.written();
     await until(() => (gate?.health().taken?.issuedAt ?? 0) >= begun);
     expect(await codeOf(device, 'curious')).toBe(0);
+  });
+
+  test('tells an adapter that reads late all that is live, however much that is', async () => {
+    await start({ plugin });
+    await until(() => gate?.health().taken !== undefined);
+    const names = Array.from({ length: 100 }, (_, at) => `d${at}`);
+    for (const name of names) await broker.connect(makeDevice(name, broker.authorities.issuing), name);
+    await gate?.stop();
+    gate = undefined;
+    const connections: Socket[] = [];
+    const server = createServer((socket) => {
+      // Not one octet is read for now.
+      socket.pause();
+      connections.push(socket);
+    });
+    server.listen(broker.events);
+    await until(() => connections.length === 1);
+    for (let asked = 0; asked < 45; asked += 1) {
+      connections[0]?.write('?');
+      await sleep(110);
+    }
+    let text = '';
+    connections[0]?.on('data', (part: Buffer) => {
+      text += part.toString();
+    });
+    connections[0]?.resume();
+    await until(() => text.length > 1_500_000 && text.endsWith('\n'));
+    const lists = text.split('"event":"hello"').slice(1, -1);
+    expect(lists.length).toBeGreaterThan(30);
+    expect(new Set(lists.map((list) => list.split('"event":"live"').length - 1))).toEqual(new Set([100]));
+    expect(connections).toHaveLength(1);
+    for (const socket of connections) socket.destroy();
+    server.close();
   });
 
   test('is found to ask, not to ask, or to let nobody in, by two canaries', async () => {

@@ -89,6 +89,7 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
   });
   const restrained = guard && createRestrained(guard, listener, (entries) => writer.block(entries));
   let connected = false;
+  let asking: Promise<void> | undefined;
   let taken: MosquittoHealth['taken'];
   let refused: string | undefined;
 
@@ -133,10 +134,14 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
     },
     async stillLive(asked) {
       // Without the plugin the broker cannot be asked, and its end is the end of its sessions: what is live is told when it comes.
-      if (!plugin.ask()) return [];
+      // One list answers all who ask meanwhile: an act may end a thousand sessions, each with a question of its own.
+      if (asking === undefined && !plugin.ask()) return [];
+      asking ??= told.listed().finally(() => {
+        asking = undefined;
+      });
       const late = Promise.withResolvers<void>();
       const timer = setTimeout(late.resolve, LIST_WITHIN_MS);
-      await Promise.race([told.listed(), late.promise]);
+      await Promise.race([asking, late.promise]);
       clearTimeout(timer);
       return asked.filter((session) => sessions.get(session)?.since === session.since);
     },
