@@ -17,6 +17,8 @@ import { createEnroller, type Enroller } from '../enroll/enroller.ts';
 import { createIdentifier } from '../enroll/identify.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../enroll/service-issuer.ts';
 import { createRevoker, type Revoker } from '../fleet/revoker.ts';
+import { createUseNoter, type UseNoter } from '../fleet/rotation/note-use.ts';
+import { DEFAULT_ROTATION, parseRotation, type RotationPolicy } from '../fleet/rotation/settings.ts';
 import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
 import { createMetrics, type Metrics } from '../server/metrics.ts';
@@ -46,6 +48,8 @@ export interface House {
   readonly crls: CrlRoom;
   readonly enroll: Enroller;
   readonly devices: DeviceDoor;
+  readonly rotation: RotationPolicy;
+  readonly uses: UseNoter;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
   /** One for all listeners of the process. */
@@ -146,7 +150,9 @@ export async function openHouse(
     };
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
     const metrics = createMetrics(worker);
-    const enroll = metrics.counting(createEnroller(shared));
+    const rotation = parseRotation(config.rotation ?? DEFAULT_ROTATION);
+    const uses = createUseNoter({ policy: rotation, idevidProfiles: issuing.idevidProfiles });
+    const enroll = metrics.counting(createEnroller({ ...shared, maxUnseen: rotation.maxUnseen }));
     const statusTail = createStatusTail({
       ledger: ledger.read,
       clock: systemClock,
@@ -172,7 +178,9 @@ export async function openHouse(
       issuing,
       crls,
       enroll,
-      devices: createDeviceDoor({ ledger, enroll, identify, clock }),
+      rotation,
+      uses,
+      devices: createDeviceDoor({ ledger, enroll, identify, uses, clock }),
       issueService: createServiceIssuer(shared),
       revoker: createRevoker({
         ledger,

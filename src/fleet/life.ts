@@ -28,19 +28,19 @@ export const LIFE: Readonly<Record<DeviceState, LifeRule>> = {
     meaning: 'it has an LDevID that nobody has seen in use',
     ways: ALL,
     broker: 'its LDevIDs',
-    moves: ['manufactured', 'active', 'rotating', ...BAD],
+    moves: ['manufactured', 'active', 'rotating', 'recovering', ...BAD],
   },
   active: {
     meaning: 'its LDevID was seen in use',
     ways: ALL,
     broker: 'its LDevIDs',
-    moves: ['manufactured', 'enrolled', 'rotating', ...BAD],
+    moves: ['manufactured', 'enrolled', 'rotating', 'recovering', ...BAD],
   },
   rotating: {
     meaning: 'it has a newer LDevID beside the one that it takes the place of',
     ways: ALL,
     broker: 'its LDevIDs',
-    moves: ['manufactured', 'enrolled', 'active', ...BAD],
+    moves: ['manufactured', 'enrolled', 'active', 'recovering', ...BAD],
   },
   held: {
     meaning: 'what it has is held by an operator',
