@@ -64,7 +64,7 @@ interface Retold {
   put(key: string, seen: SeenAtListener): void;
   /** Moves on what has waited long enough. */
   settle(): void;
-  told(key: string): void;
+  told(key: string, seen: SeenAtListener): void;
 }
 
 function retold(resightMs: number, clock: Clock): Retold {
@@ -92,9 +92,11 @@ function retold(resightMs: number, clock: Clock): Retold {
         put(waiting, key, seen);
       }
     },
-    told(key) {
-      waiting.delete(key);
+    told(key, seen) {
       toldAt.set(key, clock());
+      const now = waiting.get(key);
+      waiting.delete(key);
+      if (now && now !== seen) put(later, key, now);
     },
   };
 }
@@ -138,9 +140,9 @@ export function createSightingReporter(options: ReporterOptions): SightingReport
         refused: valuesOf(turnedAway),
         sentAt: now(),
       });
-      // What came while it was on its way is told too: a CONNECT again, or one that was taken back, released and taken back.
-      for (const [key, one] of some) if (seen.waiting.get(key) === one) seen.told(key);
-      for (const [key, one] of turnedAway) if (refused.waiting.get(key) === one) refused.told(key);
+      for (const [key, one] of some) seen.told(key, one);
+      for (const [key, one] of turnedAway) refused.told(key, one);
+      // Taken back, released and taken back again while it was on its way: that is told too.
       for (const [key, one] of others) if (enforced.get(key) === one) enforced.delete(key);
       pauseMs = FIRST_PAUSE_MS;
       notBefore = 0;

@@ -8,10 +8,11 @@ import { createIssuingRoom, type IssuingRoom } from '../ca/issuing-room.ts';
 import type { AuthorityRecord } from '../ca/ports.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
 import { createStanding } from '../ca/standing.ts';
-import { type Clock, systemClock } from '../core/clock.ts';
+import { type Clock, systemClock, systemMonotonic } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { poolRandom } from '../core/pooled-random.ts';
 import type { RandomBytes } from '../core/random.ts';
+import { createSteadyClock, type SteadyClock } from '../core/steady-clock.ts';
 import { createDeviceDoor, type DeviceDoor } from '../enroll/device-door.ts';
 import { createEnroller, type Enroller } from '../enroll/enroller.ts';
 import { createIdentifier } from '../enroll/identify.ts';
@@ -40,6 +41,8 @@ export interface House {
   /** Guarded: refuses to go back. */
   readonly clock: Clock;
   readonly wallClock: Clock;
+  /** Ages of what is known of statuses go by it. */
+  readonly steady: SteadyClock;
   readonly random: RandomBytes;
   readonly ledger: SqliteLedger;
   readonly authorities: Authorities;
@@ -153,9 +156,11 @@ export async function openHouse(
     const rotation = parseRotation(config.rotation ?? DEFAULT_ROTATION);
     const uses = createUseNoter({ policy: rotation, idevidProfiles: issuing.idevidProfiles });
     const enroll = metrics.counting(createEnroller({ ...shared, maxUnseen: rotation.maxUnseen }));
+    const steady = createSteadyClock(systemClock, systemMonotonic);
     const statusTail = createStatusTail({
       ledger: ledger.read,
       clock: systemClock,
+      steady,
       onFault: (error) =>
         logger.error({ err: error }, 'the status feed cannot see the ledger; it tries again'),
     });
@@ -172,6 +177,7 @@ export async function openHouse(
       logger,
       clock,
       wallClock: systemClock,
+      steady,
       random,
       ledger,
       authorities,

@@ -92,7 +92,9 @@ export async function noteSightings(
       place: told.listener,
     }));
   const used = [...of(inUse, false), ...of(turnedAway, true)];
-  const told = { unknown: seen.length + enforced.length + refused.length - inUse.length - ended.length - turnedAway.length };
+  const told = {
+    unknown: seen.length + enforced.length + refused.length - inUse.length - ended.length - turnedAway.length,
+  };
   if (!(await isNews())) return { seen: 0, enforced: 0, ...told };
 
   const news = await ledger.write(async (tx) => {

@@ -39,7 +39,8 @@ const SightingsBody = Type.Object(
     sentAt: Type.Optional(
       Type.String({
         format: 'date-time',
-        description: "What the gate's clock says as it sends this: where it is wrong, its times are set right by it.",
+        description:
+          "What the gate's clock says as it sends this: where it is wrong, its times are set right by it.",
       }),
     ),
   },
