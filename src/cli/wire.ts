@@ -17,12 +17,14 @@ import { createDeviceDoor, type DeviceDoor } from '../enroll/device-door.ts';
 import { createEnroller, type Enroller } from '../enroll/enroller.ts';
 import { createIdentifier } from '../enroll/identify.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../enroll/service-issuer.ts';
+import { createDeviceDesk, type DeviceDesk } from '../fleet/recovery/device-desk.ts';
 import { createRevoker, type Revoker } from '../fleet/revoker.ts';
 import { createUseNoter, type UseNoter } from '../fleet/rotation/note-use.ts';
 import { DEFAULT_ROTATION, parseRotation, type RotationPolicy } from '../fleet/rotation/settings.ts';
 import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
 import { createMetrics, type Metrics } from '../server/metrics.ts';
+import { watchRotations } from '../server/rotation-metrics.ts';
 import { createStatusTail, type StatusTail } from '../server/status/status-tail.ts';
 import { openLedger, type SqliteLedger } from '../store/sqlite/open-ledger.ts';
 import { parseCertificate } from '../x509/certificate.ts';
@@ -53,8 +55,13 @@ export interface House {
   readonly devices: DeviceDoor;
   readonly rotation: RotationPolicy;
   readonly uses: UseNoter;
+  /** Told how many certificates were retired. */
+  readonly countRetired: (count: number) => void;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  readonly deviceDesk: DeviceDesk;
+  /** Whether recovery tickets wait for a second person. */
+  readonly secondApproval: boolean;
   /** One for all listeners of the process. */
   readonly tail: StatusTail;
   readonly metrics: Metrics;
@@ -155,6 +162,7 @@ export async function openHouse(
     const metrics = createMetrics(worker);
     const rotation = parseRotation(config.rotation ?? DEFAULT_ROTATION);
     const uses = createUseNoter({ policy: rotation, idevidProfiles: issuing.idevidProfiles });
+    const countRetired = watchRotations(metrics.registry, ledger.read);
     const enroll = metrics.counting(createEnroller({ ...shared, maxUnseen: rotation.maxUnseen }));
     const steady = createSteadyClock(systemClock, systemMonotonic);
     const statusTail = createStatusTail({
@@ -165,6 +173,8 @@ export async function openHouse(
         logger.error({ err: error }, 'the status feed cannot see the ledger; it tries again'),
     });
     tail = statusTail;
+    const onUnpublished = (error: unknown) =>
+      logger.error({ err: error }, 'a revocation is in the ledger and not in its CRL yet; it is tried again');
     const identify = createIdentifier({ ledger, authorities, issuing });
     const timer = setInterval(() => {
       standing
@@ -186,18 +196,20 @@ export async function openHouse(
       enroll,
       rotation,
       uses,
+      countRetired,
       devices: createDeviceDoor({ ledger, enroll, identify, uses, clock }),
       issueService: createServiceIssuer(shared),
+      deviceDesk: createDeviceDesk({
+        ...{ ledger, crls, idevidProfiles: issuing.idevidProfiles, clock: systemClock },
+        onUnpublished,
+      }),
+      secondApproval: config.recovery?.secondApproval ?? false,
       revoker: createRevoker({
         ledger,
         crls,
         idevidProfiles: issuing.idevidProfiles,
         clock: systemClock,
-        onUnpublished: (error) =>
-          logger.error(
-            { err: error },
-            'a revocation is in the ledger and not in its CRL yet; it is tried again',
-          ),
+        onUnpublished,
       }),
       tail: statusTail,
       metrics,

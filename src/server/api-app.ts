@@ -15,6 +15,7 @@ import { mountFactoryDoor } from '../enroll/factory/routes.ts';
 import type { Labels } from '../enroll/label.ts';
 import type { Ledger } from '../enroll/ports.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
+import type { DeviceDesk } from '../fleet/recovery/device-desk.ts';
 import type { Revoker } from '../fleet/revoker.ts';
 import type { UseNoter } from '../fleet/rotation/note-use.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
@@ -27,6 +28,7 @@ import { mountAdmission } from './routes/admission.ts';
 import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
 import { mountCertificates } from './routes/certificates.ts';
+import { mountDeviceActs } from './routes/device-acts.ts';
 import { mountDevices } from './routes/devices.ts';
 import { mountKeyCompromise } from './routes/key-compromise.ts';
 import { mountRevocations } from './routes/revocations.ts';
@@ -43,6 +45,9 @@ export interface ApiAppOptions {
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  readonly deviceDesk: DeviceDesk;
+  /** Whether recovery tickets wait for a second person. */
+  readonly secondApproval: boolean;
   /** How uses of certificates reach rotations. */
   readonly uses: UseNoter;
   readonly compromise: CompromiseDesk;
@@ -178,6 +183,7 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountEnrollmentDoor(api, routes);
   mountAdmission(api, routes);
   mountDevices(api, routes);
+  mountDeviceActs(api, routes);
   mountCertificates(api, routes);
   mountRevocations(api, routes);
   mountStatus(api, routes);

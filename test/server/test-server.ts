@@ -57,6 +57,7 @@ export interface TestServer extends AsyncDisposable {
 
 export interface TestServerOptions extends TestHouseOptions {
   readonly labels?: Readonly<Record<string, LabelConfig>>;
+  readonly secondApproval?: boolean;
   /** What a proof of compromise does; true unless it is said. */
   readonly revokeAtOnce?: boolean;
   /** Bounds of the status feed that differ from the usual ones. */
@@ -131,6 +132,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     enroll,
     issueService: house.issueService,
     revoker: house.revoker,
+    deviceDesk: house.deviceDesk,
+    secondApproval: options.secondApproval ?? false,
     uses: house.uses,
     clock: house.guardedClock,
     wallClock: house.clock.now,

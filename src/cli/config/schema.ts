@@ -222,6 +222,18 @@ export const ConfigSchema = Type.Object(
       ...RotationConfigSchema,
       description: 'How certificates of devices take the place of each other (docs/rotation.md).',
     }),
+    recovery: Type.Optional(
+      Type.Object(
+        {
+          secondApproval: Type.Boolean({
+            default: false,
+            description:
+              'Whether another person than who made a recovery ticket must approve it (birthmark ticket approve) before it is good.',
+          }),
+        },
+        { ...closed, description: 'How a device whose IDevID is compromised comes back (docs/rotation.md).' },
+      ),
+    ),
     labels: Type.Optional(
       Type.Record(Type.String(), LabelConfigSchema, {
         description:
