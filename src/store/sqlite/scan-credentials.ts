@@ -23,7 +23,7 @@ const CONDITIONS: Readonly<Partial<Record<keyof Selection, string>>> = {
   device: `d.serial_number >= @device AND d.serial_number < @device || '${LAST_CHARACTER}'`,
   issuedFrom: 'c.reserved_at >= @issuedFrom',
   issuedBefore: 'c.reserved_at < @issuedBefore',
-  notSeenSince: '(g.id IS NULL OR g.seen_at < @notSeenSince)',
+  notSeenSince: '(g.id IS NULL OR coalesce(g.last_seen_at, g.seen_at) < @notSeenSince)',
   finding: 'EXISTS (SELECT 1 FROM hygiene_findings f WHERE f.kind = @finding AND f.certificate_id = c.id)',
 };
 
@@ -32,7 +32,7 @@ interface ScannedRow {
   readonly certificates: CertificatesTable;
   readonly signatures: { readonly signature: Uint8Array };
   readonly devices: DevicesTable;
-  readonly sightings: { readonly seen_at: number | null };
+  readonly sightings: { readonly seen_at: number | null; readonly last_seen_at: number | null };
 }
 
 /** Devices' credentials that a selection means, as far as a row can tell: signed, not ended, not revoked. */
@@ -43,7 +43,7 @@ export function credentialScan({ db, call }: Connection): CampaignReads['scanCre
       const said = Object.entries(CONDITIONS).filter(([name]) => Reflect.has(selection, name));
       const rows = db
         .prepare<[object], ScannedRow>(
-          `SELECT c.*, s.signature, d.*, g.seen_at FROM certificates c
+          `SELECT c.*, s.signature, d.*, g.seen_at, g.last_seen_at FROM certificates c
            JOIN signatures s ON s.id = c.id CROSS JOIN devices d ON d.id = c.device_id
            LEFT JOIN revocations r ON r.id = c.id LEFT JOIN sightings g ON g.id = c.id
            WHERE c.id > @after AND c.id <= @through AND c.not_after > @now AND (r.id IS NULL OR r.held = 1)
@@ -66,7 +66,7 @@ export function credentialScan({ db, call }: Connection): CampaignReads['scanCre
 }
 
 function toScanned({ certificates, signatures, devices, sightings }: ScannedRow): ScannedCredential {
-  const { seen_at: seenAt } = sightings;
+  const seenAt = sightings.last_seen_at ?? sightings.seen_at;
   return {
     certificate: toCertificate({ ...certificates, ...signatures }),
     device: toDevice(devices),
