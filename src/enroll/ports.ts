@@ -150,6 +150,11 @@ export type LedgerReads = FleetReads &
   TrustReads &
   ApprovalReads &
   AuditReads;
-export type LedgerTx = FleetTx & CampaignWrites & HygieneWrites & CredentialWrites & TrustWrites & ApprovalWrites;
+export type LedgerTx = FleetTx &
+  CampaignWrites &
+  HygieneWrites &
+  CredentialWrites &
+  TrustWrites &
+  ApprovalWrites;
 /** All that the ledger offers; rooms further in see only their part of it. */
 export type Ledger = UnitOfWork<LedgerTx, LedgerReads>;

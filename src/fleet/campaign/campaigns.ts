@@ -118,7 +118,10 @@ export function createCampaigns(room: CampaignRoom): Campaigns {
         return await planOn(name);
       } catch (error) {
         // What it selects cannot be: nobody should find half a campaign later.
-        if (error instanceof BirthmarkError && (error.code === 'not-found' || error.code === 'profile-unknown'))
+        if (
+          error instanceof BirthmarkError &&
+          (error.code === 'not-found' || error.code === 'profile-unknown')
+        )
           await ledger.write((tx) => tx.dropCampaign(campaign.id, PIECE));
         throw error;
       }
@@ -127,7 +130,10 @@ export function createCampaigns(room: CampaignRoom): Campaigns {
     approve: (name, actor) =>
       act(name, 'approve', actor, ({ createdBy, approvedBy }, now) => {
         if (approvedBy !== undefined)
-          throw new BirthmarkError('campaign-state', `campaign ${name} was approved by ${approvedBy} already`);
+          throw new BirthmarkError(
+            'campaign-state',
+            `campaign ${name} was approved by ${approvedBy} already`,
+          );
         if (createdBy === actor)
           throw new BirthmarkError('forbidden', `${actor} planned it: another operator must approve it`);
         return { approvedAt: now, approvedBy: actor };

@@ -49,7 +49,8 @@ export const CampaignPlanSchema = Type.Object(
     gateWaitSeconds: Type.Integer({
       minimum: 1,
       maximum: YEAR_SECONDS,
-      description: 'After the last call of a wave; where its gate was not passed by then the campaign pauses.',
+      description:
+        'After the last call of a wave; where its gate was not passed by then the campaign pauses.',
     }),
     deadlineSeconds: Type.Integer({
       minimum: 0,

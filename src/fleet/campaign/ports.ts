@@ -249,6 +249,11 @@ export interface CampaignWrites extends CampaignReads {
     campaignId: number,
     certificates: readonly Omit<CampaignCertificate, 'held'>[],
   ): Promise<void>;
-  setHeldByCampaign(campaignId: number, deviceId: number, certificateId: number, held: boolean): Promise<void>;
+  setHeldByCampaign(
+    campaignId: number,
+    deviceId: number,
+    certificateId: number,
+    held: boolean,
+  ): Promise<void>;
   countFacts(campaignId: number, facts: readonly CampaignFact[]): Promise<void>;
 }

@@ -50,7 +50,11 @@ export function planFrom(given: GivenPlan): CampaignPlan {
     }
     case 'batch-recall':
       if (selection.batch === undefined && selection.model === undefined)
-        throw missing(preset, 'selection.batch', 'the batch (or selection.model, the model) that is recalled');
+        throw missing(
+          preset,
+          'selection.batch',
+          'the batch (or selection.model, the model) that is recalled',
+        );
       return plan;
     default:
       return plan;

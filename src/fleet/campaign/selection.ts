@@ -15,7 +15,8 @@ export const FINDING_KINDS = [
 ] as const;
 export type FindingKind = (typeof FINDING_KINDS)[number];
 
-const Word = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 64, description }));
+const Word = (description: string) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength: 64, description }));
 const Moment = (description: string) => Type.Optional(Type.Integer({ minimum: 1, description }));
 
 /**
@@ -41,7 +42,9 @@ export const SelectionSchema = Type.Object(
     ),
     notSeenSince: Moment('Not seen in use since, or never.'),
     keyAlgorithms: Type.Optional(Type.Array(Type.Enum([...ALGORITHMS]), { minItems: 1, uniqueItems: true })),
-    finding: Type.Optional(Type.Enum([...FINDING_KINDS], { description: 'Found by birthmark hygiene scan.' })),
+    finding: Type.Optional(
+      Type.Enum([...FINDING_KINDS], { description: 'Found by birthmark hygiene scan.' }),
+    ),
     idevids: Type.Optional(Type.Boolean({ description: 'IDevIDs too.' })),
   },
   { additionalProperties: false },

@@ -4,7 +4,7 @@ import { breathe } from '../../core/breathe.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { UnitOfWork } from '../../core/unit-of-work.ts';
 import type { CampaignReads } from '../campaign/ports.ts';
-import { type Selection, FINDING_KINDS, type FindingKind } from '../campaign/selection.ts';
+import { FINDING_KINDS, type FindingKind, type Selection } from '../campaign/selection.ts';
 import type { FleetReads, FleetTx } from '../ports.ts';
 import { findDuplicates } from './find-duplicates.ts';
 import { judgePrimes } from './judge-primes.ts';
@@ -13,7 +13,8 @@ import type { FindingCount, HygieneReads, HygieneScan, HygieneWrites } from './p
 import type { HygieneLimits } from './settings.ts';
 
 /** What the tests are: another version makes an old scan say less than a new one would. */
-export const TESTS = 'weak-key/1 shared-prime/1 duplicate-key/1 blocked-key/1 cryptoperiod/1 rotation/1 silence/1';
+export const TESTS =
+  'weak-key/1 shared-prime/1 duplicate-key/1 blocked-key/1 cryptoperiod/1 rotation/1 silence/1';
 
 export interface HygieneRoom {
   readonly ledger: UnitOfWork<
@@ -91,7 +92,14 @@ export function createHygiene(room: HygieneRoom): Hygiene {
     return ledger.write(async (tx) => {
       const now = clock();
       await tx.appendAudit([
-        { at: now, actor, action: 'hygiene.scan', subject: 'ledger', outcome: 'done', facts: { tests: TESTS } },
+        {
+          at: now,
+          actor,
+          action: 'hygiene.scan',
+          subject: 'ledger',
+          outcome: 'done',
+          facts: { tests: TESTS },
+        },
       ]);
       return tx.addScan({ tests: TESTS, startedAt: now, startedBy: actor, lastDevice });
     });

@@ -66,7 +66,11 @@ export function judgeDevice(
   const silentDays = (now - seen) / DAY_MS;
   for (const { record } of live) {
     if (keys.size === 1 && firstDays >= limits.rotateDays)
-      add('never-rotated', record, `the device has had this one LDevID key for ${Math.floor(firstDays)} days`);
+      add(
+        'never-rotated',
+        record,
+        `the device has had this one LDevID key for ${Math.floor(firstDays)} days`,
+      );
     if (silentDays >= limits.silentDays)
       add('silent', record, `the device was not seen for ${Math.floor(silentDays)} days`);
   }

@@ -46,7 +46,8 @@ export async function judgePrimes({ rsaKeys }: HygieneScan, room: HygieneRoom): 
   const foundAt = clock();
   const findings = (await findSharedPrimes(moduli)).flatMap((at): Finding[] => {
     const place = places[at];
-    const detail = 'its RSA modulus shares a prime with that of another device: whoever has both has both keys';
+    const detail =
+      'its RSA modulus shares a prime with that of another device: whoever has both has both keys';
     return place ? [{ kind: 'shared-prime', ...place, detail, foundAt }] : [];
   });
   await ledger.write((tx) => tx.addFindings(findings));

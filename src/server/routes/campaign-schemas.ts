@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { type CampaignLook, type BlastRadius as Radius } from '../../fleet/campaign/look.ts';
+import type { CampaignLook, BlastRadius as Radius } from '../../fleet/campaign/look.ts';
 import { CampaignPlanSchema, planOf } from '../../fleet/campaign/plan.ts';
 import { CAMPAIGN_STATES, MEMBER_STATES } from '../../fleet/campaign/ports.ts';
 import type { GivenPlan } from '../../fleet/campaign/presets.ts';
@@ -83,7 +83,9 @@ export const CampaignAnswer = Type.Object({
           Type.Number({ description: 'Measured here when there was much to do; absent: never.' }),
         ),
         reactionSeconds: Type.Optional(
-          Type.Number({ description: 'From a call to the first use, in the campaign before; absent: unknown.' }),
+          Type.Number({
+            description: 'From a call to the first use, in the campaign before; absent: unknown.',
+          }),
         ),
       },
       { description: 'What is left takes so long, by the waves, their rate and the measured pace.' },

@@ -99,10 +99,9 @@ export function memberReads({ db, call }: Connection): MemberReads {
   return {
     listMembers: (id, { state, after, limit }) =>
       call(() =>
-        (state === undefined
-          ? list.all({ id, after, limit })
-          : listIn.all({ id, state, after, limit })
-        ).map(toMember),
+        (state === undefined ? list.all({ id, after, limit }) : listIn.all({ id, state, after, limit })).map(
+          toMember,
+        ),
       ),
     findMembersIn: (id, states, limit) =>
       call(() => {

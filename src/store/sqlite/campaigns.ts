@@ -129,7 +129,10 @@ export function campaignWrites(connection: Connection): Omit<CampaignWrites, key
     addCampaign: ({ name, plan, createdAt, createdBy, scanEnd, scannedThrough }) =>
       call(() => {
         if (known.get(name) !== undefined)
-          throw new BirthmarkError('already-exists', `there is a campaign ${name} already; take another name`);
+          throw new BirthmarkError(
+            'already-exists',
+            `there is a campaign ${name} already; take another name`,
+          );
         const row = add.get(name, plan, createdAt, createdBy, scanEnd, scannedThrough, scanEnd);
         if (!row) throw new BirthmarkError('ledger-failed', 'a campaign was not written');
         return toCampaign(row);

@@ -4,7 +4,6 @@ import type {
   ScannedCredential,
   ScannedCredentials,
 } from '../../fleet/campaign/ports.ts';
-import type { Selection } from '../../fleet/campaign/selection.ts';
 import type { Connection } from './connection.ts';
 import { type CertificatesTable, type DevicesTable, toCertificate, toDevice } from './rows.ts';
 
@@ -15,7 +14,7 @@ const SLICE = 2000;
 const LAST_CHARACTER = '\u{10ffff}';
 
 /** What each thing that a selection can say asks of a row. A key and a lineage are looked up before, see `only`. */
-const CONDITIONS: Readonly<Partial<Record<keyof Selection, string>>> = {
+const CONDITIONS: Readonly<Partial<Record<keyof CredentialScan['selection'], string>>> = {
   issuer: 'c.authority = @issuer',
   batch: 'd.batch = @batch',
   model: 'd.model = @model',

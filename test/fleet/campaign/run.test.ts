@@ -213,25 +213,28 @@ describe('at the deadline', () => {
   test.each([
     ['revoke', 'revoked', 'keyCompromise'],
     ['leave', 'left', 'good'],
-  ] as const)('stragglers that are to %s end as %s; who followed is left alone', async (stragglers, end, status) => {
-    using lab = await openLab();
-    const names = namesOf(3);
-    const old = await lab.fleet(names);
-    const plan = planWith({ reason: 'keyCompromise', deadlineSeconds: 3600, stragglers });
-    await lab.campaigns.plan('leak', plan, ANNA);
-    await lab.campaigns.start('leak', ANNA);
-    await lab.tick();
-    const [fresh] = await followAll(lab, ['SN-0000']);
-    await lab.tick(3590);
-    expect(await lab.tally('leak')).toEqual({ called: 2, replaced: 1 });
-    expect(await lab.statusOf(old[1]!)).toBe('good');
-    await lab.tick(10);
-    expect(await lab.tally('leak')).toEqual({ [end]: 2, replaced: 1 });
-    expect(await lab.state('leak')).toBe('done');
-    expect([await lab.statusOf(old[1]!), await lab.statusOf(old[2]!)]).toEqual([status, status]);
-    // Who followed is replaced for the campaign's reason, and keeps the new one.
-    expect([await lab.statusOf(old[0]!), await lab.statusOf(fresh!)]).toEqual(['keyCompromise', 'good']);
-  });
+  ] as const)(
+    'stragglers that are to %s end as %s; who followed is left alone',
+    async (stragglers, end, status) => {
+      using lab = await openLab();
+      const names = namesOf(3);
+      const old = await lab.fleet(names);
+      const plan = planWith({ reason: 'keyCompromise', deadlineSeconds: 3600, stragglers });
+      await lab.campaigns.plan('leak', plan, ANNA);
+      await lab.campaigns.start('leak', ANNA);
+      await lab.tick();
+      const [fresh] = await followAll(lab, ['SN-0000']);
+      await lab.tick(3590);
+      expect(await lab.tally('leak')).toEqual({ called: 2, replaced: 1 });
+      expect(await lab.statusOf(old[1]!)).toBe('good');
+      await lab.tick(10);
+      expect(await lab.tally('leak')).toEqual({ [end]: 2, replaced: 1 });
+      expect(await lab.state('leak')).toBe('done');
+      expect([await lab.statusOf(old[1]!), await lab.statusOf(old[2]!)]).toEqual([status, status]);
+      // Who followed is replaced for the campaign's reason, and keeps the new one.
+      expect([await lab.statusOf(old[0]!), await lab.statusOf(fresh!)]).toEqual(['keyCompromise', 'good']);
+    },
+  );
 
   test('the time that a campaign was paused does not count', async () => {
     using lab = await openLab();

@@ -53,8 +53,7 @@ async function callPiece(tx: CampaignTx, known: CampaignRecord, room: CampaignRo
     creditAt: credit.after(told),
   };
   await tx.moveCampaign(campaign.id, move);
-  if (isOver)
-    await tx.appendAudit([auditOf(campaign, now, 'campaign.wave', { wave, members: size })]);
+  if (isOver) await tx.appendAudit([auditOf(campaign, now, 'campaign.wave', { wave, members: size })]);
   return credit.calls > told;
 }
 

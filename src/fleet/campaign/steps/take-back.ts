@@ -49,7 +49,9 @@ async function takeBackPiece(
   const after = await tx.findRevocations(old.map(({ id }) => id));
   const now = room.clock();
   const hasGood = new Set(
-    old.filter(({ notAfter }, at) => after[at] === undefined && notAfter > now).map(({ deviceId }) => deviceId),
+    old
+      .filter(({ notAfter }, at) => after[at] === undefined && notAfter > now)
+      .map(({ deviceId }) => deviceId),
   );
   const sightings = await tx.findSightings(fresh.map(({ id }) => id));
   const unseen = fresh.filter(({ deviceId }, at) => sightings[at] === undefined && hasGood.has(deviceId));
