@@ -182,7 +182,7 @@ export const AuthorityConfigSchema = Type.Object(
     ),
     keyFile: Type.Optional(Path('Its key, PEM, mode 0600.', 'gate-operator.key')),
     snapshotFile: Path(
-      'Where the signed snapshot is kept, and beside it what changed since: the gate starts from it.',
+      'Where the signed snapshot is kept, beside it what changed since, and the live sessions: the gate starts from them.',
     ),
   },
   closed,
