@@ -65,6 +65,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
     ...Object.entries(options.brokers).map(([name, config]) => driverOf(name, config, options)),
     ...options.forgetting.filter((name) => !(name in options.brokers)).map(forgettingDriver),
   ];
+  const endable = new Set(drivers.map(({ broker }) => broker));
   const metrics = createGateMetrics({
     sessions: () => countBy(gate.sessions.values(), ({ broker }) => broker),
     statusAgeMs: options.statusAgeMs,
@@ -107,6 +108,13 @@ export function openGate(options: OpenGateOptions): OpenGate {
       };
       if (verdict.allow) {
         logger.debug(facts, 'let in');
+        if (!endable.has(broker)) {
+          endable.add(broker);
+          logger.warn(
+            { broker },
+            `NOTHING ENDS A SESSION at ${broker}: name its management API in [brokers]`,
+          );
+        }
         const session = gate.sessions.get(attempt);
         if (session) reporter.seen(session);
         return;
