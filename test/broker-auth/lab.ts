@@ -81,7 +81,10 @@ export function toldStatus(
     },
     statusOf({ issuerKeyId, serial }) {
       if (!known.has(issuerKeyId)) return undefined;
-      return { status: told.get(`${issuerKeyId}/${serial}`) ?? 'good', asOf: this.asOf ?? clock.now() };
+      return {
+        status: told.get(`${issuerKeyId}/${serial}`) ?? 'good',
+        ageMs: clock.now() - (this.asOf ?? clock.now()),
+      };
     },
   };
 }

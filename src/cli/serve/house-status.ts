@@ -41,6 +41,7 @@ export async function openHouseStatus({
   authorities,
   tail,
   wallClock,
+  steady,
   logger,
 }: House): Promise<HouseStatus> {
   const gates = new Set<OpenGate>();
@@ -61,13 +62,13 @@ export async function openHouseStatus({
     },
     onFault: (error) => logger.error({ err: error }, 'the gate cannot see the ledger; it tries again'),
   });
-  const source = tableSource(() => status.known());
-  const names = nameSource(() => status.known());
+  const source = tableSource(() => status.known(), steady);
+  const names = nameSource(() => status.known(), steady);
   return {
     source,
     names,
-    denied: deniedSource(() => status.known()),
-    ageMs: () => Math.max(0, wallClock() - status.known().table.asOf),
+    denied: deniedSource(() => status.known(), wallClock, steady),
+    ageMs: () => status.known().table.ageMs(steady.now()),
     watch: (open) => {
       gates.add(open);
       endAllTakenBack(open.gate, source, names);
