@@ -47,7 +47,7 @@ export const parseCampaign = schemaParser(Campaign, 'internal');
 const OPEN = ['waiting', 'called', 'renewed'];
 
 /** How many members are still to follow. */
-export function openOf({ members }: ShownCampaign): number {
+function openOf({ members }: ShownCampaign): number {
   return OPEN.reduce((sum, state) => sum + (members[state] ?? 0), 0);
 }
 

@@ -38,7 +38,6 @@ export type MemberState = (typeof MEMBER_STATES)[number];
 
 /** States in which a member is still to follow. */
 export const OPEN_STATES = ['waiting', 'called', 'renewed'] as const;
-export type OpenState = (typeof OPEN_STATES)[number];
 
 /** Times in milliseconds since the epoch. */
 export interface CampaignRecord {

@@ -1,5 +1,5 @@
 import type { KeyPolicy } from '../../ca/key-policy/check-public-key.ts';
-import type { Actor } from '../../core/audit.ts';
+import type { Actor, AuditReads } from '../../core/audit.ts';
 import { breathe } from '../../core/breathe.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { UnitOfWork } from '../../core/unit-of-work.ts';
@@ -13,8 +13,7 @@ import type { FindingCount, HygieneReads, HygieneScan, HygieneWrites } from './p
 import type { HygieneLimits } from './settings.ts';
 
 /** What the tests are: another version makes an old scan say less than a new one would. */
-export const TESTS =
-  'weak-key/1 shared-prime/1 duplicate-key/1 blocked-key/1 cryptoperiod/1 rotation/1 silence/1';
+const TESTS = 'weak-key/1 shared-prime/1 duplicate-key/1 blocked-key/1 cryptoperiod/1 rotation/1 silence/1';
 
 export interface HygieneRoom {
   readonly ledger: UnitOfWork<
@@ -26,7 +25,7 @@ export interface HygieneRoom {
   readonly profiles: ReadonlyMap<string, { readonly kind: string; readonly name: string }>;
   readonly clock: Clock;
 }
-type IncidentReads = Pick<import('../../core/audit.ts').AuditReads, 'listIncidents'>;
+type IncidentReads = Pick<AuditReads, 'listIncidents'>;
 
 export interface HygieneLine extends FindingCount {
   /** What a campaign takes: `campaign plan --finding KIND`. */

@@ -6,7 +6,7 @@ import type { Finding, HygieneScan } from './ports.ts';
 import { findSharedPrimes } from './shared-primes.ts';
 
 /** RSA moduli that are compared with each other. Of 2048 bits they take 2 MB, and the comparison a quarter of a minute. */
-export const MOST_MODULI = 8192;
+const MOST_MODULI = 8192;
 
 /**
  * Looks for RSA keys that share a prime, among those that stand, within a bound.

@@ -11,7 +11,7 @@ const Time = Type.Optional(Type.String({ format: 'date-time' }));
 const MOMENTS = ['issuedFrom', 'issuedBefore', 'notSeenSince'] as const;
 
 /** A selection as the API has it: times as RFC 3339 writes them. */
-export const SelectionText = Type.Object(
+const SelectionText = Type.Object(
   {
     ...SelectionSchema.properties,
     issuedFrom: Type.Optional(
@@ -98,7 +98,7 @@ export function toGivenPlan({ name: _name, selection, ...plan }: Static<typeof C
 }
 
 /** @throws BirthmarkError `bad-request` */
-export function parseSelection(text: Static<typeof SelectionText>): Selection {
+function parseSelection(text: Static<typeof SelectionText>): Selection {
   const moments = MOMENTS.flatMap((name) => {
     const said = text[name];
     return said === undefined ? [] : [[name, parseMoment(said, `selection.${name}`)] as const];
@@ -160,7 +160,7 @@ function toRadius({ profiles, batches, ...radius }: Radius) {
   return { ...radius, profiles: { ...profiles }, batches: { ...batches } };
 }
 
-export function toText(selection: Selection): Static<typeof SelectionText> {
+function toText(selection: Selection): Static<typeof SelectionText> {
   const { issuedFrom, issuedBefore, notSeenSince, ...rest } = selection;
   return {
     ...rest,

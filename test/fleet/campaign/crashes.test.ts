@@ -1,9 +1,9 @@
 // The engine dies between any two writes, and whoever comes next goes on: nobody twice, nobody lost.
 import { expect, test } from 'vitest';
+import { toHex } from '../../../src/core/bytes.ts';
 import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
 import type { CampaignPlan } from '../../../src/fleet/campaign/plan.ts';
 import type { CampaignLedger } from '../../../src/fleet/campaign/room.ts';
-import { toHex } from '../../../src/core/bytes.ts';
 import { ANNA, type Lab, namesOf, openLab, planWith } from './lab.ts';
 
 class Killed extends Error {}
@@ -114,20 +114,24 @@ const STORIES: readonly (readonly [string, CampaignPlan, 'deadline' | 'rollback'
   ['that is rolled back', planWith({ waveSize: 3 }), 'rollback'],
 ];
 
-test.each(STORIES)('a campaign %s ends the same, wherever the engine was killed', async (_title, plan, end) => {
-  using whole = await openLab();
-  const expected = await story(whole, plan, end);
-  expect(Object.values(expected.acts).every((times) => times >= 1)).toBe(true);
-  const counting = dyingAt(Number.POSITIVE_INFINITY, 'before');
-  using counted = await openLab({ wrap: counting.wrap });
-  await story(counted, plan, end);
-  const writes = counting.writes();
-  expect(writes).toBeGreaterThan(8);
-  for (let write = 1; write <= writes; write += 1) {
-    for (const when of ['before', 'after'] as const) {
-      using lab = await openLab({ wrap: dyingAt(write, when).wrap });
-      const told = await story(lab, plan, end);
-      expect(told, `killed ${when} write ${write}`).toEqual(expected);
+test.each(STORIES)(
+  'a campaign %s ends the same, wherever the engine was killed',
+  async (_title, plan, end) => {
+    using whole = await openLab();
+    const expected = await story(whole, plan, end);
+    expect(Object.values(expected.acts).every((times) => times >= 1)).toBe(true);
+    const counting = dyingAt(Number.POSITIVE_INFINITY, 'before');
+    using counted = await openLab({ wrap: counting.wrap });
+    await story(counted, plan, end);
+    const writes = counting.writes();
+    expect(writes).toBeGreaterThan(8);
+    for (let write = 1; write <= writes; write += 1) {
+      for (const when of ['before', 'after'] as const) {
+        using lab = await openLab({ wrap: dyingAt(write, when).wrap });
+        const told = await story(lab, plan, end);
+        expect(told, `killed ${when} write ${write}`).toEqual(expected);
+      }
     }
-  }
-}, 120_000);
+  },
+  120_000,
+);

@@ -61,7 +61,8 @@ test.each(Array.from({ length: 12 }, (_, at) => `seed-${at}`))(
       try {
         await act();
       } catch (error) {
-        const isExpected = error instanceof Killed || (error instanceof BirthmarkError && error.code !== 'internal');
+        const isExpected =
+          error instanceof Killed || (error instanceof BirthmarkError && error.code !== 'internal');
         if (!isExpected) throw error;
       }
     };
@@ -69,7 +70,8 @@ test.each(Array.from({ length: 12 }, (_, at) => `seed-${at}`))(
       await survive(() => lab.campaigns.plan('random', planWith({ waveSize: 4, gatePercent: 50 }), ANNA));
       await survive(() => lab.tick(1));
     }
-    while ((await lab.state('random')) === 'planned') await survive(() => lab.campaigns.start('random', ANNA));
+    while ((await lab.state('random')) === 'planned')
+      await survive(() => lab.campaigns.start('random', ANNA));
     const fresh = new Map<string, EnrollmentResult>();
     for (let step = 0; step < 40; step += 1) {
       const name = names[draw(names.length)] ?? '';
