@@ -1,4 +1,4 @@
-// Numbers of the IANA registries "TLS Cipher Suites", "TLS Supported Groups" and "TLS Alerts", with OpenSSL's names.
+// Numbers of the IANA registries "TLS Cipher Suites" and "TLS Supported Groups", with OpenSSL's names.
 
 export const VERSIONS = {
   SSLv3: 0x0300,
@@ -107,15 +107,3 @@ export const SIGNATURES: readonly number[] = [
   0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0809, 0x080a, 0x080b, 0x0401, 0x0501,
   0x0601, 0x0904, 0x0905, 0x0906, 0x0303, 0x0301, 0x0203, 0x0201,
 ];
-
-export const ALERTS: ReadonlyMap<number, string> = new Map([
-  [40, 'handshake_failure'],
-  [47, 'illegal_parameter'],
-  [50, 'decode_error'],
-  [70, 'protocol_version'],
-  [71, 'insufficient_security'],
-  [80, 'internal_error'],
-  [86, 'inappropriate_fallback'],
-  [109, 'missing_extension'],
-  [112, 'unrecognized_name'],
-]);
