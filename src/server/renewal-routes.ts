@@ -5,7 +5,7 @@ import { type RenewalDesk, type ToldRenewal, tellRenewal } from '../fleet/renewa
 const DateTime = Type.String({ format: 'date-time' });
 
 /** What is said of a certificate's renewal, as RFC 9773 §4.2 names it. */
-export const RenewalInfo = Type.Object({
+const RenewalInfo = Type.Object({
   id: Type.String({
     description: 'base64url(authorityKeyIdentifier).base64url(serial number), RFC 9773 §4.1.',
   }),
