@@ -43,6 +43,18 @@ const parseDisconnected = schemaParser(
   'bad-request',
 );
 
+const parseSeen = schemaParser(
+  Type.Object({
+    clientid: ClientId,
+    event: Type.Enum(['client.check_authz_complete', 'message.dropped']),
+    topic: Type.String({ maxLength: 65_535 }),
+    result: Maybe(16),
+    source: Maybe(64),
+    reason: Maybe(64),
+  }),
+  'bad-request',
+);
+
 const DENIED = { result: 'deny' } as const;
 /** The place went to a connection that was judged meanwhile. */
 const REPLACED: readonly string[] = ['takenover', 'takeovered', 'takeover', 'discarded'];
@@ -50,7 +62,10 @@ const REPLACED: readonly string[] = ['takenover', 'takeovered', 'takeover', 'dis
 const SETTLED_MS = 5000;
 const CLEAN: readonly string[] = ['normal', 'kicked', 'expired'];
 
-/** EMQX as it asks: `/emqx/authn`, `/emqx/authz`, and it may tell ends at `/emqx/disconnected`. */
+/** What EMQX calls a denial that it took from the `acl` of our answer: of all others we were asked. */
+const FROM_OUR_LIST = 'client_info';
+
+/** EMQX as it asks: `/emqx/authn`, `/emqx/authz`; it may tell ends at `/emqx/disconnected`, and what it saw at `/emqx/seen`. */
 export function emqxDialect(options: DialectOptions & { readonly clock: Clock }): Dialect {
   const { gate, broker } = options;
   const denial = json(DENIED);
@@ -93,6 +108,18 @@ export function emqxDialect(options: DialectOptions & { readonly clock: Clock })
         const isSettled = session && options.clock() - session.since >= SETTLED_MS;
         if (isSettled && at >= session.since && !REPLACED.includes(reason))
           gate.disconnected(place, CLEAN.includes(reason) ? 'clean' : 'abnormal');
+        return json({});
+      },
+    },
+    {
+      path: '/emqx/seen',
+      denial: json({}),
+      answer: ({ body }) => {
+        const { clientid, event, topic, result, source, reason } = parseSeen(body, '');
+        const place = { broker, clientId: clientid };
+        if (event === 'message.dropped') {
+          if (reason === 'no_subscribers') gate.saw(place, 'undeliverable', topic);
+        } else if (result === 'deny' && source === FROM_OUR_LIST) gate.saw(place, 'topicDenied', topic);
         return json({});
       },
     },

@@ -93,7 +93,8 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
   let taken: MosquittoHealth['taken'];
   let refused: string | undefined;
 
-  function onPluginEvent(event: PluginEvent): void {
+  function onPluginEvent(heard: PluginEvent): void {
+    const event = asBlocked(heard);
     const session = told.take(event);
     const seen = restrained && provenOf(event);
     if (seen) restrained.look(seen.origin, seen.credential, clock());
@@ -105,6 +106,15 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
       taken = known ? { sequence, issuedAt, at } : undefined;
     }
     onEvent?.(event, session);
+  }
+
+  /** To the plugin a certificate that the guard has denied is one like those that were taken back. */
+  function asBlocked(event: PluginEvent): PluginEvent {
+    if (event.event !== 'denied' || event.issuerKeyId === undefined || event.serial === undefined)
+      return event;
+    const { issuerKeyId, serial } = event;
+    if (event.reason !== 'revoked' || !restrained?.denies({ issuerKeyId, serial })) return event;
+    return { ...event, reason: 'blocked', detail: 'the behaviour guard restrains its device' };
   }
 
   const plugin = await openPluginListener({

@@ -1,4 +1,5 @@
 import type { CredentialId } from '../../credential.ts';
+import { countsAsFailure, isOwnFault } from '../../guard/origin.ts';
 import type { BehaviourGuard, Origin } from '../../ports.ts';
 import type { Session, Sessions } from '../../sessions.ts';
 import type { PluginEvent, PluginSession } from './plugin-event.ts';
@@ -79,7 +80,7 @@ export function createPluginSessions(options: PluginSessionsOptions): PluginSess
           return sessions.remove(place);
         }
         case 'denied':
-          note('authenticationFailed', event);
+          if (countsAsFailure(event.reason)) note('authenticationFailed', event);
           return undefined;
         case 'topicDenied':
           note('topicDenied', event, event.topic);
@@ -102,6 +103,12 @@ export function createPluginSessions(options: PluginSessionsOptions): PluginSess
 /** The identity is in an event only where the handshake proved it. */
 function originOf(event: PluginEvent): Origin | undefined {
   if (!('address' in event) || event.address === undefined) return undefined;
-  const { address, namespace, id } = event;
-  return { address, ...(namespace !== undefined && id !== undefined && { identity: { namespace, id } }) };
+  const { address, namespace, id, issuerKeyId, serial, keyHash } = event;
+  const isIts = event.event !== 'denied' || isOwnFault(event.reason);
+  const isShown = issuerKeyId !== undefined && serial !== undefined && keyHash !== undefined;
+  return {
+    address,
+    ...(isIts && namespace !== undefined && id !== undefined && { identity: { namespace, id } }),
+    ...(isShown && { credential: { issuerKeyId, serial, keyHash } }),
+  };
 }
