@@ -1,6 +1,8 @@
 import { type TlsOptions, Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
+import type { BlockDesk, GateBlock } from '../broker-auth/guard/block-desk.ts';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
+import type { Actor } from '../core/audit.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
@@ -15,6 +17,7 @@ import { mountFactoryDoor } from '../enroll/factory/routes.ts';
 import type { Labels } from '../enroll/label.ts';
 import type { Ledger } from '../enroll/ports.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
+import type { QuarantineDesk } from '../fleet/quarantine-desk.ts';
 import type { Revoker } from '../fleet/revoker.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } from './caller.ts';
@@ -25,9 +28,11 @@ import { createReportLimits, NO_REPORT_LIMITS, type ReportLimits } from './repor
 import { mountAdmission } from './routes/admission.ts';
 import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
+import { mountBlocks } from './routes/blocks.ts';
 import { mountCertificates } from './routes/certificates.ts';
 import { mountDevices } from './routes/devices.ts';
 import { mountKeyCompromise } from './routes/key-compromise.ts';
+import { mountQuarantines } from './routes/quarantines.ts';
 import { mountRevocations } from './routes/revocations.ts';
 import { mountSightings } from './routes/sightings.ts';
 import { mountStatus, type StatusDesk } from './routes/status.ts';
@@ -42,6 +47,10 @@ export interface ApiAppOptions {
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  /** For what gates see of devices. */
+  readonly quarantine: QuarantineDesk;
+  /** Where gates are in this process: whom they restrain. */
+  readonly blocks?: BlockDesk;
   readonly compromise: CompromiseDesk;
   /** What the status feed and the snapshot are made of. */
   readonly status: StatusDesk;
@@ -145,6 +154,11 @@ export async function createLocalApi(options: ApiAppOptions): Promise<FastifyIns
         reportLimits: NO_REPORT_LIMITS,
         peerOf,
       });
+      mountBlocks(api, {
+        ...options,
+        authenticate: authenticateLocal,
+        onLift: (lifted, actor) => recordLifted(options, lifted, actor),
+      });
       done();
     },
     { prefix: PREFIX },
@@ -183,8 +197,22 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
     authorities: options.status.snapshot.authorities,
     clock: options.wallClock,
   });
+  mountQuarantines(api, routes);
   mountTokens(api, routes);
   mountTrust(api, routes);
   mountApprovals(api, routes);
   mountAudit(api, routes);
+}
+
+async function recordLifted(
+  { ledger, wallClock }: ApiAppOptions,
+  lifted: readonly GateBlock[],
+  actor: Actor,
+): Promise<void> {
+  const at = wallClock();
+  const records = lifted.map(({ who, rule, gate, count }) => ({
+    ...{ at, actor, action: 'gate.lift-block', subject: who, outcome: 'done' },
+    facts: { rule, gate, count },
+  }));
+  await ledger.write((tx) => tx.appendAudit(records));
 }

@@ -1,6 +1,7 @@
 // The listeners' applications over a house in memory, asked by `inject`.
 import pino from 'pino';
 import { afterAll } from 'vitest';
+import type { BlockDesk } from '../../src/broker-auth/guard/block-desk.ts';
 import { createCompromiseDesk } from '../../src/enroll/compromise/compromise-desk.ts';
 import { createDeviceDoor } from '../../src/enroll/device-door.ts';
 import { DEFAULT_EST } from '../../src/enroll/est/settings.ts';
@@ -9,6 +10,7 @@ import { parseLabels } from '../../src/enroll/label.ts';
 import { DEFAULT_LABELS, type LabelConfig } from '../../src/enroll/label-config.ts';
 import type { Role, TokenRecord } from '../../src/enroll/ports.ts';
 import { newSecret } from '../../src/enroll/secret.ts';
+import { createQuarantineDesk } from '../../src/fleet/quarantine-desk.ts';
 import { type ApiAppOptions, createLocalApi, createRemoteApi } from '../../src/server/api-app.ts';
 import type { ListenerLimits } from '../../src/server/base-app.ts';
 import { createMetrics } from '../../src/server/metrics.ts';
@@ -58,6 +60,8 @@ export interface TestServerOptions extends TestHouseOptions {
   readonly labels?: Readonly<Record<string, LabelConfig>>;
   /** What a proof of compromise does; true unless it is said. */
   readonly revokeAtOnce?: boolean;
+  /** Of gates in the process. */
+  readonly blocks?: BlockDesk;
   /** Bounds of the status feed that differ from the usual ones. */
   readonly status?: Partial<StatusLimits> & { readonly lookEveryMs?: number; readonly beatMs?: number };
 }
@@ -128,6 +132,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     enroll,
     issueService: house.issueService,
     revoker: house.revoker,
+    quarantine: createQuarantineDesk({ ...house, clock: house.clock.now }),
+    ...(options.blocks && { blocks: options.blocks }),
     clock: house.guardedClock,
     wallClock: house.clock.now,
     random: house.random,

@@ -3,7 +3,7 @@ import Type, { type Static } from 'typebox';
 const closed = { additionalProperties: false } as const;
 
 /** What can be watched (MQTT 3.1.1 §5.4.8), in the words of the configuration. */
-const BEHAVIOURS = [
+export const BEHAVIOURS = [
   'connect',
   'authenticationFailed',
   'abnormalEnd',

@@ -22,7 +22,7 @@ export function kindOf(who: string): WhoKind {
 }
 
 /** One subscriber has a whole /64 of IPv6: an address of it costs him nothing. */
-export function networkOf(address: string): string {
+function networkOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   if (mapped?.[1] !== undefined) return mapped[1];
   const [plain = ''] = address.toLowerCase().split('%');

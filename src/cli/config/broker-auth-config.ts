@@ -28,7 +28,8 @@ export const BrokerAuthSectionSchema = Type.Object(
     ...PolicyConfigSchema.properties,
     guard: Type.Optional({
       ...GuardConfigSchema,
-      description: 'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8).',
+      description:
+        'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8). Watched by default; docs/behaviour-guard.md.',
     }),
   },
   closed,
@@ -79,6 +80,6 @@ export function checkBrokerAuth(section: BrokerAuthSection): void {
   within('brokerAuth', () => {
     const policy = parsePolicy(rules, named);
     checkService(section, policy);
-    if (guard) parseGuard(guard, [...policy.listeners.keys()]);
+    parseGuard(guard, [...policy.listeners.keys()]);
   });
 }

@@ -36,7 +36,8 @@ export const BrokerSectionSchema = Type.Object(
     ),
     guard: Type.Optional({
       ...GuardConfigSchema,
-      description: 'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8).',
+      description:
+        'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8). Watched by default; docs/behaviour-guard.md.',
     }),
   },
   closed,
@@ -78,7 +79,7 @@ export function checkBroker({ serverNames = [], guard, trust = [], ...rules }: B
     );
   const odd = serverNames.find(({ serverName }) => !isDnsName(serverName));
   if (odd) throw invalid('broker.serverNames', `${JSON.stringify(odd.serverName)} is no DNS name`);
-  if (guard) within('broker', () => parseGuard(guard, [...listeners.keys()]));
+  within('broker', () => parseGuard(guard, [...listeners.keys()]));
 }
 
 /** Errors name the section that they are in. */

@@ -34,7 +34,13 @@ export async function openBrokerAuth(
   const open = openGate({
     policy,
     ...(driver && { drivers: [driver] }),
-    ...(guard && { guard: parseGuard(guard, [...policy.listeners.keys()]) }),
+    guard: parseGuard(guard, [...policy.listeners.keys()]),
+    place: {
+      gate: 'brokerAuth',
+      blocksFile: at('broker-auth.blocks.json'),
+      desk: status.desk,
+      sendQuarantines: (report) => status.quarantine(report),
+    },
     brokers,
     forgetting: forgettingBrokers(http),
     source: status.source,

@@ -1,4 +1,6 @@
 import type { DeniedSource } from '../../broker-auth/denied-entry.ts';
+import { createBlockDesk, type GateDesk } from '../../broker-auth/guard/block-desk.ts';
+import type { QuarantineReport, QuarantineResult } from '../../broker-auth/guard/quarantine-reporter.ts';
 import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
 import {
@@ -9,6 +11,7 @@ import {
 } from '../../broker-auth/status/table-source.ts';
 import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
 import { noteSightings } from '../../fleet/note-sightings.ts';
+import { createQuarantineDesk } from '../../fleet/quarantine-desk.ts';
 import { followLedger } from '../../server/mqtt/ledger-status.ts';
 import type { OpenGate } from '../broker-auth/open-gate.ts';
 import type { DeniedWatcher } from '../broker-auth/open-mosquitto.ts';
@@ -28,6 +31,10 @@ export interface HouseStatus {
   tell(watcher: DeniedWatcher): void;
   /** Keeps what a gate of this process saw. */
   note(report: SightingReport): Promise<void>;
+  /** Puts on hold what a gate of this process quarantines. */
+  quarantine(report: QuarantineReport): Promise<readonly QuarantineResult[]>;
+  /** Whom the gates of this process restrain. */
+  readonly desk: GateDesk;
   stop(): Promise<void>;
 }
 
@@ -36,13 +43,9 @@ export interface HouseStatus {
  *
  * @throws BirthmarkError what the ledger throws
  */
-export async function openHouseStatus({
-  ledger,
-  authorities,
-  tail,
-  wallClock,
-  logger,
-}: House): Promise<HouseStatus> {
+export async function openHouseStatus(house: House): Promise<HouseStatus> {
+  const { ledger, authorities, tail, wallClock, logger } = house;
+  const quarantine = createQuarantineDesk({ ...house, clock: wallClock });
   const gates = new Set<OpenGate>();
   const watchers = new Set<DeniedWatcher>();
   const status = await followLedger({
@@ -78,6 +81,8 @@ export async function openHouseStatus({
       const noted = { seen: seen.map(timed), enforced: enforced.map(timed) };
       await noteSightings({ ledger, authorities, clock: wallClock }, noted, 'system');
     },
+    quarantine: ({ devices }) => quarantine(devices, 'system'),
+    desk: createBlockDesk(wallClock),
     refresh: () => status.refresh(),
     stop: () => status.stop(),
   };
