@@ -46,11 +46,8 @@ const parseDisconnected = schemaParser(
 const parseSeen = schemaParser(
   Type.Object({
     clientid: ClientId,
-    event: Type.Enum(['client.check_authz_complete', 'message.dropped']),
+    saw: Type.Enum(['topicDenied', 'undeliverable']),
     topic: Type.String({ maxLength: 65_535 }),
-    result: Maybe(16),
-    source: Maybe(64),
-    reason: Maybe(64),
   }),
   'bad-request',
 );
@@ -61,9 +58,6 @@ const REPLACED: readonly string[] = ['takenover', 'takeovered', 'takeover', 'dis
 /** Its clock may be ahead of ours, and its event late: who came back at once is not to be forgotten for the end before. */
 const SETTLED_MS = 5000;
 const CLEAN: readonly string[] = ['normal', 'kicked', 'expired'];
-
-/** What EMQX calls a denial that it took from the `acl` of our answer: of all others we were asked. */
-const FROM_OUR_LIST = 'client_info';
 
 /** EMQX as it asks: `/emqx/authn`, `/emqx/authz`; it may tell ends at `/emqx/disconnected`, and what it saw at `/emqx/seen`. */
 export function emqxDialect(options: DialectOptions & { readonly clock: Clock }): Dialect {
@@ -115,11 +109,8 @@ export function emqxDialect(options: DialectOptions & { readonly clock: Clock })
       path: '/emqx/seen',
       denial: json({}),
       answer: ({ body }) => {
-        const { clientid, event, topic, result, source, reason } = parseSeen(body, '');
-        const place = { broker, clientId: clientid };
-        if (event === 'message.dropped') {
-          if (reason === 'no_subscribers') gate.saw(place, 'undeliverable', topic);
-        } else if (result === 'deny' && source === FROM_OUR_LIST) gate.saw(place, 'topicDenied', topic);
+        const { clientid, saw, topic } = parseSeen(body, '');
+        gate.saw({ broker, clientId: clientid }, saw, topic);
         return json({});
       },
     },
