@@ -35,8 +35,12 @@ export interface Gate {
   saw(place: SessionPlace, behaviour: 'topicDenied' | 'undeliverable', topic: string): void;
   /** Whether the behaviour guard asks for it: what costs something to see need not be looked at otherwise. */
   watches(behaviour: Behaviour, listener: string): boolean;
-  /** Ends what stands on a certificate or a key that was taken back, at once. Returns how many sessions that is. */
-  takenBack(what: TakenBack, cause: EndCause): number;
+  /**
+   * Ends what stands on a certificate or a key that was taken back, at once. Returns how many sessions that is.
+   *
+   * @param barred its device has no other certificate to come back with
+   */
+  takenBack(what: TakenBack, cause: EndCause, barred?: boolean): number;
   /** Ends what a device has live at brokers that show its name only: nobody can tell which certificate it came with. */
   endNamed(identity: Identity, cause: EndCause): number;
   /** Ends what a device has live. */
@@ -113,10 +117,10 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
     };
   }
 
-  function end(ended: readonly Session[], cause: EndCause): number {
+  function end(ended: readonly Session[], cause: EndCause, barred = false): number {
     const fresh = ended.filter((session) => !ending.has(session));
     for (const session of fresh) ending.add(session);
-    if (fresh.length > 0) enforcer.end(fresh, cause);
+    if (fresh.length > 0) enforcer.end(fresh, cause, barred);
     return fresh.length;
   }
 
@@ -180,7 +184,7 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
         guard?.note(behaviour, known.origin, session.listener, clock(), topic);
     },
     watches: (behaviour, listener) => guard?.watches(behaviour, listener) ?? false,
-    takenBack: (what, cause) => end(sessions.standingOn(what), cause),
+    takenBack: (what, cause, barred) => end(sessions.standingOn(what), cause, barred),
     endNamed: (identity, cause) =>
       end(
         sessions.ofIdentity(identity).filter(({ credentials }) => credentials.length === 0),

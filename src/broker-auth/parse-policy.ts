@@ -40,6 +40,7 @@ export function parsePolicy(config: PolicyConfig, trust: readonly TrustedNamespa
 const EVIDENCE = ['none', 'name', 'certificate'] as const;
 const STATUS = ['off', 'soft', 'hard'] as const;
 const WITHOUT_USAGE = ['accepted', 'idevid', 'refused'] as const;
+const WITHOUT_REVOCATION = ['accepted', 'refused'] as const;
 
 function parseListener(name: string, config: ListenerConfig): ListenerPolicy {
   const { preset: presetName = 'transport', roles } = config;
@@ -78,6 +79,14 @@ function parseListener(name: string, config: ListenerConfig): ListenerPolicy {
     maxStatusAgeMs:
       atMost('maxStatusAgeSeconds', preset.maxStatusAgeMs, config.maxStatusAgeSeconds) ??
       preset.maxStatusAgeMs,
+    listGraceMs: (config.listGraceSeconds ?? 0) * SECOND_MS,
+    withoutRevocation: strict(
+      'withoutRevocation',
+      WITHOUT_REVOCATION,
+      preset.withoutRevocation,
+      config.withoutRevocation ?? 'refused',
+    ),
+    ...(config.maxListAgeSeconds !== undefined && { maxListAgeMs: config.maxListAgeSeconds * SECOND_MS }),
     sessionJitter: config.sessionJitter ?? DEFAULT_JITTER,
     ...(maxSessionMs !== undefined && { maxSessionMs }),
     ...(roles && { roles }),

@@ -33,6 +33,7 @@ describe('the word of a gate that a device misbehaves', () => {
     expect(await actsOn('device:own/QU-1')).toEqual([
       'certificate.issue operator:test',
       'device.quarantine token:gate',
+      'device.move token:gate',
     ]);
     expect(await actsOn(`certificate:${serial}`)).toContain('certificate.hold token:gate');
     const incidents = await house.ledger.read.listIncidents({ limit: 100 });

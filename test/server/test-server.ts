@@ -2,6 +2,7 @@
 import pino from 'pino';
 import { afterAll } from 'vitest';
 import type { BlockDesk } from '../../src/broker-auth/guard/block-desk.ts';
+import { createSteadyClock } from '../../src/core/steady-clock.ts';
 import { createCompromiseDesk } from '../../src/enroll/compromise/compromise-desk.ts';
 import { createDeviceDoor } from '../../src/enroll/device-door.ts';
 import { DEFAULT_EST } from '../../src/enroll/est/settings.ts';
@@ -86,6 +87,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const tail = createStatusTail({
     ledger: ledger.read,
     clock: house.clock.now,
+    steady: createSteadyClock(house.clock.now, house.clock.now),
     onFault: (error) => logger.error({ err: error }, 'the status feed cannot see the ledger'),
     lookEveryMs,
     beatMs,

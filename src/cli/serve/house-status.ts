@@ -44,7 +44,7 @@ export interface HouseStatus {
  * @throws BirthmarkError what the ledger throws
  */
 export async function openHouseStatus(house: House): Promise<HouseStatus> {
-  const { ledger, authorities, tail, wallClock, logger } = house;
+  const { ledger, authorities, tail, wallClock, steady, logger } = house;
   const quarantine = createQuarantineDesk({ ...house, clock: wallClock });
   const gates = new Set<OpenGate>();
   const watchers = new Set<DeniedWatcher>();
@@ -64,13 +64,13 @@ export async function openHouseStatus(house: House): Promise<HouseStatus> {
     },
     onFault: (error) => logger.error({ err: error }, 'the gate cannot see the ledger; it tries again'),
   });
-  const source = tableSource(() => status.known());
-  const names = nameSource(() => status.known());
+  const source = tableSource(() => status.known(), steady);
+  const names = nameSource(() => status.known(), steady);
   return {
     source,
     names,
-    denied: deniedSource(() => status.known()),
-    ageMs: () => Math.max(0, wallClock() - status.known().table.asOf),
+    denied: deniedSource(() => status.known(), wallClock, steady),
+    ageMs: () => status.known().table.ageMs(steady.now()),
     watch: (open) => {
       gates.add(open);
       endAllTakenBack(open.gate, source, names);

@@ -38,7 +38,7 @@ function setUp(result: QuarantineResult = 'held') {
   const reporter = createQuarantineReporter({
     guard,
     clock: clock.now,
-    source: { statusOf: () => ({ status: authority.status, asOf: clock.now() }) },
+    source: { statusOf: () => ({ status: authority.status, asOf: clock.now(), ageMs: 0 }) },
     send: async (report) => {
       sent.push(report);
       if (authority.failing) throw new Error('it is away');

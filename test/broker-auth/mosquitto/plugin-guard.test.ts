@@ -49,12 +49,10 @@ describe("what Mosquitto's plugin tells counts", () => {
     ]);
   });
   test('against the address where nothing was proven', () => {
-    const {
-      issuerKeyId: _i,
-      serial: _s,
-      keyHash: _k,
-      ...rest
-    } = denied('untrusted') as PluginEvent & typeof credential;
+    const rest: PluginEvent = {
+      ...{ v: 1, event: 'denied', at: AT, clientId: 'dev1', address: '192.0.2.1' },
+      ...{ reason: 'untrusted', detail: '' },
+    };
     expect(heardOf(rest)).toEqual([['authenticationFailed', { address: '192.0.2.1' }]]);
   });
   test('against nobody where the snapshot is too old, or the guard itself denies it', () => {
