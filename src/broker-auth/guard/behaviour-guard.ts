@@ -27,6 +27,8 @@ export interface Guard extends BehaviourGuard {
   lift(who: string): readonly Block[];
   /** The authority knows of that quarantine. */
   markTold(block: Block): void;
+  /** The authority itself keeps him out from now on, until it says otherwise. */
+  handOver(who: string): void;
   /** Lets go of what has ended: to be called now and then. */
   tick(at: number): void;
 }
@@ -60,9 +62,12 @@ export function createGuard(options: GuardOptions): Guard {
   /** When somebody was last told of, who is not restrained by that. */
   const told = new LRUCache<string, number>({ max: REMEMBERED });
   const blocks = new BlockList();
-  const breaker = createBreaker(limits, blocks);
+  const breaker = createBreaker(limits);
   const isExempt = createExemption(exempt);
-  for (const block of kept) blocks.put(block);
+  for (const block of kept) {
+    blocks.put(block);
+    breaker.restrained(block.who, block.since);
+  }
 
   function restrainingOf(who: string, listener: string, at: number): Block | undefined {
     const here = blocks.of(who, at).filter((block) => block.listeners?.includes(listener) ?? true);
@@ -90,7 +95,7 @@ export function createGuard(options: GuardOptions): Guard {
     }
     const block = toBlock(reacted, reaction, at);
     blocks.put(block);
-    breaker.restrained(who);
+    breaker.restrained(who, at);
     // Else what is counted already would begin the next one as soon as this one ends. (To delete the last entry of such a
     // cache costs as much as to make it.)
     counts[kindOf(who)].get(keyOf(rule, who))?.reset();
@@ -111,6 +116,17 @@ export function createGuard(options: GuardOptions): Guard {
     return rules.filter(
       (rule) => rule.behaviour === behaviour && (rule.listeners?.includes(listener) ?? true),
     );
+  }
+
+  function letGo(who: string): readonly Block[] {
+    const lifted = blocks.remove(who);
+    for (const rule of rules) {
+      counts[kindOf(who)].get(keyOf(rule, who))?.reset();
+      told.delete(keyOf(rule, who));
+    }
+    lastThrough.delete(who);
+    if (lifted.length > 0) onChange?.();
+    return lifted;
   }
 
   return {
@@ -157,16 +173,10 @@ export function createGuard(options: GuardOptions): Guard {
     watches: (behaviour, listener) => watching(behaviour, listener).length > 0,
     blocks: (at) => blocks.all(at),
     lift(who) {
-      const lifted = blocks.remove(who);
-      for (const rule of rules) {
-        counts[kindOf(who)].get(keyOf(rule, who))?.reset();
-        told.delete(keyOf(rule, who));
-      }
-      lastThrough.delete(who);
-      breaker.forget();
-      if (lifted.length > 0) onChange?.();
-      return lifted;
+      breaker.forget(who);
+      return letGo(who);
     },
+    handOver: (who) => void letGo(who),
     markTold(block) {
       if (
         !blocks.of(block.who, block.since).some((one) => one.rule === block.rule && one.since === block.since)

@@ -69,14 +69,6 @@ export class BlockList {
       .toSorted((one, other) => one.since - other.since);
   }
 
-  /** How many of a kind are restrained since then. */
-  countSince(kind: WhoKind, since: number, at: number): number {
-    let count = 0;
-    for (const blocks of this.#byKind[kind].values())
-      if (blocks.some((block) => block.since >= since && isInForce(block, at))) count += 1;
-    return count;
-  }
-
   remove(who: string): readonly Block[] {
     const list = this.#byKind[kindOf(who)];
     const removed = list.peek(who) ?? [];

@@ -1,5 +1,4 @@
 import { LRUCache } from 'lru-cache';
-import type { BlockList } from './block-list.ts';
 import type { GuardRules } from './parse-guard.ts';
 import { kindOf, type WhoKind } from './who.ts';
 
@@ -9,16 +8,19 @@ export interface Breaker {
   see(who: string, at: number): void;
   /** Whether one more of this kind would be too many. */
   isOutage(who: string, at: number): boolean;
-  /** A restraint began. */
-  restrained(who: string): void;
-  /** Counts anew: a person has lifted something. */
-  forget(): void;
+  /** A restraint began. It counts as long as the window lasts, even where it ends before. */
+  restrained(who: string, at: number): void;
+  /** A person says that this restraint was none. */
+  forget(who: string): void;
 }
 
 interface Tally {
+  /** When each was seen last, and was restrained last. */
   readonly seen: LRUCache<string, number>;
-  restrained: number;
+  readonly begun: LRUCache<string, number>;
+  /** How many of both are within the window. */
   recent: number;
+  restrained: number;
   countedAt: number;
 }
 
@@ -30,11 +32,12 @@ const REMEMBERED = 100_000;
  * After an outage a whole fleet fails and comes again at once; none of it is to be restrained for that. Each kind has a breaker
  * of its own: who has thousands of addresses must not be able to open that of devices.
  */
-export function createBreaker({ moreThan, part }: GuardRules['breaker'], blocks: BlockList): Breaker {
+export function createBreaker({ moreThan, part }: GuardRules['breaker']): Breaker {
   const newTally = (): Tally => ({
     seen: new LRUCache({ max: REMEMBERED }),
-    restrained: 0,
+    begun: new LRUCache({ max: REMEMBERED }),
     recent: 0,
+    restrained: 0,
     countedAt: Number.NEGATIVE_INFINITY,
   });
   const tallies: Readonly<Record<WhoKind, Tally>> = {
@@ -48,9 +51,8 @@ export function createBreaker({ moreThan, part }: GuardRules['breaker'], blocks:
     const tally = tallies[kind];
     if (at < tally.countedAt || at - tally.countedAt >= COUNT_EVERY_MS) {
       tally.countedAt = at;
-      tally.restrained = blocks.countSince(kind, at - WINDOW_MS, at);
-      tally.recent = 0;
-      for (const last of tally.seen.values()) if (at - last < WINDOW_MS) tally.recent += 1;
+      tally.recent = countWithin(tally.seen, at);
+      tally.restrained = countWithin(tally.begun, at);
     }
     return tally;
   }
@@ -66,11 +68,21 @@ export function createBreaker({ moreThan, part }: GuardRules['breaker'], blocks:
       const { restrained, recent } = count(kindOf(who), at);
       return restrained + 1 > moreThan && restrained + 1 > recent * part;
     },
-    restrained(who) {
-      tallies[kindOf(who)].restrained += 1;
+    restrained(who, at) {
+      const tally = tallies[kindOf(who)];
+      tally.begun.set(who, at);
+      tally.restrained += 1;
     },
-    forget() {
-      for (const tally of Object.values(tallies)) tally.countedAt = Number.NEGATIVE_INFINITY;
+    forget(who) {
+      const tally = tallies[kindOf(who)];
+      tally.begun.delete(who);
+      tally.countedAt = Number.NEGATIVE_INFINITY;
     },
   };
+}
+
+function countWithin(times: LRUCache<string, number>, at: number): number {
+  let count = 0;
+  for (const time of times.values()) if (at - time < WINDOW_MS) count += 1;
+  return count;
 }

@@ -22,7 +22,7 @@ export interface QuarantineReport {
 }
 
 export interface QuarantineReporterOptions {
-  readonly guard: Pick<Guard, 'blocks' | 'lift' | 'markTold'>;
+  readonly guard: Pick<Guard, 'blocks' | 'handOver' | 'markTold'>;
   /** Rejects where it did not arrive: it is told again. */
   readonly send: (report: QuarantineReport) => Promise<readonly QuarantineResult[]>;
   readonly source: Pick<StatusSource, 'statusOf'>;
@@ -60,7 +60,7 @@ export function createQuarantineReporter(options: QuarantineReporterOptions): Qu
   function handOver(): void {
     for (const { who, credential } of quarantined()) {
       const known = credential && source.statusOf(credential);
-      if (known && known.status !== 'good') guard.lift(who);
+      if (known && known.status !== 'good') guard.handOver(who);
     }
   }
 

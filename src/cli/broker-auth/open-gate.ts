@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import { type AssembledGate, assembleGate } from '../../broker-auth/assemble-gate.ts';
 import { createGateMetrics, type GateMetrics } from '../../broker-auth/gate-metrics.ts';
 import type { GuardRules } from '../../broker-auth/guard/parse-guard.ts';
@@ -24,6 +25,8 @@ export interface OpenGateOptions {
   readonly guard: GuardRules;
   /** Of the behaviour guard. */
   readonly place: GuardPlace;
+  /** Where its numbers go; a registry of their own where it is not given. */
+  readonly registry?: Registry;
   readonly brokers: Readonly<Record<string, BrokerConfig>>;
   /** Beside those of `brokers`: of a broker in this process. */
   readonly drivers?: readonly KickDriver[];
@@ -66,6 +69,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
   const metrics = createGateMetrics({
     sessions: () => countBy(gate.sessions.values(), ({ broker }) => broker),
     statusAgeMs: options.statusAgeMs,
+    ...(options.registry && { registry: options.registry }),
   });
   const opened = openGuard({
     ...options.place,

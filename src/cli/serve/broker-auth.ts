@@ -35,6 +35,7 @@ export async function openBrokerAuth(
     policy,
     ...(driver && { drivers: [driver] }),
     guard: parseGuard(guard, [...policy.listeners.keys()]),
+    registry: status.registryOf('brokerAuth'),
     place: {
       gate: 'brokerAuth',
       blocksFile: at('broker-auth.blocks.json'),
@@ -53,7 +54,7 @@ export async function openBrokerAuth(
     logger,
     sendSightings: (report) => status.note(report),
   });
-  const { gate, metrics } = open;
+  const { gate } = open;
   const closers = [() => open.close()];
   const close = async () => {
     for (const step of closers) await step();
@@ -81,7 +82,7 @@ export async function openBrokerAuth(
         withParts(readiness(policy, { connected: true, ageMs: status.ageMs() }), {
           ...(mosquitto && { mosquitto: mosquitto.facts() }),
         }),
-      metrics: metrics.registry,
+      metrics: status.gateMetrics,
       logger,
       clock,
       at,

@@ -39,6 +39,7 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
     const opened = openGate({
       policy,
       guard: parseGuard(section.guard, [...policy.listeners.keys()]),
+      registry: status.registryOf('broker'),
       place: {
         gate: 'broker',
         blocksFile: resolve(home.path, 'broker.blocks.json'),

@@ -1,4 +1,6 @@
+import { Registry } from 'prom-client';
 import type { DeniedSource } from '../../broker-auth/denied-entry.ts';
+import { joinMetrics } from '../../broker-auth/gate-metrics.ts';
 import { createBlockDesk, type GateDesk } from '../../broker-auth/guard/block-desk.ts';
 import type { QuarantineReport, QuarantineResult } from '../../broker-auth/guard/quarantine-reporter.ts';
 import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
@@ -35,6 +37,10 @@ export interface HouseStatus {
   quarantine(report: QuarantineReport): Promise<readonly QuarantineResult[]>;
   /** Whom the gates of this process restrain. */
   readonly desk: GateDesk;
+  /** For the numbers of a gate, which have its name as a label. */
+  registryOf(gate: string): Registry;
+  /** The numbers of all gates of this process. */
+  readonly gateMetrics: ReturnType<typeof joinMetrics>;
   stop(): Promise<void>;
 }
 
@@ -44,7 +50,7 @@ export interface HouseStatus {
  * @throws BirthmarkError what the ledger throws
  */
 export async function openHouseStatus(house: House): Promise<HouseStatus> {
-  const { ledger, authorities, tail, wallClock, steady, logger } = house;
+  const { ledger, authorities, metrics, tail, wallClock, steady, logger } = house;
   const quarantine = createQuarantineDesk({ ...house, clock: wallClock });
   const gates = new Set<OpenGate>();
   const watchers = new Set<DeniedWatcher>();
@@ -83,6 +89,13 @@ export async function openHouseStatus(house: House): Promise<HouseStatus> {
     },
     quarantine: ({ devices }) => quarantine(devices, 'system'),
     desk: createBlockDesk(wallClock),
+    registryOf(gate) {
+      const registry = new Registry();
+      registry.setDefaultLabels({ gate });
+      metrics.gates.add(registry);
+      return registry;
+    },
+    gateMetrics: joinMetrics(metrics.gates),
     refresh: () => status.refresh(),
     stop: () => status.stop(),
   };

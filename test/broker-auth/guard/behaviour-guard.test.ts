@@ -271,9 +271,9 @@ describe('the defaults', () => {
 
 describe('a flood of addresses', () => {
   it('pushes no device out of the list of blocks, and opens no breaker of devices', () => {
-    const { guard, fail } = guardOf({ breaker: { moreThan: 1_000_000, part: 1 } });
-    fail(4, DEVICE);
-    for (let n = 0; n < 110_000; n += 1) fail(4, { address: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}` });
+    const { guard, fail } = guardOf({ rule: { moreThan: 1 }, breaker: { moreThan: 1_000_000, part: 1 } });
+    fail(2, DEVICE);
+    for (let n = 0; n < 110_000; n += 1) fail(2, { address: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}` });
     expect(guard.restraint(DEVICE, 'mqtt', START)).toBeDefined();
     expect(guard.blocks(START).length).toBeLessThanOrEqual(100_001);
   });
@@ -304,6 +304,20 @@ describe('the breaker', () => {
     expect(reactions).toHaveLength(before);
     fail(4, address(39), START + 60_000);
     expect(reactions).toHaveLength(before + 1);
+  });
+
+  it('counts those that the authority keeps out by now, and not those that a person let in again', () => {
+    const { guard, fail } = guardOf({ breaker: { moreThan: 2, part: 0.9 } });
+    const device = (n: number) => ({ ...DEVICE, identity: { namespace: 'own', id: `SN-${n}` } });
+    for (const n of [1, 2]) {
+      fail(4, device(n));
+      guard.handOver(`device:own/SN-${n}`);
+    }
+    fail(4, device(3));
+    expect(guard.blocks(START)).toEqual([]);
+    guard.lift('device:own/SN-1');
+    fail(1, device(3));
+    expect(guard.blocks(START).map(({ who }) => who)).toEqual(['device:own/SN-3']);
   });
 
   it('stays closed while few of many fail', () => {

@@ -20,7 +20,8 @@ const denied = (reason: string, more: object = {}): PluginEvent => ({
 
 function heardOf(...events: readonly PluginEvent[]) {
   const { guard, heard } = hearingGuard();
-  const parts = { broker: 'm', listener: 'mqtt', sessions: new Sessions(), above: () => [], guard };
+  const canaries = [{ ...credential, serial: 'ca' }];
+  const parts = { broker: 'm', listener: 'mqtt', sessions: new Sessions(), above: () => [], guard, canaries };
   const { take } = createPluginSessions(parts);
   for (const event of events) take(event);
   return heard.map(({ behaviour, origin }) => [behaviour, origin]);

@@ -77,7 +77,10 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
   const policy = compilePolicy(options.policy, listener);
   const pathOf = new Map(policy.issuers.map(({ keyId, path }) => [keyId, path]));
   const above = (keyId: string) => pathOf.get(keyId) ?? [];
-  const told = createPluginSessions({ broker, listener, sessions, above, ...(guard && { guard }) });
+  const told = createPluginSessions({
+    ...{ broker, listener, sessions, above, canaries },
+    ...(guard && { guard }),
+  });
   const writer = new SnapshotWriter({
     file: options.snapshotFile,
     key: await openSigningKey(options.keyFile),

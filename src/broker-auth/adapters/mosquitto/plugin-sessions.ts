@@ -12,6 +12,8 @@ export interface PluginSessionsOptions {
   /** The certificates above one that this CA issued, by the CA's key identifier. */
   readonly above: (issuerKeyId: string) => readonly CredentialId[];
   readonly guard?: BehaviourGuard;
+  /** Denied each time that they are tried: that is no behaviour of a client. */
+  readonly canaries?: readonly CredentialId[];
 }
 
 export interface PluginSessions {
@@ -25,7 +27,7 @@ export interface PluginSessions {
 
 /** Keeps the sessions of a gate as Mosquitto's plugin tells them, and what was seen of clients. */
 export function createPluginSessions(options: PluginSessionsOptions): PluginSessions {
-  const { broker, listener, sessions, above, guard } = options;
+  const { broker, listener, sessions, above, guard, canaries = [] } = options;
   /** ClientIds since the plugin began its list. */
   let listing: Set<string> | undefined;
   const waiting = new Set<() => void>();
@@ -80,7 +82,8 @@ export function createPluginSessions(options: PluginSessionsOptions): PluginSess
           return sessions.remove(place);
         }
         case 'denied':
-          if (countsAsFailure(event.reason)) note('authenticationFailed', event);
+          if (countsAsFailure(event.reason) && !canaries.some((canary) => isOf(event, canary)))
+            note('authenticationFailed', event);
           return undefined;
         case 'topicDenied':
           note('topicDenied', event, event.topic);
@@ -98,6 +101,13 @@ export function createPluginSessions(options: PluginSessionsOptions): PluginSess
       release();
     },
   };
+}
+
+function isOf(
+  { issuerKeyId, serial }: { readonly issuerKeyId?: string; readonly serial?: string },
+  id: CredentialId,
+): boolean {
+  return serial === id.serial && issuerKeyId === id.issuerKeyId;
 }
 
 /** The identity is in an event only where the handshake proved it. */
