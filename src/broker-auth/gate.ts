@@ -1,10 +1,11 @@
 import type { Clock } from '../core/clock.ts';
 import type { Allowed, ConnectAttempt, ConnectVerdict, DecideConnect, Denied, Identity } from './decide.ts';
 import type { Enforcer } from './enforcer.ts';
-import { countsAsFailure, originOfAllowed, originOfDenied } from './guard/origin.ts';
-import type { Behaviour, BehaviourGuard, EndCause, Origin } from './ports.ts';
+import { countsAsFailure, originOfAllowed, originOfDenied, originOfSession } from './guard/origin.ts';
+import type { KeptSession } from './kept-session.ts';
+import type { Behaviour, BehaviourGuard, EndCause, Origin, SessionMemory } from './ports.ts';
 import type { Session, SessionPlace, Sessions, TakenBack } from './sessions.ts';
-import { mayPublish, mayReceive, maySubscribe } from './topic-rules.ts';
+import { mayPublish, mayReceive, maySubscribe, type Permissions } from './topic-rules.ts';
 
 export interface GateConnect extends ConnectAttempt {
   readonly broker: string;
@@ -29,6 +30,8 @@ export interface Gate {
    * @param session which one, where the broker can tell: one that has taken its place lives on
    */
   disconnected(place: SessionPlace, how: 'clean' | 'abnormal', session?: Session): void;
+  /** A session that is still live from before this process. */
+  restore(kept: KeptSession): void;
   /** Whether a live session may do so; no live session, no. */
   mayAct(place: SessionPlace, act: TopicAct, topic: string): boolean;
   /** The broker saw that of a live session, and did not ask: for the behaviour guard. */
@@ -58,19 +61,29 @@ export interface GateOptions {
   readonly enforcer: Enforcer;
   readonly clock: Clock;
   readonly guard?: BehaviourGuard;
+  /** Told of each session that begins; that it ends `sessions` tells. */
+  readonly memory?: SessionMemory;
   /** Told each verdict: for logs, metrics, and sightings. */
   readonly onVerdict?: (attempt: GateConnect, verdict: ConnectVerdict, tookMs: number) => void;
 }
 
 interface Live {
-  readonly allowed: Allowed;
+  readonly permissions: Permissions;
   readonly origin: Origin;
   /** When it sent, subscribed or received something last; undefined where that would not show. */
   activeAt: number | undefined;
 }
 
 /** The gate at one or several brokers. */
-export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict }: GateOptions): Gate {
+export function createGate({
+  decide,
+  sessions,
+  enforcer,
+  clock,
+  guard,
+  memory,
+  onVerdict,
+}: GateOptions): Gate {
   const live = new WeakMap<Session, Live>();
   /** What the enforcer has been told of: it does not rest before they are gone, and they may do nothing meanwhile. */
   const ending = new WeakSet<Session>();
@@ -117,6 +130,13 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
     };
   }
 
+  function begin(kept: KeptSession, activeAt?: number): void {
+    const { session, permissions, address } = kept;
+    sessions.add(session);
+    live.set(session, { permissions, origin: originOfSession(session, address), activeAt });
+    memory?.begun(kept);
+  }
+
   function end(ended: readonly Session[], cause: EndCause, barred = false): number {
     const fresh = ended.filter((session) => !ending.has(session));
     for (const session of fresh) ending.add(session);
@@ -146,16 +166,15 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
         onVerdict?.(attempt, verdict, performance.now() - begun);
         return verdict;
       }
-      const { broker, listener, clientId } = attempt;
-      const { identity, credential, until, untilBy } = verdict;
+      const { broker, listener, clientId, address } = attempt;
+      const { identity, credential, permissions, until, untilBy } = verdict;
       const credentials = credential?.path ?? [];
       const session = { broker, listener, clientId, identity, credentials, since: at, until, untilBy };
-      sessions.add(session);
-      const origin = { ...originOfAllowed(attempt, verdict), session };
-      live.set(session, { allowed: verdict, origin, activeAt: attempt.asksOfEachAct ? at : undefined });
+      begin({ session, permissions, address }, attempt.asksOfEachAct ? at : undefined);
       onVerdict?.(attempt, verdict, performance.now() - begun);
       return { ...verdict, session };
     },
+    restore: begin,
     disconnected(place, how, which) {
       const session = sessions.get(place);
       if (!session || (which && which !== session)) return;
@@ -169,7 +188,7 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
       const at = clock();
       if (!known || ending.has(session) || at > session.until) return false;
       if (known.activeAt !== undefined) known.activeAt = at;
-      const { permissions } = known.allowed;
+      const { permissions } = known;
       const may = { publish: mayPublish, subscribe: maySubscribe, receive: mayReceive }[act](
         permissions,
         topic,

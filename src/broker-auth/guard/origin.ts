@@ -1,6 +1,7 @@
 import type { Allowed, DenialReason, Denied } from '../decide.ts';
 import type { GateConnect } from '../gate.ts';
 import type { Origin } from '../ports.ts';
+import type { Session } from '../sessions.ts';
 
 /** Who was let in. A name alone proves nothing: then only the address stands for what is done. */
 export function originOfAllowed(
@@ -9,6 +10,12 @@ export function originOfAllowed(
 ): Origin {
   if (evidence.level !== 'certificate' || !credential) return { address };
   return { address, identity, credential: idOf(credential) };
+}
+
+/** Whose a live session is. */
+export function originOfSession(session: Session, address: string): Origin {
+  const [leaf] = session.credentials;
+  return { address, session, ...(leaf && { identity: session.identity, credential: idOf(leaf) }) };
 }
 
 /** Who was denied. Whoever has the key of a certificate that was taken back must not get the device blocked that has another one by now. */

@@ -146,6 +146,14 @@ describe('who a failure counts against', () => {
     expect(guard.restraint({ address: '192.0.2.8' }, 'mqtt', START)).toBeDefined();
   });
 
+  it('is nobody where the broker tells no address: all of its clients would be one', () => {
+    const { guard, fail } = guardOf({});
+    fail(4, { address: '' });
+    expect(guard.blocks(START)).toEqual([]);
+    fail(4, { ...DEVICE, address: '' });
+    expect(guard.blocks(START).map(({ who }) => who)).toEqual(['device:own/SN-1']);
+  });
+
   it('is a device behind an exempt gateway all the same, once it proved that it is one', () => {
     const { guard, fail } = guardOf({ exempt: ['192.0.2.0/24'] });
     fail(4, DEVICE);
