@@ -36,7 +36,7 @@ const DEFAULT_STEP_SECONDS = 10;
 const DEFAULT_BLOCK_SECONDS = 300;
 /** Each different topic is remembered for as long as it counts. */
 const MOST_TOPICS = 10_000;
-const DEFAULT_BREAKER = { moreThan: 20, part: 0.05 };
+export const DEFAULT_BREAKER = { moreThan: 20, part: 0.05 };
 
 /**
  * Holds the guard's configuration to what a schema cannot say.

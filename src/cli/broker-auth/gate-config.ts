@@ -49,7 +49,7 @@ export const GateConfigSchema = Type.Object(
     guard: Type.Optional({
       ...GuardConfigSchema,
       description:
-        'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8). Watched by default; docs/behaviour-guard.md.',
+        'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8). By default, too; docs/behaviour-guard.md has the rules.',
     }),
   },
   closed,

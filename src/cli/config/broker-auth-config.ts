@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { GuardConfigSchema } from '../../broker-auth/guard/guard-config.ts';
-import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { DEFAULT_BREAKER, parseGuard } from '../../broker-auth/guard/parse-guard.ts';
 import { MosquittoConfigSchema } from '../../broker-auth/mosquitto-config.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import { PolicyConfigSchema } from '../../broker-auth/policy-config.ts';
@@ -29,7 +29,7 @@ export const BrokerAuthSectionSchema = Type.Object(
     guard: Type.Optional({
       ...GuardConfigSchema,
       description:
-        'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8). Watched by default; docs/behaviour-guard.md.',
+        'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8). By default, too; docs/behaviour-guard.md has the rules.',
     }),
   },
   closed,
@@ -54,6 +54,7 @@ export const DEFAULT_BROKER_AUTH: BrokerAuthSection = {
       subscribe: ['devices/${id}/#'],
     },
   ],
+  guard: { exempt: [], breaker: DEFAULT_BREAKER },
 };
 
 /**

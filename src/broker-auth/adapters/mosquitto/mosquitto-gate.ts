@@ -129,6 +129,8 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
     },
     onError,
   });
+  // Who was blocked when the gate stopped is denied from the first snapshot on.
+  restrained?.tick(clock());
   await writer.start();
 
   const driver: KickDriver = {
