@@ -4,8 +4,8 @@ import type { Actor } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { UnitOfWork } from '../core/unit-of-work.ts';
-import type { DeviceRecord, FleetReads, FleetTx } from './ports.ts';
-import type { Revoker } from './revoker.ts';
+import type { FleetReads, FleetTx } from './ports.ts';
+import type { DeviceDesk } from './recovery/device-desk.ts';
 
 /** A device whose behaviour a gate's guard answers with quarantine. */
 export interface Misbehaviour {
@@ -33,7 +33,7 @@ export type QuarantineDesk = (
 export interface QuarantineDeskOptions {
   readonly ledger: UnitOfWork<FleetTx, FleetReads>;
   readonly authorities: Authorities;
-  readonly revoker: Revoker;
+  readonly deviceDesk: DeviceDesk;
   readonly clock: Clock;
 }
 
@@ -44,7 +44,7 @@ const MOST_AN_HOUR = 50;
 export function createQuarantineDesk({
   ledger,
   authorities,
-  revoker,
+  deviceDesk,
   clock,
 }: QuarantineDeskOptions): QuarantineDesk {
   const asked = new LRUCache<Actor, readonly number[]>({ max: 1000 });
@@ -81,17 +81,6 @@ export function createQuarantineDesk({
     await ledger.write((tx) => tx.appendIncidents([incident]));
   }
 
-  async function record(device: DeviceRecord, told: Misbehaviour, actor: Actor): Promise<void> {
-    const { rule, behaviour, listener, count, serial } = told;
-    const subject = `device:${device.namespace}/${device.serialNumber}`;
-    const facts = { rule, behaviour, listener, count, serial };
-    const at = clock();
-    await ledger.write(async (tx) => {
-      await tx.appendAudit([{ at, actor, action: 'device.quarantine', subject, outcome: 'done', facts }]);
-      await tx.appendIncidents([{ at, kind: 'misbehaviour', subject, facts }]);
-    });
-  }
-
   return async (told, actor) => {
     const results: QuarantineResult[] = [];
     for (const one of told) results.push(await quarantine(one, actor));
@@ -103,12 +92,15 @@ export function createQuarantineDesk({
     if (!found) return 'unknown';
     const { record: certificate, device } = found;
     const [revocation] = await ledger.read.findRevocations([certificate.id]);
-    if (revocation) return 'already';
+    if (revocation || device.state === 'retired') return 'already';
     if (!(await take(actor))) return 'tooMany';
-    // Why, before what: a crash between the two leaves a reason without a hold, and the gate tells it again.
-    await record(device, told, actor);
+    const { rule, behaviour, listener, count, serial } = told;
     const { namespace, serialNumber } = device;
-    await revoker({ by: { kind: 'device', device: { namespace, serialNumber } }, act: 'hold' }, actor);
+    const facts = { rule, behaviour, listener, count, serial };
+    const subject = `device:${namespace}/${serialNumber}`;
+    // First: a crash behind it leaves an incident without a quarantine, and the gate tells it again.
+    await ledger.write((tx) => tx.appendIncidents([{ at: clock(), kind: 'misbehaviour', subject, facts }]));
+    await deviceDesk('quarantineByGate', { namespace, serialNumber }, actor, facts);
     return 'held';
   }
 }

@@ -20,7 +20,9 @@ import type { ServiceIssuer } from '../enroll/service-issuer.ts';
 import type { CampaignDesk } from '../fleet/campaign/desk.ts';
 import type { Hygiene } from '../fleet/hygiene/hygiene.ts';
 import type { QuarantineDesk } from '../fleet/quarantine-desk.ts';
+import type { DeviceDesk } from '../fleet/recovery/device-desk.ts';
 import type { Revoker } from '../fleet/revoker.ts';
+import type { UseNoter } from '../fleet/rotation/note-use.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } from './caller.ts';
 import { type Metrics, mountMetrics } from './metrics.ts';
@@ -33,6 +35,7 @@ import { mountAudit } from './routes/audit.ts';
 import { mountBlocks } from './routes/blocks.ts';
 import { mountCampaigns } from './routes/campaigns.ts';
 import { mountCertificates } from './routes/certificates.ts';
+import { mountDeviceActs } from './routes/device-acts.ts';
 import { mountDevices } from './routes/devices.ts';
 import { mountHygiene } from './routes/hygiene.ts';
 import { mountKeyCompromise } from './routes/key-compromise.ts';
@@ -55,6 +58,11 @@ export interface ApiAppOptions {
   readonly quarantine: QuarantineDesk;
   /** Where gates are in this process: whom they restrain. */
   readonly blocks?: BlockDesk;
+  readonly deviceDesk: DeviceDesk;
+  /** Whether recovery tickets wait for a second person. */
+  readonly secondApproval: boolean;
+  /** How uses of certificates reach rotations. */
+  readonly uses: UseNoter;
   readonly campaigns: CampaignDesk;
   readonly hygiene: Hygiene;
   readonly compromise: CompromiseDesk;
@@ -195,6 +203,7 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountEnrollmentDoor(api, routes);
   mountAdmission(api, routes);
   mountDevices(api, routes);
+  mountDeviceActs(api, routes);
   mountCertificates(api, routes);
   mountRevocations(api, routes);
   mountCampaigns(api, routes);
@@ -203,6 +212,7 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountSightings(api, {
     ...routes,
     authorities: options.status.snapshot.authorities,
+    idevidProfiles: options.issuing.idevidProfiles,
     clock: options.wallClock,
   });
   mountQuarantines(api, routes);

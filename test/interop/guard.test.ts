@@ -184,9 +184,9 @@ reaction = "quarantine"
     const shown = () => house().must('certificate', 'show', scanner.serial, '--json');
     await until(async () => JSON.parse(await shown()).status === 'held', 'the hold');
     expect(await publish(house(), scanner)).toContain('not authorised');
-    expect(await house().must('audit', 'show')).toContain('device.quarantine');
+    expect(await house().must('audit', 'show')).toContain('device.quarantineByGate');
     await until(async () => (await blocksOf(house())).length === 0, 'the hold in the place of the block');
-    await house().must('unhold', '--device', 'SN-Q1');
+    await house().must('device', 'release', 'SN-Q1');
     await until(async () => (await publish(house(), scanner)) === '', 'the release');
   });
 

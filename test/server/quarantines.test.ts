@@ -32,8 +32,7 @@ describe('the word of a gate that a device misbehaves', () => {
     expect((await tell([report(serial)])).json).toEqual({ results: ['already'] });
     expect(await actsOn('device:own/QU-1')).toEqual([
       'certificate.issue operator:test',
-      'device.quarantine token:gate',
-      'device.move token:gate',
+      'device.quarantineByGate token:gate',
     ]);
     expect(await actsOn(`certificate:${serial}`)).toContain('certificate.hold token:gate');
     const incidents = await house.ledger.read.listIncidents({ limit: 100 });

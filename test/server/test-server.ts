@@ -62,6 +62,7 @@ export interface TestServer extends AsyncDisposable {
 
 export interface TestServerOptions extends TestHouseOptions {
   readonly labels?: Readonly<Record<string, LabelConfig>>;
+  readonly secondApproval?: boolean;
   /** What a proof of compromise does; true unless it is said. */
   readonly revokeAtOnce?: boolean;
   /** Of gates in the process. */
@@ -126,6 +127,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       ledger,
       enroll,
       identify: createIdentifier({ ledger, authorities, issuing }),
+      uses: house.uses,
       clock,
     }),
     labels: parseLabels(options.labels ?? DEFAULT_LABELS, [...issuing.profiles.values()]),
@@ -138,6 +140,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     enroll,
     issueService: house.issueService,
     revoker: house.revoker,
+    deviceDesk: house.deviceDesk,
+    secondApproval: options.secondApproval ?? false,
+    uses: house.uses,
     quarantine: createQuarantineDesk({ ...house, clock: house.clock.now }),
     ...(options.blocks && { blocks: options.blocks }),
     campaigns: createCampaignDesk({

@@ -47,7 +47,7 @@ const TOO_MANY_MS = 600_000;
 
 /**
  * A quarantine is a block of this gate until the authority's hold has come here: then that stands in its place, so that one word
- * (`birthmark unhold`) releases the device everywhere. Where the authority does not know the device, the block stays.
+ * (`birthmark device release`) releases the device everywhere. Where the authority does not know the device, the block stays.
  */
 export function createQuarantineReporter(options: QuarantineReporterOptions): QuarantineReporter {
   const { guard, send, source, clock, onResult, onFault } = options;

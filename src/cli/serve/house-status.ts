@@ -50,7 +50,7 @@ export interface HouseStatus {
  * @throws BirthmarkError what the ledger throws
  */
 export async function openHouseStatus(house: House): Promise<HouseStatus> {
-  const { ledger, authorities, metrics, tail, wallClock, steady, logger } = house;
+  const { ledger, authorities, metrics, tail, issuing, uses, wallClock, steady, logger } = house;
   const quarantine = createQuarantineDesk({ ...house, clock: wallClock });
   const gates = new Set<OpenGate>();
   const watchers = new Set<DeniedWatcher>();
@@ -82,10 +82,11 @@ export async function openHouseStatus(house: House): Promise<HouseStatus> {
       endAllTakenBack(open.gate, source, names);
     },
     tell: (watcher) => void watchers.add(watcher),
-    note: async ({ seen, enforced }) => {
+    note: async ({ seen, enforced, refused }) => {
       const timed = <T extends { readonly at: string }>(one: T) => ({ ...one, at: Date.parse(one.at) });
-      const noted = { seen: seen.map(timed), enforced: enforced.map(timed) };
-      await noteSightings({ ledger, authorities, clock: wallClock }, noted, 'system');
+      const noted = { seen: seen.map(timed), enforced: enforced.map(timed), refused: refused.map(timed) };
+      const { idevidProfiles } = issuing;
+      await noteSightings({ ledger, authorities, uses, idevidProfiles, clock: wallClock }, noted, 'system');
     },
     quarantine: ({ devices }) => quarantine(devices, 'system'),
     desk: createBlockDesk(wallClock),

@@ -69,7 +69,7 @@ export function mountBlocks(app: FastifyInstance, { blocks, authenticate, onLift
         throw new BirthmarkError(
           'not-found',
           `nothing restrains ${who} here; birthmark broker-auth blocks list names those that are (a quarantine that the authority ` +
-            'knows of is a hold: birthmark unhold)',
+            'knows of ends by birthmark device release)',
           { field: 'who' },
         );
       await onLift(lifted, actor);

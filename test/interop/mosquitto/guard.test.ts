@@ -164,9 +164,9 @@ describe.skipIf(!canBuild || !hasMosquitto)('the guard beside Mosquitto', () => 
     await until(async () => JSON.parse(await shown()).status === 'held', 'the hold of the attacker');
     expect(await codeOf(attacker, 'SN-ATTACK')).toBe(NOT_AUTHORIZED);
     expect(await codeOf(victim, 'SN-VICTIM')).toBe(0);
-    expect(await house().must('audit', 'show')).toContain('device.quarantine');
+    expect(await house().must('audit', 'show')).toContain('device.quarantineByGate');
     await until(async () => (await blocks()).length === 0, 'the hold in the place of the block');
-    await house().must('unhold', '--device', 'SN-ATTACK');
+    await house().must('device', 'release', 'SN-ATTACK');
     await until(async () => (await codeOf(attacker, 'SN-ATTACK')) === 0, 'the release');
   });
 
