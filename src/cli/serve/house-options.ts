@@ -10,6 +10,7 @@ import { type CompromiseDesk, createCompromiseDesk } from '../../enroll/compromi
 import { DEFAULT_KEY_COMPROMISE } from '../../enroll/compromise/settings.ts';
 import { type ConfirmationDesk, createConfirmationDesk } from '../../enroll/confirm.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
+import { createQuarantineDesk } from '../../fleet/quarantine-desk.ts';
 import { deriveSecret } from '../../keys/derive-secret.ts';
 import { readKeyFile } from '../../keys/file-signer.ts';
 import type { ApiAppOptions } from '../../server/api-app.ts';
@@ -42,6 +43,7 @@ export function apiOptions(house: House): ApiAppOptions {
     status: statusDesk(house),
     compromise: compromiseDesk(house),
     confirmations: confirmationDesk(house),
+    quarantine: createQuarantineDesk({ ...house, clock: house.wallClock }),
     keyLimits: config.keyPolicy,
     est: config.est ?? DEFAULT_EST,
     limits: {
