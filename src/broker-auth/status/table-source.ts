@@ -1,5 +1,6 @@
 import { certificateKeyOf } from '../credential.ts';
 import type { Gate } from '../gate.ts';
+import type { EndCause } from '../ports.ts';
 import type { Session } from '../sessions.ts';
 import type { SightingReporter } from '../sighting-reporter.ts';
 import type { KnownStatus, NameStatusSource, StatusSource } from '../status-source.ts';
@@ -64,12 +65,20 @@ export function endTakenBack(
     certificate: { issuerKeyId, serial },
     ...(reason === 'keyCompromise' && { keyHash }),
   };
-  const identity = holder && { namespace: holder.namespace, id: holder.serialNumber };
+  const cause = causeOf(status, reason);
+  // A name is all that such a broker shows: it stands for the newer certificate as well, and nobody stole the older one.
+  const stays = cause === 'superseded' && holder?.others === true;
+  const identity = holder && !stays ? { namespace: holder.namespace, id: holder.serialNumber } : undefined;
   const named = identity ? gate.sessions.ofIdentity(identity).filter(isNamed) : [];
   reporter?.takenBack({ issuerKeyId, serial }, [...gate.sessions.standingOn(taken), ...named]);
-  const cause = reason === 'keyCompromise' ? 'compromised' : status;
   if (identity) gate.endNamed(identity, cause);
-  gate.takenBack(taken, cause);
+  gate.takenBack(taken, cause, status === 'revoked' && holder?.others === false);
+}
+
+/** RFC 5280 §5.3.1. */
+function causeOf(status: 'revoked' | 'held', reason: string | undefined): EndCause {
+  if (status === 'held') return 'held';
+  return reason === 'keyCompromise' ? 'compromised' : reason === 'superseded' ? 'superseded' : 'revoked';
 }
 
 function isNamed({ credentials }: Session): boolean {
@@ -82,8 +91,9 @@ export function endAllTakenBack(gate: Gate, source: StatusSource, names: NameSta
     const named = isNamed(session) ? names.statusOf(session.identity)?.status : undefined;
     if (named !== undefined && named !== 'good') gate.endNamed(session.identity, named);
     for (const id of session.credentials) {
-      const status = source.statusOf(id)?.status ?? 'good';
-      if (status !== 'good') gate.takenBack({ certificate: id }, status);
+      const known = source.statusOf(id);
+      if (known && known.status !== 'good')
+        gate.takenBack({ certificate: id }, causeOf(known.status, known.reason));
     }
   }
 }

@@ -7,11 +7,25 @@ import { record } from './migrations/0004-record.ts';
 import { blockedKeys } from './migrations/0005-blocked-keys.ts';
 import { delta } from './migrations/0006-delta.ts';
 import { sightings } from './migrations/0007-sightings.ts';
+import { life } from './migrations/0008-life.ts';
 import { generations } from './migrations/0011-generations.ts';
 import { isBusy } from './translate-error.ts';
 
-/** In order; what was released is never changed, only added to. */
-const MIGRATIONS: readonly string[] = [ledger, trust, revocation, record, blockedKeys, delta, sightings, generations];
+/**
+ * In order, which is that of the files' names; a step's place is its number, whatever its file is called. What was released is
+ * never changed, only added to.
+ */
+const MIGRATIONS: readonly string[] = [
+  ledger,
+  trust,
+  revocation,
+  record,
+  blockedKeys,
+  delta,
+  sightings,
+  life,
+  generations,
+];
 
 /** `BMRK`, in the file's header (https://www.sqlite.org/fileformat.html#application_id): whose file this is. */
 export const APPLICATION_ID = 0x424d524b;
