@@ -13,6 +13,8 @@ export interface AssembleOptions
   extends Pick<EnforcerOptions, 'onEnded' | 'onError'>,
     Pick<GateOptions, 'onVerdict'> {
   readonly policy: GatePolicy;
+  /** As `CredentialJudgeOptions` has them. */
+  readonly intermediates?: () => readonly Uint8Array[];
   /** Asked in order. */
   readonly sources: readonly StatusSource[];
   readonly names?: NameStatusSource;
@@ -30,13 +32,30 @@ export interface AssembledGate {
 
 /** A gate out of its parts: rules, what is known of statuses, ways to end sessions. */
 export function assembleGate(options: AssembleOptions): AssembledGate {
-  const { policy, sources, names, crls, drivers, guard, clock, random, onVerdict, onEnded, onError } =
-    options;
+  const {
+    policy,
+    intermediates,
+    sources,
+    names,
+    crls,
+    drivers,
+    guard,
+    clock,
+    random,
+    onVerdict,
+    onEnded,
+    onError,
+  } = options;
   const sessions = new Sessions();
   const enforcer = createEnforcer({ sessions, drivers, clock, onError, ...(onEnded && { onEnded }) });
   const decide = createDecider({
     policy,
-    judge: createCredentialJudge({ trust: policy.trust, sources, ...(crls && { crls }) }),
+    judge: createCredentialJudge({
+      trust: policy.trust,
+      sources,
+      ...(intermediates && { intermediates }),
+      ...(crls && { crls }),
+    }),
     hasOtherSession: (identity, clientId) =>
       sessions.ofIdentity(identity).some((session) => session.clientId !== clientId),
     random,

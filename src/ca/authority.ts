@@ -96,6 +96,13 @@ export function assembleAuthorities(
   return authorities;
 }
 
+/** DER of all CA certificates that are no roots, each once. */
+export function certificatesBelowRoots(authorities: Authorities): readonly Uint8Array[] {
+  const all = [...authorities.values()].flatMap((one) => (one.isRoot ? one.crossed : chainBelowRoot(one)));
+  const once = new Map(all.map((der) => [Buffer.from(der).toString('latin1'), der]));
+  return [...once.values()];
+}
+
 /** From an older root that somebody may still trust alone. */
 function isNeeded(issuer: AuthorityRecord | undefined, root: AuthorityRecord): boolean {
   return issuer !== undefined && issuer.state !== 'retired' && issuer.generation < root.generation;
@@ -105,10 +112,6 @@ function isNeeded(issuer: AuthorityRecord | undefined, root: AuthorityRecord): b
  * What a device sends along with its certificate: the issuing authority and what is between it and the root; the way from
  * an older root to that one behind it.
  */
-export function chainBelowRoot({
-  certificate,
-  intermediates,
-  crossed,
-}: Authority): readonly Uint8Array[] {
+export function chainBelowRoot({ certificate, intermediates, crossed }: Authority): readonly Uint8Array[] {
   return [certificate.raw, ...intermediates, ...crossed];
 }

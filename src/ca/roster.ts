@@ -22,8 +22,6 @@ export interface RosterOptions {
   readonly reads: Pick<AuthorityReads, 'listAuthorities' | 'listCrossCertificates'>;
   /** Opens the key of an authority; called once for each. */
   readonly signerOf: (record: AuthorityRecord) => Signer;
-  /** Told after each look that found something changed. */
-  readonly onChange?: () => void;
 }
 
 /**
@@ -31,7 +29,7 @@ export interface RosterOptions {
  *
  * @throws BirthmarkError as `assembleAuthorities` and the parts do
  */
-export async function openRoster({ reads, signerOf, onChange }: RosterOptions): Promise<Roster> {
+export async function openRoster({ reads, signerOf }: RosterOptions): Promise<Roster> {
   const authorities = Object.assign(new Map<string, Authority>(), { revision: 0 });
   const signers = new Map<string, Signer>();
   let records: readonly AuthorityRecord[] = [];
@@ -58,7 +56,6 @@ export async function openRoster({ reads, signerOf, onChange }: RosterOptions): 
     current = new Map(found.filter(({ state }) => state === 'current').map((one) => [one.family, one.name]));
     retired = new Set(found.filter(({ state }) => state === 'retired').map(({ name }) => name));
     authorities.revision += 1;
-    onChange?.();
     return true;
   };
   await look();

@@ -47,8 +47,6 @@ export interface House {
   readonly roster: Roster;
   /** How authorities are rolled over. */
   readonly rollover: RolloverRoom;
-  /** Told of each change of the authorities from now on. */
-  onAuthorities(listener: () => void): void;
   readonly issuing: IssuingRoom;
   /** What publishing lists needs. */
   readonly crls: CrlRoom;
@@ -118,13 +116,9 @@ export async function openHouse(
       );
     }
     const passphrase = readPassphrase(passphraseSource(home, loaded, environment));
-    const listeners = new Set<() => void>();
     const roster = await openRoster({
       reads: ledger.read,
       signerOf: (record) => openSigner(home, record, passphrase),
-      onChange: () => {
-        for (const listener of listeners) listener();
-      },
     });
     const { authorities } = roster;
     const clock = guardClock(systemClock, await ledger.read.latestReservation());
@@ -176,8 +170,7 @@ export async function openHouse(
       await standing.look();
     };
     const timer = setInterval(() => {
-      lookAround()
-        .catch((error: unknown) => logger.error({ err: error }, 'the ledger could not be asked'));
+      lookAround().catch((error: unknown) => logger.error({ err: error }, 'the ledger could not be asked'));
     }, STANDING_EVERY_MS).unref();
     return {
       home,
@@ -190,7 +183,6 @@ export async function openHouse(
       authorities,
       roster,
       rollover: openRollover({ home, loaded, passphrase, ledger, roster, crls, clock, random }),
-      onAuthorities: (listener) => void listeners.add(listener),
       issuing,
       crls,
       enroll,

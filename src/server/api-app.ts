@@ -1,6 +1,7 @@
 import { type TlsOptions, Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
+import type { RolloverRoom } from '../ca/rollover/room.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
@@ -25,6 +26,7 @@ import { createReportLimits, NO_REPORT_LIMITS, type ReportLimits } from './repor
 import { mountAdmission } from './routes/admission.ts';
 import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
+import { mountAuthorities } from './routes/authorities.ts';
 import { mountCertificates } from './routes/certificates.ts';
 import { mountDevices } from './routes/devices.ts';
 import { mountKeyCompromise } from './routes/key-compromise.ts';
@@ -39,6 +41,7 @@ export interface ApiAppOptions {
   readonly limits: ListenerLimits;
   readonly ledger: Ledger;
   readonly issuing: IssuingRoom;
+  readonly rollover: RolloverRoom;
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
@@ -185,6 +188,7 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   });
   mountTokens(api, routes);
   mountTrust(api, routes);
+  mountAuthorities(api, routes);
   mountApprovals(api, routes);
   mountAudit(api, routes);
 }

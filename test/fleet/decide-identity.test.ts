@@ -48,12 +48,7 @@ function certificate(profile: string, keyHash: Uint8Array, notAfter = NOW + 1): 
 }
 
 /** `issue`, `issue by rebirth`, `repeat`, or the code of the refusal, with `!` where it is an incident. */
-function decide(
-  profileName: string,
-  known: Partial<KnownIdentity>,
-  key = KEY_A,
-  issuer?: string,
-): string {
+function decide(profileName: string, known: Partial<KnownIdentity>, key = KEY_A, issuer?: string): string {
   const profile = profiles.get(profileName);
   if (!profile) throw new Error(`there is no profile ${profileName}`);
   const verdict = decideIdentity(

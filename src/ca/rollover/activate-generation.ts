@@ -59,9 +59,7 @@ export async function activateGeneration(
     await tx.moveAuthority(next.name, 'current', at);
     const subject = `authority:${next.name}`;
     const facts = { follows: before.name, now: atOnce };
-    await tx.appendAudit([
-      { at, actor, action: 'authority.activate', subject, outcome: 'done', facts },
-    ]);
+    await tx.appendAudit([{ at, actor, action: 'authority.activate', subject, outcome: 'done', facts }]);
     return true;
   });
   await roster.look();
@@ -69,7 +67,10 @@ export async function activateGeneration(
 }
 
 /** A key that got out while it waited must not begin to issue. */
-async function refuseTakenBack({ ledger }: RolloverRoom, { name, certificate }: AuthorityRecord): Promise<void> {
+async function refuseTakenBack(
+  { ledger }: RolloverRoom,
+  { name, certificate }: AuthorityRecord,
+): Promise<void> {
   const record = await ledger.read.findBySerial(parseCertificate(certificate).tbs.serial);
   const [revocation] = record ? await ledger.read.findRevocations([record.id]) : [];
   if (!revocation) return;

@@ -1,5 +1,11 @@
 import type { Authority } from '../authority.ts';
-import { asIssuer, type CertifiedCa, type CertifyingCa, type CertifyOptions, certifyCa } from '../certify-ca.ts';
+import {
+  asIssuer,
+  type CertifiedCa,
+  type CertifyingCa,
+  type CertifyOptions,
+  certifyCa,
+} from '../certify-ca.ts';
 
 /** One root's key, certified by another root. */
 export interface CertifiedAcross {

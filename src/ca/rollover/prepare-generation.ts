@@ -58,7 +58,8 @@ export async function prepareGeneration(
       { field: 'from' },
     );
   }
-  if (waiting) return { record: await finish(room, asOrdered(waiting, order, roster.authorities)), made: false };
+  if (waiting)
+    return { record: await finish(room, asOrdered(waiting, order, roster.authorities)), made: false };
   const since = current.activatedAt ?? 0;
   if (order.from === undefined && followed && room.clock() < since + HOUR_MS)
     throw new BirthmarkError(
@@ -192,11 +193,7 @@ function hasName({ certificate }: AuthorityRecord, commonName: string): boolean 
 }
 
 /** Chains, lists and OCSP tell authorities of different families and generations apart by their names (RFC 5280 §4.1.2.6). */
-function refuseSameName(
-  subject: Uint8Array,
-  records: readonly AuthorityRecord[],
-  commonName: string,
-): void {
+function refuseSameName(subject: Uint8Array, records: readonly AuthorityRecord[], commonName: string): void {
   const other = records.find((one) => equalBytes(parseCertificate(one.certificate).tbs.subject, subject));
   if (other)
     throw new BirthmarkError(

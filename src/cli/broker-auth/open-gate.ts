@@ -28,6 +28,8 @@ export interface OpenGateOptions {
   /** Names of brokers that ask in the dialect of mosquitto-go-auth. */
   readonly forgetting: readonly string[];
   readonly source: StatusSource;
+  /** CA certificates that are known beside the trust, see `knownIntermediates`. */
+  readonly intermediates: () => readonly Uint8Array[];
   readonly names: NameStatusSource;
   /** A device that shows a name only was denied for a certificate that was taken back: it may have another one since. */
   readonly onNameDenied: () => void;
@@ -77,6 +79,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
     });
   const { gate, enforcer } = assembleGate({
     policy,
+    intermediates: options.intermediates,
     sources: [source],
     names,
     drivers,

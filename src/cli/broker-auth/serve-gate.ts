@@ -4,6 +4,7 @@ import { mountDialects } from '../../broker-auth/mount-dialects.ts';
 import { type AuthorityOptions, createAuthorityClient } from '../../broker-auth/status/authority-client.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
 import { type Following, followFeed } from '../../broker-auth/status/follow-feed.ts';
+import { knownIntermediates } from '../../broker-auth/status/known-intermediates.ts';
 import type { SnapshotRules } from '../../broker-auth/status/read-snapshot.ts';
 import { readStored, type StatusStore } from '../../broker-auth/status/status-store.ts';
 import {
@@ -57,6 +58,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   const start = await readDisk(store, { trust, at: clock(), holders }, logger);
   const source = tableSource(() => following.known);
   const names = nameSource(() => following.known);
+  const intermediates = knownIntermediates(() => following.known);
   let open: OpenGate | undefined;
   const watchers = new Set<DeniedWatcher>();
   const access = authorityOf(loaded);
@@ -84,6 +86,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
     forgetting: forgettingBrokers(http),
     source,
     names,
+    intermediates,
     onNameDenied: () => following.refresh(),
     statusAgeMs: () => ageOf(following),
     clock,
@@ -101,6 +104,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
       (await openMosquitto({
         ...{ config: config.mosquitto, policy: loaded.policy, open: gateOf, driver, at, clock, logger },
         source: deniedSource(() => following.known),
+        intermediates,
         watch: (watcher) => void watchers.add(watcher),
       }));
     if (mosquitto) closers.push(() => mosquitto.close());

@@ -39,6 +39,7 @@ export async function openBrokerAuth(
     forgetting: forgettingBrokers(http),
     source: status.source,
     names: status.names,
+    intermediates: () => status.intermediates(),
     onNameDenied: () => status.refresh(),
     statusAgeMs: () => status.ageMs(),
     at,
@@ -60,6 +61,7 @@ export async function openBrokerAuth(
       (await openMosquitto({
         ...{ config: mosquittoConfig, policy, open, driver, at, clock, logger },
         source: status.denied,
+        intermediates: () => status.intermediates(),
         watch: (watcher) => status.tell(watcher),
       }));
     if (mosquitto) closers.push(() => mosquitto.close());

@@ -1,6 +1,7 @@
 import type { DeniedSource } from '../../broker-auth/denied-entry.ts';
 import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
+import { knownIntermediates } from '../../broker-auth/status/known-intermediates.ts';
 import {
   endAllTakenBack,
   endTakenBack,
@@ -19,6 +20,8 @@ export interface HouseStatus {
   readonly source: StatusSource;
   readonly names: NameStatusSource;
   readonly denied: DeniedSource;
+  /** CA certificates of this house, of generations that came since too. */
+  intermediates(): readonly Uint8Array[];
   ageMs(): number;
   /** A device was denied by its name: it may have another certificate by now. */
   refresh(): void;
@@ -39,6 +42,7 @@ export interface HouseStatus {
 export async function openHouseStatus({
   ledger,
   authorities,
+  roster,
   tail,
   wallClock,
   logger,
@@ -48,6 +52,7 @@ export async function openHouseStatus({
   const status = await followLedger({
     ledger: ledger.read,
     authorities,
+    look: () => roster.look(),
     tail,
     holders: true,
     clock: wallClock,
@@ -67,6 +72,7 @@ export async function openHouseStatus({
     source,
     names,
     denied: deniedSource(() => status.known()),
+    intermediates: knownIntermediates(() => status.known()),
     ageMs: () => Math.max(0, wallClock() - status.known().table.asOf),
     watch: (open) => {
       gates.add(open);

@@ -4,6 +4,7 @@ import { settleReplayed } from '../../fleet/settle-devices.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import type { House } from '../wire.ts';
 import { prepareOcspSigners, prepareTlsCertificate } from './house-options.ts';
+import { publishAuthorities } from './publish-authorities.ts';
 import { repeat } from './repeat.ts';
 
 /** A full list waits for its coalescing bound and this besides; a list that a crash left behind waits only this. */
@@ -23,6 +24,7 @@ export async function prepareToServe(house: House): Promise<void> {
   await prepareTlsCertificate(house);
   await prepareOcspSigners(house);
   await publishDue(house);
+  await publishAuthorities(house, 0);
 }
 
 /** Signs what a process that died has left reserved. */
@@ -47,6 +49,7 @@ export function keepUp(house: House): () => Promise<void> {
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
     ['crl', LISTS_EVERY_MS, publisher()],
     ['reservations', MINUTE_MS, finishAbandoned],
+    ['authorities', MINUTE_MS, (house) => publishAuthorities(house)],
     ['states', MINUTE_MS, settle],
     ['tls', HOUR_MS, prepareTlsCertificate],
     ['ocsp', HOUR_MS, prepareOcspSigners],

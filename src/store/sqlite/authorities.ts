@@ -1,5 +1,11 @@
-import type { AuthorityReads, AuthorityRecord, AuthorityState, AuthorityWrites } from '../../ca/ports.ts';
-import type { CrossCertificate, StandingCertificates } from '../../ca/ports.ts';
+import type {
+  AuthorityReads,
+  AuthorityRecord,
+  AuthorityState,
+  AuthorityWrites,
+  CrossCertificate,
+  StandingCertificates,
+} from '../../ca/ports.ts';
 import { toBase64 } from '../../core/bytes.ts';
 import type { Connection } from './connection.ts';
 import { newEpoch } from './record/epoch.ts';
@@ -61,11 +67,7 @@ function standingCount({ db, call, pause }: Connection): AuthorityReads['countSt
   };
 }
 
-export function authorityWrites({
-  db,
-  call,
-  note,
-}: Connection): Omit<AuthorityWrites, keyof AuthorityReads> {
+export function authorityWrites({ db, call, note }: Connection): Omit<AuthorityWrites, keyof AuthorityReads> {
   const add = db.prepare<unknown[]>(
     `INSERT INTO authorities (name, family, generation, state, certificate, issuer, created_at, published_at, activated_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -90,7 +92,16 @@ export function authorityWrites({
           const what = [name, family, generation, state, certificate, issuer];
           add.run(...what, createdAt, publishedAt, activatedAt);
           const base64 = toBase64(certificate);
-          note({ act: 'addAuthority', name, family, generation, state, issuer, createdAt, certificate: base64 });
+          note({
+            act: 'addAuthority',
+            name,
+            family,
+            generation,
+            state,
+            issuer,
+            createdAt,
+            certificate: base64,
+          });
         }
       }),
     addCrossCertificates: (certificates) =>

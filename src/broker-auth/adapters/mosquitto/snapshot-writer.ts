@@ -15,7 +15,8 @@ export interface SnapshotWriterOptions {
   /** The snapshot's file, in a folder of its own. */
   readonly file: string;
   readonly key: KeyObject;
-  readonly policy: CompiledPolicy;
+  /** As it is now: only its issuers change. */
+  readonly policy: () => CompiledPolicy;
   readonly source: DeniedSource;
   readonly clock: Clock;
   /** Denied whatever the source says: the canary. */
@@ -73,7 +74,7 @@ export class SnapshotWriter {
   #renewal: NodeJS.Timeout | undefined;
 
   constructor(options: SnapshotWriterOptions) {
-    const { status } = options.policy.listener;
+    const { status } = options.policy().listener;
     this.#options = options;
     this.#asked = status !== 'off';
     this.#timed = status === 'hard';
@@ -86,7 +87,7 @@ export class SnapshotWriter {
     // One of a run before must not look newer than ours: the plugin takes no older one.
     this.#issuedAt = (before && issuedAtOf(before, createPublicKey(key))) ?? 0;
     this.#rebuild();
-    const everyMs = Math.max(MIN_RENEW_MS, policy.listener.maxStatusAgeMs / RENEW_PART);
+    const everyMs = Math.max(MIN_RENEW_MS, policy().listener.maxStatusAgeMs / RENEW_PART);
     this.#renewal = setInterval(() => {
       if (this.#timed && source.position().asOf > this.#asOf) this.#touch();
     }, everyMs).unref();
@@ -227,7 +228,8 @@ export class SnapshotWriter {
   }
 
   async #write(baseHash: Buffer): Promise<void> {
-    const { file, key, policy, source, clock, permanent } = this.#options;
+    const { file, key, source, clock, permanent } = this.#options;
+    const policy = this.#options.policy();
     const { epoch, sequence, asOf } = source.position();
     const now = clock();
     this.#issuedAt = Math.max(now, this.#issuedAt);
