@@ -14,6 +14,8 @@ export interface IssuingRoom {
   readonly idevidProfiles: ReadonlySet<string>;
   /** @throws BirthmarkError `profile-unknown` */
   profile(name: string): Profile;
+  /** Whether neither the certificate of an authority nor one above it was taken back; as of a second ago. */
+  stands(authority: string): boolean;
   /**
    * DER of what it takes to validate what was and will be issued of a profile: roots, with what they certified of each other,
    * and every generation of its authority that is not retired.
@@ -88,6 +90,7 @@ export function createIssuingRoom({
     profiles: byName,
     idevidProfiles: new Set(profiles.filter(({ kind }) => kind === 'idevid').map(({ name }) => name)),
     profile: (name) => find(byName, name),
+    stands: mayIssue,
     caCertificates: (name) => {
       const { authority: family } = find(byName, name);
       const known = [...authorities.values()].filter((one) => !roster?.isRetired(one.name));

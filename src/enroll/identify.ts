@@ -111,6 +111,12 @@ export function createIdentifier({
         'the certificate is not one of a device of this authority',
       );
     await refuseTakenBack(ledger.read, record.id);
+    if (!issuing.stands(record.authority))
+      throw new BirthmarkError(
+        'certificate-revoked',
+        `the certificate of authority ${record.authority}, which issued the client's, was revoked or is held: nothing under it counts; ` +
+          'come with another certificate (IDevID), or a ticket',
+      );
     await refuseBlocked(record.keyHash);
     return {
       voucher: kind,

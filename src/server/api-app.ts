@@ -105,6 +105,7 @@ export async function createRemoteApi(
   const identify = authenticateRemote({
     ledger: options.ledger,
     clock: options.wallClock,
+    stands: options.issuing.stands,
     shownBy: peers.shownBy,
   });
   const limitFailures: LimitFailures = async (request, check) => {
