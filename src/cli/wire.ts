@@ -10,10 +10,11 @@ import { publishedUrls } from '../ca/published-urls.ts';
 import type { RolloverRoom } from '../ca/rollover/room.ts';
 import { openRoster, type Roster } from '../ca/roster.ts';
 import { createStanding } from '../ca/standing.ts';
-import { type Clock, systemClock } from '../core/clock.ts';
+import { type Clock, systemClock, systemMonotonic } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { poolRandom } from '../core/pooled-random.ts';
 import type { RandomBytes } from '../core/random.ts';
+import { createSteadyClock, type SteadyClock } from '../core/steady-clock.ts';
 import { createDeviceDoor, type DeviceDoor } from '../enroll/device-door.ts';
 import { createEnroller, type Enroller } from '../enroll/enroller.ts';
 import { createIdentifier } from '../enroll/identify.ts';
@@ -41,6 +42,8 @@ export interface House {
   /** Guarded: refuses to go back. */
   readonly clock: Clock;
   readonly wallClock: Clock;
+  /** Ages of what is known of statuses go by it. */
+  readonly steady: SteadyClock;
   readonly random: RandomBytes;
   readonly ledger: SqliteLedger;
   readonly authorities: Authorities;
@@ -157,9 +160,11 @@ export async function openHouse(
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
     const metrics = createMetrics(worker);
     const enroll = metrics.counting(createEnroller(shared));
+    const steady = createSteadyClock(systemClock, systemMonotonic);
     const statusTail = createStatusTail({
       ledger: ledger.read,
       clock: systemClock,
+      steady,
       onFault: (error) =>
         logger.error({ err: error }, 'the status feed cannot see the ledger; it tries again'),
     });
@@ -178,6 +183,7 @@ export async function openHouse(
       logger,
       clock,
       wallClock: systemClock,
+      steady,
       random,
       ledger,
       authorities,

@@ -102,7 +102,7 @@ async function openBroker(kind: keyof typeof ASK) {
       names: {
         statusOf: (identity) => ({
           status: names.statusOf(identity) ?? 'good',
-          asOf: asking.lab.clock.now(),
+          ageMs: 0,
         }),
       },
     },
@@ -219,7 +219,7 @@ describe('what is known after a snapshot', () => {
       name: 'feed' as const,
       statusOf: (id: { readonly serial: string }) => {
         const status = id.serial === serial ? ('revoked' as const) : ('good' as const);
-        return { status, reason, asOf: lab.clock.now() };
+        return { status, reason, ageMs: 0 };
       },
     };
     endAllTakenBack(lab.gate, source, { statusOf: () => undefined });

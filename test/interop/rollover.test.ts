@@ -14,13 +14,28 @@ const SERVE = ['--workers', '2', '--broker', '--mqtt-port', '0', '--mqtt-ws-port
 async function publish(house: House, name: string, device: string, root = 'root'): Promise<string> {
   const { port } = new URL(JSON.parse(house.read('ready.json')).mqtt);
   const tls = ['--cafile', house.pem(root), '--cert', `${name}.pem`, '--key', `${name}.key`];
-  const words = ['-h', '127.0.0.1', '-p', port, ...tls, '-i', device, '-t', `devices/${device}/up`, '-m', 'x'];
+  const words = [
+    '-h',
+    '127.0.0.1',
+    '-p',
+    port,
+    ...tls,
+    '-i',
+    device,
+    '-t',
+    `devices/${device}/up`,
+    '-m',
+    'x',
+  ];
   const { status, err } = await runProgram('mosquitto_pub', [...words, '-q', '1'], { cwd: house.folder });
   return status === 0 ? '' : err;
 }
 
 const issuerOf = (house: House, name: string) =>
-  new X509Certificate(house.read(`${name}.pem`)).issuer.split('\n').at(-1)?.replace(/^.* (?=LDevID)/, '');
+  new X509Certificate(house.read(`${name}.pem`)).issuer
+    .split('\n')
+    .at(-1)
+    ?.replace(/^.* (?=LDevID)/, '');
 const shows = (name: string) => ['--cert', `${name}.pem`, '--key', `${name}.key`];
 const fingerprints = (pem: string) =>
   (pem.match(/-----BEGIN[\s\S]+?-----END CERTIFICATE-----/g) ?? []).map(
@@ -38,7 +53,9 @@ async function cacerts(house: House, root = 'root'): Promise<readonly string[]> 
 }
 
 async function statesOf(house: House): Promise<readonly string[]> {
-  const items: { name: string; state: string }[] = JSON.parse(await house.must('authority', 'list', '--json'));
+  const items: { name: string; state: string }[] = JSON.parse(
+    await house.must('authority', 'list', '--json'),
+  );
   return items.map(({ name, state }) => `${name} ${state}`);
 }
 
@@ -164,7 +181,11 @@ describe('an issuing authority', () => {
   test('whose key got out is refused with all under it, and its devices recover by their IDevID under the next', async () => {
     const serial = new X509Certificate(house().read(house().pem('ldevid-2'))).serialNumber;
     await house().must('revoke', '--serial', serial, '--reason', 'cACompromise');
-    await until(async () => (await publish(house(), 'SN-1-new', 'SN-1')) !== '', 'the denial at the broker', 2000);
+    await until(
+      async () => (await publish(house(), 'SN-1-new', 'SN-1')) !== '',
+      'the denial at the broker',
+      2000,
+    );
     expect(await renew(house(), est, 'SN-1-new', 'refused')).toMatch(/^(?:403|503) /);
     await house().must('authority', 'rotate', 'ldevid', '--from', 'ldevid-2', '--activate', 'now');
     await new Promise((resolve) => setTimeout(resolve, 1100));
@@ -184,7 +205,11 @@ describe('a root', () => {
     est = estClients(house());
     for (const name of ['SN-0', 'SN-1']) await enroll(est, name);
     await house().must('authority', 'rotate', 'root', '--algorithm', 'ec-p384');
-    await until(async () => (await cacerts(house())).length === 5, 'both roots and what is across by EST', 2000);
+    await until(
+      async () => (await cacerts(house())).length === 5,
+      'both roots and what is across by EST',
+      2000,
+    );
     await house().must('authority', 'activate', 'root', '--now');
     for (const family of ['service', 'ldevid'])
       await house().must('authority', 'rotate', family, '--activate', 'now');
@@ -213,14 +238,24 @@ describe('a root', () => {
   });
 
   test('serves who trusts the old one only, and who trusts the new one only', async () => {
-    const issuer = async () => house().program('openssl', 'x509', '-in', house().pem('tls-listener'), '-noout', '-issuer');
+    const issuer = async () =>
+      house().program('openssl', 'x509', '-in', house().pem('tls-listener'), '-noout', '-issuer');
     await until(async () => (await issuer()).includes('Service CA 2'), 'the new TLS certificate', 5000);
-    const trusts = (root: string) => house().curl('/api/v1/openapi.json', '--cacert', house().pem(root), '-o', '/dev/null');
-    await until(async () => (await trusts('root-2').catch(() => ({ status: 0 }))).status === 200, 'the new root', 15_000);
+    const trusts = (root: string) =>
+      house().curl('/api/v1/openapi.json', '--cacert', house().pem(root), '-o', '/dev/null');
+    await until(
+      async () => (await trusts('root-2').catch(() => ({ status: 0 }))).status === 200,
+      'the new root',
+      15_000,
+    );
     expect((await trusts('root')).status).toBe(200);
     // Who is of the old one renews with it, and is let in with either.
     expect(await renew(house(), est, 'SN-1', 'SN-1-new', '--cacert', house().pem('root-2'))).toBe('200');
-    await until(async () => (await publish(house(), 'SN-1-new', 'SN-1', 'root-2')) === '', 'the broker’s certificate', 15_000);
+    await until(
+      async () => (await publish(house(), 'SN-1-new', 'SN-1', 'root-2')) === '',
+      'the broker’s certificate',
+      15_000,
+    );
     for (const root of ['root', 'root-2']) {
       expect(await publish(house(), 'SN-1', 'SN-1', root)).toBe('');
       expect(await publish(house(), 'SN-1-new', 'SN-1', root)).toBe('');

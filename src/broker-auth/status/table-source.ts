@@ -1,3 +1,4 @@
+import type { SteadyClock } from '../../core/steady-clock.ts';
 import { certificateKeyOf } from '../credential.ts';
 import type { Gate } from '../gate.ts';
 import type { EndCause } from '../ports.ts';
@@ -9,7 +10,7 @@ import type { CertificateKey } from './status-table.ts';
 import type { Change } from './wire.ts';
 
 /** What the feed told, as a source of the gate's. Of an issuer that the snapshot does not name it knows nothing good. */
-export function tableSource(known: () => ReadSnapshot | undefined): StatusSource {
+export function tableSource(known: () => ReadSnapshot | undefined, steady: SteadyClock): StatusSource {
   let header: ReadSnapshot['header'] | undefined;
   let issuers: ReadonlySet<string> = new Set();
   return {
@@ -21,7 +22,7 @@ export function tableSource(known: () => ReadSnapshot | undefined): StatusSource
         header = latest.header;
         issuers = new Set(header.authorities.map(({ issuerKeyId }) => issuerKeyId));
       }
-      return statusIn(latest, certificateKeyOf(id), issuers.has(id.issuerKeyId));
+      return statusIn(latest, certificateKeyOf(id), issuers.has(id.issuerKeyId), steady.now());
     },
   };
 }
@@ -30,21 +31,23 @@ function statusIn(
   { table }: ReadSnapshot,
   key: CertificateKey,
   knowsIssuer: boolean,
+  now: number,
 ): KnownStatus | undefined {
   const standing = table.statusOf(key);
-  const { asOf } = table;
-  if (standing.status === 'good') return knowsIssuer ? { status: 'good', asOf } : undefined;
+  const ageMs = table.ageMs(now);
+  if (standing.status === 'good') return knowsIssuer ? { status: 'good', ageMs } : undefined;
   const { status, reason, at } = standing;
-  return { status, asOf, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
+  return { status, ageMs, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
 }
 
 /** The same for brokers that show a name only. */
-export function nameSource(known: () => ReadSnapshot | undefined): NameStatusSource {
+export function nameSource(known: () => ReadSnapshot | undefined, steady: SteadyClock): NameStatusSource {
   return {
     statusOf: (identity) => {
       const latest = known();
       if (!latest?.names) return undefined;
-      return { status: latest.names.statusOf(identity) ?? 'good', asOf: latest.table.asOf };
+      const ageMs = latest.table.ageMs(steady.now());
+      return { status: latest.names.statusOf(identity) ?? 'good', ageMs };
     },
   };
 }

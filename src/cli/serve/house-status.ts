@@ -45,6 +45,7 @@ export async function openHouseStatus({
   roster,
   tail,
   wallClock,
+  steady,
   logger,
 }: House): Promise<HouseStatus> {
   const gates = new Set<OpenGate>();
@@ -66,14 +67,14 @@ export async function openHouseStatus({
     },
     onFault: (error) => logger.error({ err: error }, 'the gate cannot see the ledger; it tries again'),
   });
-  const source = tableSource(() => status.known());
-  const names = nameSource(() => status.known());
+  const source = tableSource(() => status.known(), steady);
+  const names = nameSource(() => status.known(), steady);
   return {
     source,
     names,
-    denied: deniedSource(() => status.known()),
+    denied: deniedSource(() => status.known(), wallClock, steady),
     intermediates: knownIntermediates(() => status.known()),
-    ageMs: () => Math.max(0, wallClock() - status.known().table.asOf),
+    ageMs: () => status.known().table.ageMs(steady.now()),
     watch: (open) => {
       gates.add(open);
       endAllTakenBack(open.gate, source, names);
