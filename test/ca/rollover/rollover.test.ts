@@ -1,4 +1,7 @@
 import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { lintCertificate } from '../../../src/ca/lint/lint.ts';
 import { activateGeneration } from '../../../src/ca/rollover/activate-generation.ts';
@@ -7,7 +10,9 @@ import { retireGeneration, standingUnder } from '../../../src/ca/rollover/retire
 import type { RolloverRoom } from '../../../src/ca/rollover/room.ts';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
 import { nameToText } from '../../../src/x509/name.ts';
-import { codeOfAsync, DAY_MS, newKey, openTestHouse, type TestHouse } from '../../house.ts';
+import { openTrust } from '../../../src/x509/path/trust.ts';
+import { validatePath } from '../../../src/x509/path/validate-path.ts';
+import { BEGINNING, codeOfAsync, DAY_MS, newKey, openTestHouse, type TestHouse } from '../../house.ts';
 import { recordAuthority } from '../record-authority.ts';
 
 const ACTOR = 'operator:anna';
@@ -219,5 +224,104 @@ describe('cut short', () => {
     house.clock.pass(5000);
     const { record, made } = await prepare(house);
     expect([made, record.publishedAt]).toEqual([false, house.clock.now()]);
+  });
+});
+
+describe('a root', () => {
+  const rollRoot = async (house: TestHouse) => {
+    await prepare(house, { family: 'root', algorithm: 'ec-p384' });
+    await activate(house, true, 'root');
+  };
+  const chainOf = (leaf: Uint8Array, anchor: Uint8Array, intermediates: readonly Uint8Array[]) =>
+    validatePath(leaf, {
+      trust: openTrust({ anchors: [anchor] }),
+      untrusted: intermediates,
+      at: BEGINNING + DAY_MS,
+      purpose: 'clientAuth',
+    }).reason;
+
+  test('certifies across, both ways, with certificates that other programs and the lint take', async () => {
+    using house = await openTestHouse();
+    await rollRoot(house);
+    const crossed = await house.ledger.read.listCrossCertificates();
+    expect(crossed.map(({ subject, issuer }) => `${subject} by ${issuer}`)).toEqual([
+      'root by root-2',
+      'root-2 by root',
+    ]);
+    for (const { certificate, issuer } of crossed) {
+      const by = house.authorities.get(issuer)?.certificate;
+      const findings = lintCertificate(certificate, { kind: 'ca', ...(by && { issuer: by }) });
+      expect(findings.filter(({ severity }) => severity !== 'notice')).toEqual([]);
+    }
+  });
+
+  test('issues the next generations, whose chain leads to either root', async () => {
+    using house = await openTestHouse();
+    const before = await house.grant('SN-1', { profile: 'ldevid' });
+    await rollRoot(house);
+    await roll(house);
+    expect(house.roster.current('ldevid')).toMatchObject({ name: 'ldevid-2' });
+    const [old, fresh] = ['root', 'root-2'].map((name) => house.authorities.get(name)?.certificate.raw);
+    if (!old || !fresh) throw new Error('there are no roots');
+    const { certificate, chain } = await house.grant('SN-2', { profile: 'ldevid' });
+    expect(chain).toHaveLength(2);
+    expect([chainOf(certificate, old, chain), chainOf(certificate, fresh, chain)]).toEqual(['ok', 'ok']);
+    expect(chainOf(certificate, old, chain.slice(0, 1))).not.toBe('ok');
+    // What was issued under the old one is believed by who trusts the new one, with what EST hands out.
+    const handed = house.issuing.caCertificates('ldevid');
+    expect(handed).toHaveLength(6);
+    expect([chainOf(before.certificate, old, handed), chainOf(before.certificate, fresh, handed)]).toEqual([
+      'ok',
+      'ok',
+    ]);
+  });
+
+  test('is not retired while an authority stands under it', async () => {
+    using house = await openTestHouse();
+    await recordAuthority(house, 'root');
+    await recordAuthority(house, 'idevid');
+    await rollRoot(house);
+    house.clock.pass(60_000);
+    expect(await codeOfAsync(retireGeneration(house.rollover, 'root', ACTOR))).toBe('authority-in-use');
+  });
+});
+
+describe('EST cacerts', () => {
+  test('have what is prepared and what is former, and not what is retired or another family’s', async () => {
+    using house = await openTestHouse();
+    const names = () =>
+      house.issuing.caCertificates('ldevid').map((der) => nameToText(parseCertificate(der).tbs.subject));
+    const [root, first, second] = [
+      'O=Lab, CN=Lab root CA',
+      'O=Lab, CN=Lab ldevid CA',
+      'O=Lab, CN=Lab ldevid CA 2',
+    ];
+    expect(names()).toEqual([root, first]);
+    await prepare(house);
+    expect(names()).toEqual([root, first, second]);
+    await activate(house);
+    house.clock.pass(60_000);
+    expect(names()).toEqual([root, first, second]);
+    await retireGeneration(house.rollover, 'ldevid', ACTOR);
+    expect(names()).toEqual([root, second]);
+  });
+});
+
+describe('another process', () => {
+  test('on the same ledger has the key and the state after a look, and not before', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'birthmark-test-'));
+    try {
+      const path = join(folder, 'ledger.db');
+      using house = await openTestHouse({ path });
+      using other = await openTestHouse({ path, clock: house.clock });
+      await roll(house);
+      expect(other.issuing.preparer('ldevid').authority.name).toBe('ldevid');
+      expect(await other.roster.look()).toBe(true);
+      expect(await other.roster.look()).toBe(false);
+      const { certificate } = await other.grant('SN-1', { profile: 'ldevid' });
+      expect(issuerOf(certificate)).toBe('O=Lab, CN=Lab ldevid CA 2');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
