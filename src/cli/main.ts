@@ -46,6 +46,8 @@ const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>
   hold: async () => (await import('./commands/revoke.ts')).holdCommand,
   unhold: async () => (await import('./commands/revoke.ts')).unholdCommand,
   authority: async () => (await import('./commands/authority.ts')).authorityCommand,
+  campaign: async () => (await import('./commands/campaign.ts')).campaignCommand,
+  hygiene: async () => (await import('./commands/hygiene.ts')).hygieneCommand,
   lint: async () => (await import('./commands/lint.ts')).lintCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   admit: async () => (await import('./commands/admit.ts')).admitCommand,

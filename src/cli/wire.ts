@@ -19,6 +19,9 @@ import { createDeviceDoor, type DeviceDoor } from '../enroll/device-door.ts';
 import { createEnroller, type Enroller } from '../enroll/enroller.ts';
 import { createIdentifier } from '../enroll/identify.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../enroll/service-issuer.ts';
+import { type CampaignDesk, createCampaignDesk } from '../fleet/campaign/desk.ts';
+import { createHygiene, type Hygiene } from '../fleet/hygiene/hygiene.ts';
+import { DEFAULT_HYGIENE } from '../fleet/hygiene/settings.ts';
 import { createRevoker, type Revoker } from '../fleet/revoker.ts';
 import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
@@ -57,6 +60,8 @@ export interface House {
   readonly devices: DeviceDoor;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  readonly campaigns: CampaignDesk;
+  readonly hygiene: Hygiene;
   /** One for all listeners of the process. */
   readonly tail: StatusTail;
   readonly metrics: Metrics;
@@ -158,7 +163,17 @@ export async function openHouse(
       policy: { shards, validityMs: validityHours * HOUR_MS, coalesceMs: coalesceSeconds * SECOND_MS, idp },
     };
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
+    const taking = {
+      idevidProfiles: issuing.idevidProfiles,
+      clock: systemClock,
+      onUnpublished: (error: unknown) =>
+        logger.error(
+          { err: error },
+          'a revocation is in the ledger and not in its CRL yet; it is tried again',
+        ),
+    };
     const metrics = createMetrics(worker);
+    metrics.followCampaigns(ledger.read);
     const enroll = metrics.counting(createEnroller(shared));
     const steady = createSteadyClock(systemClock, systemMonotonic);
     const statusTail = createStatusTail({
@@ -194,16 +209,14 @@ export async function openHouse(
       enroll,
       devices: createDeviceDoor({ ledger, enroll, identify, clock }),
       issueService: createServiceIssuer(shared),
-      revoker: createRevoker({
+      revoker: createRevoker({ ...taking, ledger, crls }),
+      campaigns: createCampaignDesk({ ...taking, ledger, crls, profiles: issuing.profiles }),
+      hygiene: createHygiene({
         ledger,
-        crls,
-        idevidProfiles: issuing.idevidProfiles,
+        limits: config.hygiene ?? DEFAULT_HYGIENE,
+        keyLimits: config.keyPolicy,
+        profiles: issuing.profiles,
         clock: systemClock,
-        onUnpublished: (error) =>
-          logger.error(
-            { err: error },
-            'a revocation is in the ledger and not in its CRL yet; it is tried again',
-          ),
       }),
       tail: statusTail,
       metrics,

@@ -16,6 +16,8 @@ import { mountFactoryDoor } from '../enroll/factory/routes.ts';
 import type { Labels } from '../enroll/label.ts';
 import type { Ledger } from '../enroll/ports.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
+import type { CampaignDesk } from '../fleet/campaign/desk.ts';
+import type { Hygiene } from '../fleet/hygiene/hygiene.ts';
 import type { Revoker } from '../fleet/revoker.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } from './caller.ts';
@@ -27,8 +29,10 @@ import { mountAdmission } from './routes/admission.ts';
 import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
 import { mountAuthorities } from './routes/authorities.ts';
+import { mountCampaigns } from './routes/campaigns.ts';
 import { mountCertificates } from './routes/certificates.ts';
 import { mountDevices } from './routes/devices.ts';
+import { mountHygiene } from './routes/hygiene.ts';
 import { mountKeyCompromise } from './routes/key-compromise.ts';
 import { mountRevocations } from './routes/revocations.ts';
 import { mountSightings } from './routes/sightings.ts';
@@ -45,6 +49,8 @@ export interface ApiAppOptions {
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  readonly campaigns: CampaignDesk;
+  readonly hygiene: Hygiene;
   readonly compromise: CompromiseDesk;
   /** What the status feed and the snapshot are made of. */
   readonly status: StatusDesk;
@@ -181,6 +187,8 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountDevices(api, routes);
   mountCertificates(api, routes);
   mountRevocations(api, routes);
+  mountCampaigns(api, routes);
+  mountHygiene(api, routes);
   mountStatus(api, routes);
   mountSightings(api, {
     ...routes,

@@ -1,5 +1,6 @@
 import { finishReserved } from '../../ca/issue.ts';
 import { publishDueCrls } from '../../ca/publish-due-crls.ts';
+import { advanceCampaigns } from '../../fleet/campaign/engine.ts';
 import { settleReplayed } from '../../fleet/settle-devices.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import type { House } from '../wire.ts';
@@ -9,6 +10,8 @@ import { repeat } from './repeat.ts';
 
 /** A full list waits for its coalescing bound and this besides; a list that a crash left behind waits only this. */
 const LISTS_EVERY_MS = 5000;
+/** How late a campaign may be: its waves and gates are of minutes. */
+const CAMPAIGNS_EVERY_MS = 1000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** Issuance takes milliseconds: a reservation older than this belongs to a process that is gone. */
@@ -48,6 +51,7 @@ export function keepUp(house: House): () => Promise<void> {
   });
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
     ['crl', LISTS_EVERY_MS, publisher()],
+    ['campaigns', CAMPAIGNS_EVERY_MS, ({ campaigns }) => advanceCampaigns(campaigns.room)],
     ['reservations', MINUTE_MS, finishAbandoned],
     ['authorities', MINUTE_MS, (house) => publishAuthorities(house)],
     ['states', MINUTE_MS, settle],
