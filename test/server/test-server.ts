@@ -117,6 +117,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       snapshot: {
         ledger: ledger.read,
         authorities,
+        look: () => house.roster.look(),
+        current: house.roster.current,
         signerOf: (name) => signers?.signerOf(name),
         clock: house.clock.now,
         validMs: SNAPSHOT_VALID_MS,
@@ -137,6 +139,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     limits: LIMITS,
     ledger: house.ledger,
     issuing: house.issuing,
+    rollover: house.rollover,
     enroll,
     issueService: house.issueService,
     revoker: house.revoker,

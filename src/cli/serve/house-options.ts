@@ -68,7 +68,7 @@ function compromiseDesk(house: House): CompromiseDesk {
 }
 
 function statusDesk(house: House): StatusDesk {
-  const { authorities, tail, wallClock, logger, loaded } = house;
+  const { authorities, roster, tail, wallClock, logger, loaded } = house;
   const ledger = house.ledger.read;
   const { snapshotValidMinutes } = loaded.config.status ?? DEFAULT_STATUS;
   return {
@@ -77,6 +77,8 @@ function statusDesk(house: House): StatusDesk {
     snapshot: {
       ledger,
       authorities,
+      look: () => roster.look(),
+      current: roster.current,
       signerOf: readResponderSigners(responderHome(house), wallClock, (error) =>
         logger.error({ err: error }, 'the signer of status snapshots cannot be read'),
       ),
