@@ -51,6 +51,7 @@ export async function openBrokerAuth(
     memory: await openSessionMemory(at(SESSIONS_FILE), policy, logger),
     source: status.source,
     names: status.names,
+    intermediates: () => status.intermediates(),
     onNameDenied: () => status.refresh(),
     statusAgeMs: () => status.ageMs(),
     at,
@@ -72,6 +73,7 @@ export async function openBrokerAuth(
       (await openMosquitto({
         ...{ config: mosquittoConfig, policy, open, driver, at, clock, logger },
         source: status.denied,
+        intermediates: () => status.intermediates(),
         watch: (watcher) => status.tell(watcher),
       }));
     if (mosquitto) closers.push(() => mosquitto.close());
