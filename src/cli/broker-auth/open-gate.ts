@@ -8,6 +8,7 @@ import type { GatePolicy } from '../../broker-auth/policy.ts';
 import type { BehaviourGuard, KickDriver } from '../../broker-auth/ports.ts';
 import { reconcile } from '../../broker-auth/reconcile.ts';
 import type { BrokerConfig } from '../../broker-auth/service-config.ts';
+import type { Session } from '../../broker-auth/sessions.ts';
 import {
   createSightingReporter,
   type SightingReport,
@@ -48,6 +49,8 @@ export interface OpenGateOptions {
   readonly logger: Logger;
   /** Where what is seen is told. */
   readonly sendSightings: (report: SightingReport) => Promise<void>;
+  /** Told each session that begins. */
+  readonly onSession?: (session: Session) => void;
 }
 
 export interface OpenGate extends AssembledGate {
@@ -122,7 +125,10 @@ export function openGate(options: OpenGateOptions): OpenGate {
           );
         }
         const session = gate.sessions.get(attempt);
-        if (session) reporter.seen(session);
+        if (session) {
+          reporter.seen(session);
+          options.onSession?.(session);
+        }
         return;
       }
       if (credential && verdict.reason === 'revoked') reporter.refused(credential, listener);
