@@ -1,11 +1,11 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { asBuffer } from '../core/bytes.ts';
+import { writeDurably } from '../core/durable-file.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import { readSecretFile } from '../core/secret-file.ts';
 import { SIGNATURE_DIGESTS, type SignatureAlgorithmName } from '../core/signature-algorithm.ts';
-import { writeDurably } from './durable-file.ts';
 import { type AuthorityKeyAlgorithm, generateKey, signatureAlgorithmOf } from './key-algorithm.ts';
-import { readSecretFile } from './secret-file.ts';
 import type { Signer } from './signer.ts';
 
 /**
