@@ -22,7 +22,9 @@ if (!fs.existsSync(built)) {
   const [program = 'npm', ...given] = [...npm, 'rebuild', 'pkcs11js', '--loglevel=error'];
   const { status } = spawnSync(program, given, { cwd: root, env, stdio: ['ignore', 'ignore', 'inherit'] });
   if (status !== 0 || !fs.existsSync(built)) {
-    console.error('birthmark: pkcs11js could not be built; is there a C++ compiler (Debian: g++ make python3)?');
+    console.error(
+      'birthmark: pkcs11js could not be built; is there a C++ compiler (Debian: g++ make python3)?',
+    );
     process.exitCode = 1;
   }
 }

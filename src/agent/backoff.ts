@@ -16,7 +16,15 @@ const SHARE_OF_REST = 0.1;
  */
 export function backoffMs(
   failures: number,
-  { random, remainingMs, retryAfterMs = 0 }: { readonly random: RandomBytes; readonly remainingMs: number; readonly retryAfterMs?: number | undefined },
+  {
+    random,
+    remainingMs,
+    retryAfterMs = 0,
+  }: {
+    readonly random: RandomBytes;
+    readonly remainingMs: number;
+    readonly retryAfterMs?: number | undefined;
+  },
 ): number {
   const cap = Math.min(Math.max(remainingMs * SHARE_OF_REST, LEAST_CAP_MS), MOST_CAP_MS);
   const whole = Math.min(FIRST_MS * 2 ** Math.min(failures - 1, 20), cap);

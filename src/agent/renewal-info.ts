@@ -45,7 +45,10 @@ export async function askRenewalInfo(ask: Ask, certificate: Uint8Array): Promise
   const { status, headers, body } = await ask({ method: 'GET', path: `/api/v1/renewal-info/${id}` });
   if (status === 404 || status === 405 || status === 501) return undefined;
   if (status !== 200)
-    throw new BirthmarkError('unavailable', `the server answers ${status} where it should tell the renewal window`);
+    throw new BirthmarkError(
+      'unavailable',
+      `the server answers ${status} where it should tell the renewal window`,
+    );
   const wait = retryAfterMs(headers);
   return { window: readWindow(body), ...(wait !== undefined && { retryAfterMs: wait }) };
 }

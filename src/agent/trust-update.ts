@@ -1,8 +1,8 @@
 import { equalBytes } from '../core/bytes.ts';
 import { readCertificate } from '../x509/certificate.ts';
+import { PathCertificate } from '../x509/path/path-certificate.ts';
 import { openTrust } from '../x509/path/trust.ts';
 import { validatePath } from '../x509/path/validate-path.ts';
-import { PathCertificate } from '../x509/path/path-certificate.ts';
 
 export interface TrustUpdate {
   readonly anchors: readonly Uint8Array[];
@@ -61,13 +61,18 @@ function holds(
 ): boolean {
   if (!leaf) return true;
   const trust = openTrust({ anchors, intermediates });
-  return validatePath(leaf, { trust, untrusted: chain, at, purpose: 'any', validity: 'none' }).reason === 'ok';
+  return (
+    validatePath(leaf, { trust, untrusted: chain, at, purpose: 'any', validity: 'none' }).reason === 'ok'
+  );
 }
 
 function isSelfSigned(der: Uint8Array): boolean {
   const certificate = new PathCertificate(der);
   if (!equalBytes(certificate.tbs.subject, certificate.tbs.issuer)) return false;
-  return validatePath(der, { trust: openTrust({ anchors: [der] }), at: 0, validity: 'none', purpose: 'any' }).reason === 'ok';
+  return (
+    validatePath(der, { trust: openTrust({ anchors: [der] }), at: 0, validity: 'none', purpose: 'any' })
+      .reason === 'ok'
+  );
 }
 
 function has(list: readonly Uint8Array[], one: Uint8Array): boolean {

@@ -1,11 +1,11 @@
 import { toBase64 } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import type { KeyType } from '../keys/key-type.ts';
+import type { KeyType } from '../key/key-type.ts';
 import { channelBinding } from '../net/channel-binding.ts';
 import type { Ask } from '../net/server-link.ts';
 import type { Authority, Voucher } from '../ports.ts';
-import { askRenewalInfo } from '../renewal-info.ts';
 import { confirmCredential } from '../probe/confirm-credential.ts';
+import { askRenewalInfo } from '../renewal-info.ts';
 import { makeCsr } from './make-csr.ts';
 import { readCertificates, readEnrollAnswer } from './read-answer.ts';
 import { wantedKey } from './wanted-key.ts';

@@ -40,7 +40,8 @@ export function readEnrollAnswer(reply: Reply): EnrollAnswer {
 export function readCertificates({ status, headers, body }: Reply): readonly Uint8Array[] {
   if (status !== 200) throw refused(`has status ${status}: ${plainText(body)}`);
   const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase();
-  if (type !== 'application/pkcs7-mime') throw refused(`is ${type ?? 'of no type'}, not application/pkcs7-mime`);
+  if (type !== 'application/pkcs7-mime')
+    throw refused(`is ${type ?? 'of no type'}, not application/pkcs7-mime`);
   try {
     const base64 = body.toString('latin1').replace(/[\r\n\t ]+/g, '');
     return readCertsOnly(parseBase64(base64, 'the answer without white space'));

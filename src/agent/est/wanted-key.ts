@@ -2,7 +2,7 @@ import { parseBase64 } from '../../core/bytes.ts';
 import { KEY_TYPE } from '../../x509/csr-attributes.ts';
 import { DerReader } from '../../x509/der/reader.ts';
 import { readCsrAttributes } from '../../x509/read-csr-attributes.ts';
-import type { KeyType } from '../keys/key-type.ts';
+import type { KeyType } from '../key/key-type.ts';
 import type { Reply } from '../net/exchange.ts';
 
 const CURVES = new Map<string, KeyType>([

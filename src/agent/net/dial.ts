@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { BirthmarkError } from '../../core/errors.ts';
 import { connectHttp } from './http-connect.ts';
 import { hostAndPort, type Place } from './place.ts';
-import type { Proxy } from './proxy.ts';
+import type { ProxyServer } from './proxy.ts';
 import { connectSocks5 } from './socks5.ts';
 
 /**
@@ -12,7 +12,11 @@ import { connectSocks5 } from './socks5.ts';
  * @param signal ends the attempt; a connection that was made is not touched by it
  * @throws BirthmarkError `unavailable`, `proxy-failed`
  */
-export async function dial(place: Place, proxy: Proxy | undefined, signal: AbortSignal): Promise<Socket> {
+export async function dial(
+  place: Place,
+  proxy: ProxyServer | undefined,
+  signal: AbortSignal,
+): Promise<Socket> {
   const first = proxy ?? place;
   const socket = connect({ host: first.host, port: first.port, noDelay: true });
   try {

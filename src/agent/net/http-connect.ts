@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { BirthmarkError } from '../../core/errors.ts';
 import { hostAndPort, type Place } from './place.ts';
-import type { Proxy } from './proxy.ts';
+import type { ProxyServer } from './proxy.ts';
 import { takeOctets } from './take-octets.ts';
 
 const MAX_HEAD = 8192;
@@ -16,7 +16,7 @@ const END_OF_HEAD = '\r\n\r\n';
 export async function connectHttp(
   socket: Socket,
   place: Place,
-  user: Proxy['user'],
+  user: ProxyServer['user'],
   signal: AbortSignal,
 ): Promise<void> {
   const to = hostAndPort(place);
@@ -29,7 +29,8 @@ export async function connectHttp(
   const status = /^HTTP\/1\.[01] ([0-9]{3})(?: |\r)/.exec(await readHead(socket, signal))?.[1];
   if (status?.startsWith('2')) return;
   if (status === undefined) throw failed('does not speak HTTP');
-  if (status === '407') throw failed(user ? 'does not take this user and password' : 'wants a user and a password');
+  if (status === '407')
+    throw failed(user ? 'does not take this user and password' : 'wants a user and a password');
   throw failed(`does not connect to ${to}: it answers ${status}`);
 }
 

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect, type SecureContextOptions, type TLSSocket } from 'node:tls';
-import { createCertificateReader, isBounded } from '../../core/shown-certificates.ts';
 import { BirthmarkError } from '../../core/errors.ts';
+import { createCertificateReader, isBounded } from '../../core/shown-certificates.ts';
+import { readCertificate } from '../../x509/certificate.ts';
 import { openTrust } from '../../x509/path/trust.ts';
 import { validatePath } from '../../x509/path/validate-path.ts';
 import { toPem } from '../../x509/pem.ts';
@@ -94,21 +95,36 @@ export function tlsSettings({ place, credential, alpn }: TlsOptions): SecureCont
 export function judgeServer(socket: TLSSocket, place: Place, { anchors, at }: ServerRules): JudgedServer {
   const shown = createCertificateReader()(socket);
   if (!shown || !isBounded(shown)) throw untrusted(place, 'it shows no certificate, or far too many');
-  const verdict = validatePath(shown.leaf, {
-    trust: openTrust({ anchors }),
-    untrusted: shown.chain,
-    at,
-    purpose: 'serverAuth',
-    peer: { kind: isIP(place.host) === 0 ? 'dns' : 'ip', value: place.host },
-    possessionProven: true,
-  });
-  if (verdict.reason === 'ok')
-    return { chain: [shown.leaf, ...shown.chain], goodUntil: verdict.lookAgainAt };
+  const chain = [shown.leaf, ...shown.chain];
+  const judge = (time: number) =>
+    validatePath(shown.leaf, {
+      trust: openTrust({ anchors }),
+      untrusted: shown.chain,
+      at: time,
+      purpose: 'serverAuth',
+      peer: { kind: isIP(place.host) === 0 ? 'dns' : 'ip', value: place.host },
+      possessionProven: true,
+    });
+  let verdict = judge(at);
+  // What a CA of ours signed has begun: where it has not by our clock, that is behind. What has ended has ended.
+  if (verdict.reason === 'notYetValid')
+    verdict = judge(Math.max(at, ...[...chain, ...anchors].map(beginning)));
+  if (verdict.reason === 'ok') return { chain, goodUntil: verdict.lookAgainAt };
   const clock =
     verdict.reason === 'expired' || verdict.reason === 'notYetValid'
       ? `; it was judged for ${new Date(at).toISOString()}: is this machine's clock right?`
       : '';
   throw untrusted(place, `${verdict.detail}${clock}`);
+}
+
+/** `notBefore`, milliseconds since the epoch; of what cannot be read, long ago. */
+function beginning(der: Uint8Array): number {
+  try {
+    return readCertificate(der).tbs.notBefore.at;
+  } catch (error) {
+    if (error instanceof BirthmarkError) return 0;
+    throw error;
+  }
 }
 
 function untrusted(place: Place, why: string): BirthmarkError {

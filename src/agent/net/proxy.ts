@@ -1,7 +1,7 @@
 import { BirthmarkError } from '../../core/errors.ts';
 
 /** A way out that goes over somebody else: every name is resolved there, never here. */
-export interface Proxy {
+export interface ProxyServer {
   readonly kind: 'socks5' | 'http';
   readonly host: string;
   readonly port: number;
@@ -9,7 +9,7 @@ export interface Proxy {
   readonly user?: { readonly name: string; readonly password: string };
 }
 
-const KINDS = new Map<string, Proxy['kind']>([
+const KINDS = new Map<string, ProxyServer['kind']>([
   ['socks5h:', 'socks5'],
   ['http:', 'http'],
 ]);
@@ -22,7 +22,7 @@ const DEFAULT_PORT = { socks5: 1080, http: 80 } as const;
  * @param password belongs to the user; it is never part of the text, which others can read
  * @throws BirthmarkError `config-invalid`, with nothing of a password in it
  */
-export function parseProxy(text: string, password?: string): Proxy {
+export function parseProxy(text: string, password?: string): ProxyServer {
   const url = URL.parse(text);
   const kind = url && KINDS.get(url.protocol);
   if (!url || !kind) throw invalid('must begin with socks5h:// (names are resolved at the proxy) or http://');
@@ -46,7 +46,11 @@ export function parseProxy(text: string, password?: string): Proxy {
 const MOST_OCTETS = 255;
 
 /** RFC 1929 §2 has one octet for each length; RFC 7617 §2 parts name and password at the first colon. */
-function parseUser(name: string, password: string, kind: Proxy['kind']): NonNullable<Proxy['user']> {
+function parseUser(
+  name: string,
+  password: string,
+  kind: ProxyServer['kind'],
+): NonNullable<ProxyServer['user']> {
   for (const [part, text] of [
     ['user', name],
     ['password', password],

@@ -5,12 +5,12 @@ import { dial } from './dial.ts';
 import { exchange, type Question, type Reply } from './exchange.ts';
 import { type JudgedServer, openTls } from './open-tls.ts';
 import { placeOf } from './place.ts';
-import type { Proxy } from './proxy.ts';
+import type { ProxyServer } from './proxy.ts';
 
 export interface LinkOptions {
   /** `https://HOST[:PORT][/PATH]`, below which everything is. */
   readonly url: URL;
-  readonly proxy?: Proxy;
+  readonly proxy?: ProxyServer;
   /** Roots, DER, as they are at the moment. */
   readonly anchors: () => readonly Uint8Array[];
   readonly time: Timekeeper;
@@ -29,7 +29,8 @@ const MOST_REDIRECTS = 3;
 /** @throws BirthmarkError `config-invalid` for any other URL than https */
 export function parseServerUrl(text: string): URL {
   const url = URL.parse(text);
-  if (url?.protocol === 'https:' && url.username === '' && url.password === '' && url.search === '') return url;
+  if (url?.protocol === 'https:' && url.username === '' && url.password === '' && url.search === '')
+    return url;
   throw new BirthmarkError(
     'config-invalid',
     'the server must be a URL that begins with https://, as in https://pki.example.com:8443',

@@ -2,7 +2,7 @@ import { isIPv4, isIPv6, type Socket } from 'node:net';
 import { BirthmarkError } from '../../core/errors.ts';
 import { ipAddressOctets } from '../../x509/ip-address.ts';
 import type { Place } from './place.ts';
-import type { Proxy } from './proxy.ts';
+import type { ProxyServer } from './proxy.ts';
 import { takeOctets } from './take-octets.ts';
 
 const VERSION = 5;
@@ -34,7 +34,7 @@ const REPLIES: readonly string[] = [
 export async function connectSocks5(
   socket: Socket,
   place: Place,
-  user: Proxy['user'],
+  user: ProxyServer['user'],
   signal: AbortSignal,
 ): Promise<void> {
   const take = (size: number, what: string) => takeAll(socket, size, what, signal);
@@ -57,7 +57,7 @@ export async function connectSocks5(
 /** RFC 1929 §2. */
 async function authenticate(
   socket: Socket,
-  { name, password }: NonNullable<Proxy['user']>,
+  { name, password }: NonNullable<ProxyServer['user']>,
   take: (size: number, what: string) => Promise<Buffer>,
 ): Promise<void> {
   const fields = [Buffer.from(name), Buffer.from(password)].flatMap((text) => [

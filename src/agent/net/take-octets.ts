@@ -7,10 +7,17 @@ import type { Socket } from 'node:net';
  * @returns fewer where the other side ended before
  */
 export async function takeOctets(socket: Socket, size: number, signal: AbortSignal): Promise<Buffer> {
+  let taken = Buffer.alloc(0);
   for (;;) {
-    const octets: Buffer | null = socket.read(size);
-    if (octets) return octets;
-    if (socket.readableEnded || socket.destroyed) return Buffer.alloc(0);
+    // All that is there, not so many as are wanted: who waits while something is there is woken at once, for ever.
+    const octets: Buffer | null = socket.read();
+    if (octets) taken = Buffer.concat([taken, octets]);
+    if (taken.length >= size) {
+      if (taken.length > size) socket.unshift(taken.subarray(size));
+      return taken.subarray(0, size);
+    }
+    if (socket.readableEnded || socket.destroyed) return taken;
+    if (octets) continue;
     const done = new AbortController();
     const either = { signal: AbortSignal.any([signal, done.signal]) };
     try {

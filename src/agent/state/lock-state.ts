@@ -17,9 +17,13 @@ export async function lockState(folder: string): Promise<() => void> {
   try {
     await once(lock, 'listening');
   } catch (cause) {
-    throw new BirthmarkError('home-in-use', `another agent works on ${folder}; wait until it is done, or stop it`, {
-      cause,
-    });
+    throw new BirthmarkError(
+      'home-in-use',
+      `another agent works on ${folder}; wait until it is done, or stop it`,
+      {
+        cause,
+      },
+    );
   }
   lock.unref();
   return () => lock.close();

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { toHex } from '../../core/bytes.ts';
 import { removeUnfinished } from '../../core/durable-file.ts';
 import type { RandomBytes } from '../../core/random.ts';
-import { toHex } from '../../core/bytes.ts';
 import { parsePemBlocks, toPem } from '../../x509/pem.ts';
 import type { Disk } from './disk.ts';
 

@@ -173,12 +173,7 @@ function generate({ library, session }: Open, type: KeyType, id: Buffer, label: 
       { type: CK.publicExponent, value: Buffer.of(1, 0, 1) },
       { type: CK.verify, value: true },
     ];
-    library.C_GenerateKeyPair(
-      session,
-      { mechanism: CK.rsaKeyPairGen },
-      [...common, ...open],
-      secret,
-    );
+    library.C_GenerateKeyPair(session, { mechanism: CK.rsaKeyPairGen }, [...common, ...open], secret);
   } else if (type === 'ed25519') {
     throw new Error('few tokens can; take ec-p256');
   } else {
@@ -186,12 +181,7 @@ function generate({ library, session }: Open, type: KeyType, id: Buffer, label: 
       { type: CK.ecParams, value: CURVES[type] },
       { type: CK.verify, value: true },
     ];
-    library.C_GenerateKeyPair(
-      session,
-      { mechanism: CK.ecKeyPairGen },
-      [...common, ...open],
-      secret,
-    );
+    library.C_GenerateKeyPair(session, { mechanism: CK.ecKeyPairGen }, [...common, ...open], secret);
   }
 }
 

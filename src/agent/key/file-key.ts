@@ -1,12 +1,12 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeDurably } from '../../core/durable-file.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { readSecretFile } from '../../core/secret-file.ts';
 import { SIGNATURE_DIGESTS, type SignatureAlgorithmName } from '../../core/signature-algorithm.ts';
 import { parsePublicKey } from '../../x509/public-key.ts';
 import type { DeviceKey, KeyStore } from '../ports.ts';
+import type { Disk } from '../state/disk.ts';
 import type { KeyType } from './key-type.ts';
 
 export const KEY_FILE = 'key.pem';
@@ -15,11 +15,11 @@ export const KEY_FILE = 'key.pem';
  * Keys as PKCS#8 files of mode 0600, one in each credential's folder. They are not encrypted: whoever could read the file could
  * read the passphrase of a device that starts by itself.
  */
-export function fileKeys(type: KeyType): KeyStore {
+export function fileKeys(type: KeyType, disk: Disk): KeyStore {
   return {
     open: (_name, folder) => {
       const path = join(folder, KEY_FILE);
-      if (!existsSync(path)) writeDurably(path, toPkcs8(generate(type)), 0o600);
+      if (!existsSync(path)) disk.write(path, toPkcs8(generate(type)), 0o600);
       return readFileKey(path);
     },
     // It goes with its folder.
