@@ -28,7 +28,7 @@ const ticket: Voucher = { kind: 'ticket', serialNumber: 'SN-1', ticket: 'x' };
 const issued = (traits: Traits = {}) =>
   makeCertificate({ issuer: issuing, key, ...traits, fields: { subject: named('SN-1'), ...traits.fields } })
     .der;
-const judge = (der: Uint8Array, voucher = by, at = NOW) =>
+const judge = (der: Uint8Array, voucher: Voucher = by, at = NOW) =>
   judgeIssued(der, { key: deviceKey, by: voucher, anchors: [root.der], intermediates: [issuing.der], at });
 
 test('takes what is for our key and name, and gives the chain to send along, without the root', () => {

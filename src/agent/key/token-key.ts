@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { basename } from 'node:path';
 import type { Handle, PKCS11 } from 'pkcs11js';
 import { equalBytes } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
@@ -20,7 +21,11 @@ export interface TokenOptions {
   readonly pin: () => string;
   /** The file that `pin` reads, for OpenSSL's engine, which signs in by itself. */
   readonly pinFile: string;
-  /** OpenSSL's engine for PKCS#11 (Debian: libengine-pkcs11-openssl); without it TLS cannot use the token's keys. */
+  /**
+   * OpenSSL's engine for PKCS#11 (Debian: libengine-pkcs11-openssl); without it TLS cannot use the token's keys. OpenSSL looks for
+   * it in the folder that OPENSSL_ENGINES names, and it looks for the token's library in PKCS11_MODULE_PATH: who runs the process
+   * sets both.
+   */
   readonly engine?: string;
 }
 
@@ -215,7 +220,8 @@ function tlsKey(id: Buffer, { token, pinFile, engine }: TokenOptions): ReturnTyp
     );
   const idText = [...id].map((octet) => `%${octet.toString(16).padStart(2, '0')}`).join('');
   const uri = `pkcs11:token=${encodeURIComponent(token)};id=${idText};type=private?pin-source=file:${pinFile}`;
-  return { privateKeyEngine: engine, privateKeyIdentifier: uri };
+  // By its path it would be loaded anew for each key, which its second time does not survive.
+  return { privateKeyEngine: basename(engine, '.so'), privateKeyIdentifier: uri };
 }
 
 function sign(

@@ -54,7 +54,7 @@ export async function openTls(
   signal: AbortSignal,
 ): Promise<OpenTls> {
   const { place, server } = options;
-  const socket = connect({ socket: connection, ...tlsSettings(options) });
+  const socket = begin(connection, options);
   try {
     await once(socket, 'secureConnect', { signal });
     return { socket, ...(server && { server: judgeServer(socket, place, server) }) };
@@ -65,6 +65,17 @@ export async function openTls(
     if (cause instanceof BirthmarkError) throw cause;
     const why = signal.aborted ? 'no answer in time' : cause instanceof Error ? cause.message : String(cause);
     throw new BirthmarkError('unavailable', `no TLS with ${hostAndPort(place)}: ${why}`, { cause });
+  }
+}
+
+function begin(connection: Duplex, options: TlsOptions): TLSSocket {
+  try {
+    return connect({ socket: connection, ...tlsSettings(options) });
+  } catch (cause) {
+    connection.destroy();
+    if (cause instanceof BirthmarkError) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new BirthmarkError('key-store-failed', `TLS cannot use the device's key: ${why}`, { cause });
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import {
   type AgentEvent,
   disk,
@@ -49,8 +50,12 @@ export async function withAgent<T>(
   const settings = readSettings(folder);
   const unlock = await lockState(folder);
   try {
-    // OpenSSL's engine finds the token's library by the environment alone.
-    if (settings.token) shell.environment.PKCS11_MODULE_PATH ??= settings.token.module;
+    if (settings.token) {
+      // OpenSSL finds its engine, and that the token's library, by the environment alone.
+      shell.environment.PKCS11_MODULE_PATH ??= settings.token.module;
+      if (settings.token.engine !== undefined)
+        shell.environment.OPENSSL_ENGINES ??= dirname(settings.token.engine);
+    }
     const agent = await openAgent({
       folder,
       settings,
