@@ -1,9 +1,11 @@
 import { Command, Option } from 'commander';
 import Type from 'typebox';
 import { schemaParser } from '../../core/schema.ts';
+import { DEVICE_STATES } from '../../fleet/ports.ts';
 import { withApi } from '../api-client.ts';
 import { type CommonOptions, homeOf, newCommand, type Shell, wholeNumber } from '../command.ts';
 import { listAll, printTable } from '../output.ts';
+import { deviceActs } from './device-acts.ts';
 
 interface ListOptions extends CommonOptions {
   readonly query?: string;
@@ -39,11 +41,13 @@ const parseShown = schemaParser(
 );
 
 export function deviceCommand(shell: Shell): Command {
-  return new Command('device')
+  const device = new Command('device')
     .description('the devices of the ledger')
     .addCommand(listDevices(shell))
     .addCommand(showDevice(shell))
     .addCommand(allowRebirth(shell));
+  for (const act of deviceActs(shell)) device.addCommand(act);
+  return device;
 }
 
 function listDevices(shell: Shell): Command {
@@ -53,7 +57,7 @@ function listDevices(shell: Shell): Command {
     'birthmark device list --query SN-7 --state manufactured',
   )
     .option('--query <text>', 'beginning of the serial number, or the whole model or batch')
-    .addOption(new Option('--state <state>', 'only those').choices(['manufactured', 'enrolled']))
+    .addOption(new Option('--state <state>', 'only those').choices([...DEVICE_STATES]))
     .option('--limit <n>', 'at most so many', wholeNumber(1, 1_000_000), DEFAULT_LIMIT)
     .action(async (options: ListOptions) => {
       const { query, state } = options;
