@@ -202,7 +202,7 @@ function readSecretLine(path: string): string {
   return readSecretFile(path).trimEnd().split('\n').at(-1)?.trim() ?? '';
 }
 
-export const SETTINGS_FILE = 'agent.json';
+const SETTINGS_FILE = 'agent.json';
 
 /** Where the settings of a state folder are. */
 export function settingsPath(folder: string): string {

@@ -24,7 +24,7 @@ const PaceSchema = Type.Object({
 /** What an agent remembers of when it did what, so that a restart is no reason to ask again. Milliseconds since the epoch. */
 export type Pace = Static<typeof PaceSchema>;
 
-export const FRESH: Pace = { failures: 0 };
+const FRESH: Pace = { failures: 0 };
 const parse = schemaParser(PaceSchema, 'config-invalid');
 
 /** Anything that cannot be read is as good as nothing: it only spares work. */

@@ -1,5 +1,5 @@
-import { X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type AgentParts, type EnrollAnswer, step, usableCredentials } from '../../src/agent/index.ts';
@@ -57,7 +57,6 @@ describe('an agent with a ticket', () => {
     const { device, serialNumber } = await enrolled();
     const at = (name: string) => join(device.folder, 'current', name);
     const certificate = new X509Certificate(readFileSync(at('certificate.pem')));
-    const { createPrivateKey } = await import('node:crypto');
     expect(certificate.checkPrivateKey(createPrivateKey(readFileSync(at('key.pem'))))).toBe(true);
     expect(certificate.subject).toContain(`serialNumber=${serialNumber}`);
     expect(statSync(at('key.pem')).mode & 0o777).toBe(0o600);
@@ -88,7 +87,6 @@ describe('an agent with a ticket', () => {
 
   test('does not read a ticket that others may read', async () => {
     const settings = await lab.ticket(nextSerial());
-    const { chmodSync } = await import('node:fs');
     chmodSync(settings.ticketFile ?? '', 0o644);
     expect(await codeOfAsync(step((await lab.device({ settings })).parts))).toBe('key-file-permissions');
   });
@@ -292,7 +290,6 @@ describe('a clock that is wrong', () => {
 test('what a state folder holds tells no secret but the key: no ticket, no password', async () => {
   const { device, settings } = await enrolled();
   const ticket = readFileSync(settings.ticketFile ?? '', 'utf8').trim();
-  const { readdirSync } = await import('node:fs');
   for (const name of readdirSync(device.folder, { recursive: true, encoding: 'utf8' })) {
     const path = join(device.folder, name);
     if (existsSync(path) && statSync(path).isFile()) expect(readFileSync(path, 'utf8')).not.toContain(ticket);

@@ -15,17 +15,20 @@ import { makeCertificate } from '../x509/path/make-certificate.ts';
 const BINDING = 'A'.repeat(43);
 const ticket = { kind: 'ticket', serialNumber: 'SN-1', ticket: 'x' } as const;
 
-test.each(KEY_TYPES)('a CSR with a key of type %s proves its possession and holds the binding, to us and to OpenSSL', (type) => {
-  const csr = makeCsr(fileKeys(type, disk).open('a', temporaryFolder()), ticket, `${BINDING}=`);
-  const read = parseCsr(csr);
-  verifyPossession(read);
-  expect(readEstAttributes(read).challengePassword).toBe(`${BINDING}=`);
-  const words = ['req', '-inform', 'DER', '-verify', '-noout', '-subject', '-text'];
-  const { stdout, stderr } = spawnSync('openssl', words, { input: csr, encoding: 'utf8' });
-  expect(stderr).toContain('verify OK');
-  expect(stdout).toContain('serialNumber = SN-1');
-  expect(stdout).toContain(`${BINDING}=`);
-});
+test.each(KEY_TYPES)(
+  'a CSR with a key of type %s proves its possession and holds the binding, to us and to OpenSSL',
+  (type) => {
+    const csr = makeCsr(fileKeys(type, disk).open('a', temporaryFolder()), ticket, `${BINDING}=`);
+    const read = parseCsr(csr);
+    verifyPossession(read);
+    expect(readEstAttributes(read).challengePassword).toBe(`${BINDING}=`);
+    const words = ['req', '-inform', 'DER', '-verify', '-noout', '-subject', '-text'];
+    const { stdout, stderr } = spawnSync('openssl', words, { input: csr, encoding: 'utf8' });
+    expect(stderr).toContain('verify OK');
+    expect(stdout).toContain('serialNumber = SN-1');
+    expect(stdout).toContain(`${BINDING}=`);
+  },
+);
 
 test('a renewal asks for the names of its certificate, SAN and all', () => {
   const san = subjectAltName([{ kind: 'dns', name: 'd.lab' }]);

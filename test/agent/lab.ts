@@ -142,11 +142,11 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
   };
 }
 
-export function keyPem({ privateKey }: SampleKey): string {
+function keyPem({ privateKey }: SampleKey): string {
   return String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
 }
 
-export function pemOf(ders: readonly Uint8Array[]): string {
+function pemOf(ders: readonly Uint8Array[]): string {
   return ders.map((der) => toPem('CERTIFICATE', der)).join('');
 }
 

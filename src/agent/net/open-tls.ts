@@ -80,7 +80,7 @@ function begin(connection: Duplex, options: TlsOptions): TLSSocket {
 }
 
 /** What Node is told. What it says of the server's path is not asked: `judgeServer` must be. */
-export function tlsSettings({ place, credential, alpn }: TlsOptions): SecureContextOptions & {
+function tlsSettings({ place, credential, alpn }: TlsOptions): SecureContextOptions & {
   readonly rejectUnauthorized: false;
   readonly servername?: string;
   readonly ALPNProtocols?: string[];
@@ -103,7 +103,7 @@ export function tlsSettings({ place, credential, alpn }: TlsOptions): SecureCont
  *
  * @throws BirthmarkError `server-untrusted`
  */
-export function judgeServer(socket: TLSSocket, place: Place, { anchors, at }: ServerRules): JudgedServer {
+function judgeServer(socket: TLSSocket, place: Place, { anchors, at }: ServerRules): JudgedServer {
   const shown = createCertificateReader()(socket);
   if (!shown || !isBounded(shown)) throw untrusted(place, 'it shows no certificate, or far too many');
   const chain = [shown.leaf, ...shown.chain];

@@ -66,7 +66,10 @@ function worksInTls({ key }: Credential): boolean {
 
 function verdictOf({ status, body }: Reply): ProbeVerdict {
   if (status === 200) return { kind: 'accepted' };
-  const text = body.toString('utf8').replace(/\p{C}+/gu, ' ').slice(0, MAX_DETAIL);
+  const text = body
+    .toString('utf8')
+    .replace(/\p{C}+/gu, ' ')
+    .slice(0, MAX_DETAIL);
   const passes = status === 408 || status === 429 || status >= 500;
   return {
     kind: passes ? 'unclear' : 'refused',

@@ -37,7 +37,7 @@ export async function probeMqtt(clientId: string, options: BrokerOptions): Promi
 }
 
 /** MQTT 3.1.1 §3.1. */
-export function encodeConnect(clientId: string): Buffer {
+function encodeConnect(clientId: string): Buffer {
   const id = Buffer.from(clientId);
   const rest = Buffer.concat([
     PROTOCOL,
