@@ -2,8 +2,8 @@ import fs, { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } fro
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createDurably, writeDurably } from '../../src/keys/durable-file.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { createDurably, writeDurably } from '../../src/core/durable-file.ts';
+import { temporaryFolder } from '../keys/temporary-folder.ts';
 
 test('writes text and octets whole, with the mode that was asked for, and leaves nothing beside it', () => {
   const folder = temporaryFolder();
