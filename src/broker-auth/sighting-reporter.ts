@@ -71,8 +71,13 @@ export function createSightingReporter({ gate, send, clock, onFault }: ReporterO
     }
   }
 
+  async function sendAll(): Promise<void> {
+    do await sendSome();
+    while (notBefore === 0 && (seen.size >= AT_ONCE || enforced.size >= AT_ONCE));
+  }
+
   async function sendSome(): Promise<void> {
-    const [some, others] = [[...seen].slice(0, AT_ONCE), [...enforced].slice(0, AT_ONCE)];
+    const [some, others] = [[...seen.entries().take(AT_ONCE)], [...enforced.entries().take(AT_ONCE)]];
     try {
       await send({ seen: some.map(([, one]) => one), enforced: others.map(([, one]) => one) });
       for (const [key] of some) {
@@ -99,12 +104,14 @@ export function createSightingReporter({ gate, send, clock, onFault }: ReporterO
       put(seen, key, { issuerKeyId, serial, at: now(), listener });
     },
     takenBack({ issuerKeyId, serial }, standing) {
-      put(ending, keyOf({ issuerKeyId, serial }), { id: { issuerKeyId, serial }, left: standing });
+      const key = keyOf({ issuerKeyId, serial });
+      if (standing.length === 0) put(enforced, key, { issuerKeyId, serial, at: now() });
+      else put(ending, key, { id: { issuerKeyId, serial }, left: standing });
     },
     tick() {
       settle();
       if (sending || (seen.size === 0 && enforced.size === 0) || clock() < notBefore) return;
-      sending = sendSome().finally(() => {
+      sending = sendAll().finally(() => {
         sending = undefined;
       });
     },

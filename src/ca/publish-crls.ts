@@ -35,7 +35,7 @@ export async function publishCrls(orders: readonly CrlOrder[], room: CrlRoom, no
     const todo = ofIt.filter(({ scope }) => !(hasFull && scope === DELTA));
     signed += await publishOf(name, todo, room, now, writer, failures);
   }
-  await writer.flush();
+  await writer.finish();
   if (failures.length > 0) throw failures[0];
   return signed;
 }

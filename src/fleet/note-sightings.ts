@@ -1,5 +1,4 @@
 import type { Authorities } from '../ca/authority.ts';
-import type { CertificateRecord } from '../ca/ports.ts';
 import type { Actor, AuditRecord } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
@@ -46,17 +45,15 @@ export async function noteSightings(
   const now = clock();
   const names = new Map([...authorities.values()].map(({ name, keyId }) => [toHex(keyId), name]));
   const find = async <T extends SeenCertificate>(told: readonly T[]) => {
-    const found: { readonly record: CertificateRecord; readonly told: T }[] = [];
-    for (const one of told) {
-      const record = await ledger.read.findBySerial(Buffer.from(one.serial, 'hex'));
-      if (record?.signature && names.get(one.issuerKeyId) === record.authority)
-        found.push({ record, told: one });
-    }
-    return found;
+    const records = await ledger.read.findIssued(told.map(({ serial }) => Buffer.from(serial, 'hex')));
+    return told.flatMap((one, at) => {
+      const record = records[at];
+      return record && names.get(one.issuerKeyId) === record.authority ? [{ id: record.id, told: one }] : [];
+    });
   };
   const [inUse, ended] = [await find(seen), await find(enforced)];
   // A gate whose clock is ahead must not write into the future.
-  const sightings = inUse.map(({ record: { id }, told: { at, listener } }) => ({
+  const sightings = inUse.map(({ id, told: { at, listener } }) => ({
     id,
     seenAt: Math.min(at, now),
     listener,
@@ -65,9 +62,11 @@ export async function noteSightings(
   const news = await ledger.write(async (tx) => {
     const first = await tx.addSightings(sightings);
     const enforcedNow = await tx.noteEnforced(
-      ended.map(({ record: { id }, told: { at } }) => ({ id, at: Math.min(at, now) })),
+      ended.map(({ id, told: { at } }) => ({ id, at: Math.min(at, now) })),
     );
-    const serials = new Map([...inUse, ...ended].map(({ record: { id, serial } }) => [id, toHex(serial)]));
+    const serials = new Map(
+      [...inUse, ...ended].map(({ id, told: { serial } }) => [id, serial.toLowerCase()]),
+    );
     const act = (action: string, id: number, facts: AuditRecord['facts'] = {}): AuditRecord => ({
       at: now,
       actor,

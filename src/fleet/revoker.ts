@@ -1,6 +1,6 @@
 import type { Authorities } from '../ca/authority.ts';
 import type { CrlRoom } from '../ca/crl/room.ts';
-import type { CertificateRecord } from '../ca/ports.ts';
+import type { CertificateFacts } from '../ca/ports.ts';
 import { publishTouchedCrls, type Touched } from '../ca/publish-due-crls.ts';
 import type { Actor } from '../core/audit.ts';
 import { breathe } from '../core/breathe.ts';
@@ -59,7 +59,7 @@ export interface RevokerOptions {
 }
 
 /** Certificates changed in one unit of work: others wait for it some milliseconds only. */
-const PIECE = 250;
+const PIECE = 500;
 const SHOWN = 20;
 
 /**
@@ -75,9 +75,9 @@ export function createRevoker(options: RevokerOptions): Revoker {
     const full = withMoments(order, clock());
     const { by, dryRun = false } = order;
     const tally = newTally();
-    const work = (reads: FleetReads, chosen: readonly CertificateRecord[]) =>
+    const work = (reads: FleetReads, chosen: readonly CertificateFacts[]) =>
       planStatuses(reads, withoutRoots(chosen, crls.authorities), full, idevidProfiles);
-    const change = (tx: FleetTx, chosen: readonly CertificateRecord[]) =>
+    const change = (tx: FleetTx, chosen: readonly CertificateFacts[]) =>
       changeStatuses(tx, withoutRoots(chosen, crls.authorities), full, idevidProfiles, {
         actor,
         by: describeSelector(by),
@@ -142,9 +142,9 @@ function withMoments(order: RevocationOrder, now: number): StatusOrder {
 
 /** Nobody asks a root's own list about the root: it is distrusted by taking it out of trust stores. */
 function withoutRoots(
-  certificates: readonly CertificateRecord[],
+  certificates: readonly CertificateFacts[],
   authorities: Authorities,
-): readonly CertificateRecord[] {
+): readonly CertificateFacts[] {
   return certificates.filter(({ authority: name, serial }) => {
     const authority = authorities.get(name);
     return !(authority?.isRoot && equalBytes(authority.certificate.tbs.serial, serial));
@@ -179,7 +179,7 @@ function newTally(): Tally {
   const serials: string[] = [];
   // With a cascade one may come up twice.
   const seen = new Set<number>();
-  const isNew = ({ id }: CertificateRecord) => !seen.has(id) && seen.add(id);
+  const isNew = ({ id }: CertificateFacts) => !seen.has(id) && seen.add(id);
   const places = new Map<string, { readonly authority: string; readonly shard: number }>();
   return {
     add: (plan) => {

@@ -53,8 +53,8 @@ export function revocationContract(current: () => Ledger & CrlMoments): void {
     it('are listed by authority or by shard, by serial number, in slices, without those that ended long ago', async () => {
       const names = ['a', 'b', 'c', 'd'];
       for (const [at, name] of names.entries()) {
-        const id = await issue(name, { shard: at % 2 });
-        await put(revocation(id, name, { shard: at % 2, notAfter: NOW + at, held: at === 2 }));
+        const place = { shard: at % 2, notAfter: NOW + at };
+        await put(revocation(await issue(name, place), name, { ...place, held: at === 2 }));
       }
       const inOrder = names.map((name) => serialOf(name).toString('hex').toUpperCase()).sort();
       const nameOf = (serial: string) =>
