@@ -39,7 +39,9 @@ export interface SightingReporter {
 
 /** What was told of so many is remembered, so that a credential is told of once. */
 const REMEMBERED = 100_000;
-const MOST_WAITING = 20_000;
+const MOST_SEEN = 20_000;
+/** Nobody sees them again; some 250 octets each. */
+const MOST_ENFORCED = 200_000;
 const AT_ONCE = 500;
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -67,7 +69,7 @@ export function createSightingReporter({ gate, send, clock, onFault }: ReporterO
       one.left = one.left.filter((session) => gate.sessions.get(session) === session);
       if (one.left.length > 0) continue;
       ending.delete(key);
-      put(enforced, key, { ...one.id, at: now() });
+      put(enforced, key, { ...one.id, at: now() }, MOST_ENFORCED);
     }
   }
 
@@ -101,12 +103,12 @@ export function createSightingReporter({ gate, send, clock, onFault }: ReporterO
       const { issuerKeyId, serial } = leaf;
       const key = keyOf(leaf);
       if (told.has(key) || seen.has(key)) return;
-      put(seen, key, { issuerKeyId, serial, at: now(), listener });
+      put(seen, key, { issuerKeyId, serial, at: now(), listener }, MOST_SEEN);
     },
     takenBack({ issuerKeyId, serial }, standing) {
       const key = keyOf({ issuerKeyId, serial });
-      if (standing.length === 0) put(enforced, key, { issuerKeyId, serial, at: now() });
-      else put(ending, key, { id: { issuerKeyId, serial }, left: standing });
+      if (standing.length === 0) put(enforced, key, { issuerKeyId, serial, at: now() }, MOST_ENFORCED);
+      else put(ending, key, { id: { issuerKeyId, serial }, left: standing }, MOST_ENFORCED);
     },
     tick() {
       settle();
@@ -121,9 +123,9 @@ export function createSightingReporter({ gate, send, clock, onFault }: ReporterO
   };
 }
 
-function put<T>(map: Map<string, T>, key: string, value: T): void {
+function put<T>(map: Map<string, T>, key: string, value: T, most: number): void {
   map.set(key, value);
-  if (map.size <= MOST_WAITING) return;
+  if (map.size <= most) return;
   const [oldest] = map.keys();
   if (oldest !== undefined) map.delete(oldest);
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DeniedSource } from '../../broker-auth/denied-entry.ts';
 import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
@@ -19,7 +20,8 @@ export interface HouseStatus {
   readonly source: StatusSource;
   readonly names: NameStatusSource;
   readonly denied: DeniedSource;
-  ageMs(): number;
+  /** Undefined until all was read: then nothing is known, and who must know denies. */
+  ageMs(): number | undefined;
   /** A device was denied by its name: it may have another certificate by now. */
   refresh(): void;
   /** From now on it is told what to end. */
@@ -31,21 +33,21 @@ export interface HouseStatus {
   stop(): Promise<void>;
 }
 
-/**
- * Reads all that is not good from the ledger, and follows it.
- *
- * @throws BirthmarkError what the ledger throws
- */
+/** A start waits so long for it; with very many revocations it goes on in the background. */
+const FIRST_READ_MS = 500;
+
+/** Reads all that is not good from the ledger, and follows it. */
 export async function openHouseStatus({
   ledger,
   authorities,
   tail,
   wallClock,
+  office,
   logger,
 }: House): Promise<HouseStatus> {
   const gates = new Set<OpenGate>();
   const watchers = new Set<DeniedWatcher>();
-  const status = await followLedger({
+  const status = followLedger({
     ledger: ledger.read,
     authorities,
     tail,
@@ -61,13 +63,17 @@ export async function openHouseStatus({
     },
     onFault: (error) => logger.error({ err: error }, 'the gate cannot see the ledger; it tries again'),
   });
+  await Promise.race([status.read, sleep(FIRST_READ_MS)]);
   const source = tableSource(() => status.known());
   const names = nameSource(() => status.known());
   return {
     source,
     names,
     denied: deniedSource(() => status.known()),
-    ageMs: () => Math.max(0, wallClock() - status.known().table.asOf),
+    ageMs: () => {
+      const known = status.known();
+      return known && Math.max(0, wallClock() - known.table.asOf);
+    },
     watch: (open) => {
       gates.add(open);
       endAllTakenBack(open.gate, source, names);
@@ -76,7 +82,9 @@ export async function openHouseStatus({
     note: async ({ seen, enforced }) => {
       const timed = <T extends { readonly at: string }>(one: T) => ({ ...one, at: Date.parse(one.at) });
       const noted = { seen: seen.map(timed), enforced: enforced.map(timed) };
-      await noteSightings({ ledger, authorities, clock: wallClock }, noted, 'system');
+      // During an act on many the one that writes it writes this too, in fewer and larger transactions.
+      if (office?.isOpen()) await office.note(noted, 'system');
+      else await noteSightings({ ledger, authorities, clock: wallClock }, noted, 'system');
     },
     refresh: () => status.refresh(),
     stop: () => status.stop(),
