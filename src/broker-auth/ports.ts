@@ -1,11 +1,29 @@
 import type { CredentialId } from './credential.ts';
 import type { Identity } from './decide.ts';
+import type { KeptSession } from './kept-session.ts';
 import type { Session } from './sessions.ts';
 
 /** Why a live session is ended. */
 export type EndCause =
   /** Its key is in other hands: what it left at the broker is removed too, where the broker lets us. */
-  'compromised' | 'revoked' | 'held' | 'expired' | 'sessionAge' | 'quarantined' | 'blocked' | 'exclusive';
+  | 'compromised'
+  | 'revoked'
+  /** Its device has a newer certificate: nothing but the connection ends, and the device is as welcome as before. */
+  | 'superseded'
+  | 'held'
+  | 'expired'
+  | 'sessionAge'
+  | 'quarantined'
+  | 'blocked'
+  | 'exclusive';
+
+/** What a driver that acts on ClientIds or names must know of whom it would hit. */
+export interface KickScope {
+  /** The device was taken back with its last certificate: it has none to come back with. */
+  readonly barred: boolean;
+  /** Whether that session is still the one in its place: a device keeps its ClientId when it comes with a new certificate. */
+  isCurrent(session: Session): boolean;
+}
 
 /** Ends live sessions at one broker. */
 export interface KickDriver {
@@ -14,9 +32,32 @@ export interface KickDriver {
   /** Milliseconds: the broker may not list, and not end, a session that was allowed so recently. At once where absent. */
   readonly listsWithinMs?: number;
   /** Tells the broker to end them; those that are gone already are no error. Rejects where the broker cannot be reached. */
-  kick(sessions: readonly Session[], cause: EndCause): Promise<void>;
+  kick(sessions: readonly Session[], cause: EndCause, scope: KickScope): Promise<void>;
   /** Those of them that the broker still has. A broker that cannot be asked has none: then a kick is told and believed. */
   stillLive(sessions: readonly Session[]): Promise<readonly Session[]>;
+}
+
+/** Remembers live sessions beyond the process. Neither call waits for a disk. */
+export interface SessionMemory {
+  begun(kept: KeptSession): void;
+  ended(session: Session): void;
+}
+
+/** The file of a session memory: it grows at its end, and is written anew now and then. */
+export interface SessionStore {
+  /** What is there; undefined where there is nothing. */
+  read(): AsyncIterable<Uint8Array> | undefined;
+  /** Begins another one beside it, which nobody reads before it is published. */
+  begin(): Promise<SessionFile>;
+}
+
+export interface SessionFile {
+  /** Appends; a killed process loses nothing of what was appended, a power cut what was not synced. */
+  append(lines: string): Promise<void>;
+  sync(): Promise<void>;
+  /** Puts it in the place of the one before, durably: there is the one or the other, whole, at any time. */
+  publish(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** Where a connection comes from, and whose it is as far as its handshake proved that. */

@@ -7,14 +7,18 @@ import { guardClock } from '../ca/guarded-clock.ts';
 import { createIssuingRoom, type IssuingRoom } from '../ca/issuing-room.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
 import { createStanding } from '../ca/standing.ts';
-import { type Clock, systemClock } from '../core/clock.ts';
+import { type Clock, systemClock, systemMonotonic } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { poolRandom } from '../core/pooled-random.ts';
 import type { RandomBytes } from '../core/random.ts';
+import { createSteadyClock, type SteadyClock } from '../core/steady-clock.ts';
 import { createDeviceDoor, type DeviceDoor } from '../enroll/device-door.ts';
 import { createEnroller, type Enroller } from '../enroll/enroller.ts';
 import { createIdentifier } from '../enroll/identify.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../enroll/service-issuer.ts';
+import { type CampaignDesk, createCampaignDesk } from '../fleet/campaign/desk.ts';
+import { createHygiene, type Hygiene } from '../fleet/hygiene/hygiene.ts';
+import { DEFAULT_HYGIENE } from '../fleet/hygiene/settings.ts';
 import { createRevoker, type Revoker } from '../fleet/revoker.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
 import { createMetrics, type Metrics } from '../server/metrics.ts';
@@ -37,6 +41,8 @@ export interface House {
   /** Guarded: refuses to go back. */
   readonly clock: Clock;
   readonly wallClock: Clock;
+  /** Ages of what is known of statuses go by it. */
+  readonly steady: SteadyClock;
   readonly random: RandomBytes;
   readonly ledger: SqliteLedger;
   readonly authorities: Authorities;
@@ -47,6 +53,8 @@ export interface House {
   readonly devices: DeviceDoor;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  readonly campaigns: CampaignDesk;
+  readonly hygiene: Hygiene;
   /** One for all listeners of the process. */
   readonly tail: StatusTail;
   readonly metrics: Metrics;
@@ -168,11 +176,23 @@ export async function openHouse(
       ...(office && { publishLarge: office.publish }),
     };
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
+    const taking = {
+      idevidProfiles,
+      clock: systemClock,
+      onUnpublished: (error: unknown) =>
+        logger.error(
+          { err: error },
+          'a revocation is in the ledger and not in its CRL yet; it is tried again',
+        ),
+    };
     const metrics = createMetrics(worker);
+    metrics.followCampaigns(ledger.read);
     const enroll = metrics.counting(createEnroller(shared));
+    const steady = createSteadyClock(systemClock, systemMonotonic);
     const statusTail = createStatusTail({
       ledger: ledger.read,
       clock: systemClock,
+      steady,
       onFault: (error) =>
         logger.error({ err: error }, 'the status feed cannot see the ledger; it tries again'),
     });
@@ -189,6 +209,7 @@ export async function openHouse(
       logger,
       clock,
       wallClock: systemClock,
+      steady,
       random,
       ledger,
       authorities,
@@ -197,17 +218,14 @@ export async function openHouse(
       enroll,
       devices: createDeviceDoor({ ledger, enroll, identify, clock }),
       issueService: createServiceIssuer(shared),
-      revoker: createRevoker({
+      revoker: createRevoker({ ...taking, ledger, crls, ...(office && { elsewhere: office.revoke }) }),
+      campaigns: createCampaignDesk({ ...taking, ledger, crls, profiles: issuing.profiles }),
+      hygiene: createHygiene({
         ledger,
-        crls,
-        idevidProfiles,
+        limits: config.hygiene ?? DEFAULT_HYGIENE,
+        keyLimits: config.keyPolicy,
+        profiles: issuing.profiles,
         clock: systemClock,
-        ...(office && { elsewhere: office.revoke }),
-        onUnpublished: (error) =>
-          logger.error(
-            { err: error },
-            'a revocation is in the ledger and not in its CRL yet; it is tried again',
-          ),
       }),
       tail: statusTail,
       metrics,

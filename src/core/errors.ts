@@ -59,6 +59,7 @@ export const ERROR_CODES = [
   'device-already-born',
   'device-unknown',
   'already-exists',
+  'campaign-state',
   // What an authority tells of statuses, as a gate sees it.
   'snapshot-refused',
   'feed-broken',

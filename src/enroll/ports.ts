@@ -1,5 +1,7 @@
 import type { AuditReads } from '../core/audit.ts';
 import type { Page, PageRequest, UnitOfWork } from '../core/unit-of-work.ts';
+import type { CampaignReads, CampaignWrites } from '../fleet/campaign/ports.ts';
+import type { HygieneReads, HygieneWrites } from '../fleet/hygiene/ports.ts';
 import type { FleetReads, FleetTx } from '../fleet/ports.ts';
 
 /** `gate`: follows the status feed beside a broker, and may do nothing else. */
@@ -141,7 +143,18 @@ export interface CredentialWrites extends CredentialReads {
   registerOperator(operator: OperatorRecord): Promise<void>;
 }
 
-export type LedgerReads = FleetReads & CredentialReads & TrustReads & ApprovalReads & AuditReads;
-export type LedgerTx = FleetTx & CredentialWrites & TrustWrites & ApprovalWrites;
+export type LedgerReads = FleetReads &
+  CampaignReads &
+  HygieneReads &
+  CredentialReads &
+  TrustReads &
+  ApprovalReads &
+  AuditReads;
+export type LedgerTx = FleetTx &
+  CampaignWrites &
+  HygieneWrites &
+  CredentialWrites &
+  TrustWrites &
+  ApprovalWrites;
 /** All that the ledger offers; rooms further in see only their part of it. */
 export type Ledger = UnitOfWork<LedgerTx, LedgerReads>;

@@ -56,6 +56,7 @@ export async function noteSightings(
   const sightings = inUse.map(({ id, told: { at, listener } }) => ({
     id,
     seenAt: Math.min(at, now),
+    lastSeenAt: Math.min(at, now),
     listener,
     toldBy: actor,
   }));

@@ -5,7 +5,8 @@ import type { Actor, AuditRecord, Incident } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { decideIdentity, type IdentityVerdict } from './decide-identity.ts';
-import type { DeviceKey, DeviceRecord, FleetTx, HardwareModule, NewDevice } from './ports.ts';
+import { stateAfterIssue } from './life.ts';
+import type { DeviceKey, DeviceMove, DeviceRecord, FleetTx, HardwareModule, NewDevice } from './ports.ts';
 
 /** A device that asks, with its certificate prepared. */
 export interface IdentityRequest {
@@ -165,6 +166,7 @@ async function recordDevices(tx: FleetTx, granted: readonly Judged[], now: numbe
   const added = await tx.addDevices(fresh);
   let next = 0;
   const ids: number[] = [];
+  const moves: DeviceMove[] = [];
   for (const { request, device, verdict } of granted) {
     if (!device) {
       ids.push(added[next] ?? 0);
@@ -173,9 +175,11 @@ async function recordDevices(tx: FleetTx, granted: readonly Judged[], now: numbe
     }
     ids.push(device.id);
     const { kind } = request.prepared.profile;
-    if (kind === 'ldevid' && device.state !== 'enrolled') await tx.setDeviceState(device.id, 'enrolled');
+    const to = stateAfterIssue(device.state, { kind: kind === 'idevid' ? kind : 'ldevid', rotates: false });
+    if (to !== device.state) moves.push({ deviceId: device.id, to });
     if (verdict.kind === 'issue' && verdict.usesRebirth) await tx.setRebirthAllowed(device.id, false);
   }
+  if (moves.length > 0) await tx.moveDevices(moves);
   return ids;
 }
 

@@ -55,6 +55,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   'device-already-born': 409,
   'device-unknown': 404,
   'already-exists': 409,
+  'campaign-state': 409,
   'snapshot-refused': 502,
   'feed-broken': 502,
   'lint-failed': 422,

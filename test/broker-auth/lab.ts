@@ -10,9 +10,9 @@ import {
 import { parsePolicy } from '../../src/broker-auth/parse-policy.ts';
 import type { TrustedNamespace } from '../../src/broker-auth/policy.ts';
 import type { ListenerConfig, PolicyConfig } from '../../src/broker-auth/policy-config.ts';
-import type { BehaviourGuard, EndCause, KickDriver } from '../../src/broker-auth/ports.ts';
+import type { BehaviourGuard, EndCause, KickDriver, SessionMemory } from '../../src/broker-auth/ports.ts';
 import { type Session, Sessions } from '../../src/broker-auth/sessions.ts';
-import type { KnownStatus, StatusSource } from '../../src/broker-auth/status-source.ts';
+import type { KnownStatus, NameStatusSource, StatusSource } from '../../src/broker-auth/status-source.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { parseCertificate } from '../../src/x509/certificate.ts';
 import { type Attribute, encodeName } from '../../src/x509/name.ts';
@@ -81,7 +81,10 @@ export function toldStatus(
     },
     statusOf({ issuerKeyId, serial }) {
       if (!known.has(issuerKeyId)) return undefined;
-      return { status: told.get(`${issuerKeyId}/${serial}`) ?? 'good', asOf: this.asOf ?? clock.now() };
+      return {
+        status: told.get(`${issuerKeyId}/${serial}`) ?? 'good',
+        ageMs: clock.now() - (this.asOf ?? clock.now()),
+      };
     },
   };
 }
@@ -135,6 +138,10 @@ export interface LabOptions {
   readonly judge?: Partial<CredentialJudgeOptions>;
   readonly random?: number;
   readonly guard?: BehaviourGuard;
+  /** In place of the broker that holds sessions until it is told. */
+  readonly drivers?: readonly KickDriver[];
+  readonly names?: NameStatusSource;
+  readonly memory?: SessionMemory;
 }
 
 export interface Lab extends Disposable {
@@ -154,20 +161,20 @@ export interface Lab extends Disposable {
 const ours = makeMaker('own');
 
 export function openLab(options: LabOptions = {}): Lab {
-  const { config = policyConfig(), makers = [ours], random = 0, guard } = options;
+  const { config = policyConfig(), makers = [ours], random = 0, guard, names, memory } = options;
   const [maker = ours] = makers;
   const clock = testClock(NOW);
   const status = toldStatus(
     clock,
     makers.flatMap(({ root, issuer }) => [root, issuer]),
   );
-  const sessions = new Sessions();
+  const sessions = new Sessions((session) => memory?.ended(session));
   const broker = testBroker();
   const ended: Lab['ended'] = [];
   const errors: unknown[] = [];
   const enforcer = createEnforcer({
     sessions,
-    drivers: [broker],
+    drivers: options.drivers ?? [broker],
     clock: clock.now,
     onEnded: (gone, cause) => ended.push({ clientIds: gone.map(({ clientId }) => clientId), cause }),
     onError: (error) => errors.push(error),
@@ -177,11 +184,19 @@ export function openLab(options: LabOptions = {}): Lab {
   const decide = createDecider({
     policy: parsePolicy(config, trust),
     judge,
+    ...(names && { names }),
     hasOtherSession: (identity, clientId) =>
       sessions.ofIdentity(identity).some((session) => session.clientId !== clientId),
     random: (size) => new Uint8Array(size).fill(random),
   });
-  const gate = createGate({ decide, sessions, enforcer, clock: clock.now, ...(guard && { guard }) });
+  const gate = createGate({
+    decide,
+    sessions,
+    enforcer,
+    clock: clock.now,
+    ...(guard && { guard }),
+    ...(memory && { memory }),
+  });
   const show: Lab['show'] = (evidence, clientId, listener = 'mqtt') => {
     const verdict = gate.connect({
       broker: broker.broker,

@@ -1,6 +1,7 @@
 // The listeners' applications over a house in memory, asked by `inject`.
 import pino from 'pino';
 import { afterAll } from 'vitest';
+import { createSteadyClock } from '../../src/core/steady-clock.ts';
 import { createCompromiseDesk } from '../../src/enroll/compromise/compromise-desk.ts';
 import { createDeviceDoor } from '../../src/enroll/device-door.ts';
 import { DEFAULT_EST } from '../../src/enroll/est/settings.ts';
@@ -9,6 +10,9 @@ import { parseLabels } from '../../src/enroll/label.ts';
 import { DEFAULT_LABELS, type LabelConfig } from '../../src/enroll/label-config.ts';
 import type { Role, TokenRecord } from '../../src/enroll/ports.ts';
 import { newSecret } from '../../src/enroll/secret.ts';
+import { createCampaignDesk } from '../../src/fleet/campaign/desk.ts';
+import { createHygiene } from '../../src/fleet/hygiene/hygiene.ts';
+import { DEFAULT_HYGIENE } from '../../src/fleet/hygiene/settings.ts';
 import { type ApiAppOptions, createLocalApi, createRemoteApi } from '../../src/server/api-app.ts';
 import type { ListenerLimits } from '../../src/server/base-app.ts';
 import { createMetrics } from '../../src/server/metrics.ts';
@@ -77,11 +81,13 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const logger = pino({ level: 'trace' }, { write: (line: string) => void log.push(line) });
   const metrics = createMetrics('test');
   const { ledger, issuing, authorities, guardedClock: clock } = house;
+  metrics.followCampaigns(ledger.read);
   const enroll = metrics.counting(house.enroll);
   const { lookEveryMs = 5, beatMs = 20, ...statusLimits } = options.status ?? {};
   const tail = createStatusTail({
     ledger: ledger.read,
     clock: house.clock.now,
+    steady: createSteadyClock(house.clock.now, house.clock.now),
     onFault: (error) => logger.error({ err: error }, 'the status feed cannot see the ledger'),
     lookEveryMs,
     beatMs,
@@ -128,6 +134,21 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     enroll,
     issueService: house.issueService,
     revoker: house.revoker,
+    campaigns: createCampaignDesk({
+      ledger,
+      profiles: issuing.profiles,
+      idevidProfiles: issuing.idevidProfiles,
+      crls: house.crls,
+      clock: house.clock.now,
+      onUnpublished: (error) => logger.error({ err: error }, 'a list could not be published'),
+    }),
+    hygiene: createHygiene({
+      ledger,
+      limits: DEFAULT_HYGIENE,
+      keyLimits: KEY_LIMITS,
+      profiles: issuing.profiles,
+      clock: house.clock.now,
+    }),
     clock: house.guardedClock,
     wallClock: house.clock.now,
     random: house.random,

@@ -4,6 +4,7 @@ import { ProfileConfigSchema } from '../../ca/profile-config.ts';
 import { KeyCompromiseConfigSchema } from '../../enroll/compromise/settings.ts';
 import { EstConfigSchema } from '../../enroll/est/settings.ts';
 import { LabelConfigSchema } from '../../enroll/label-config.ts';
+import { HygieneConfigSchema } from '../../fleet/hygiene/settings.ts';
 import { KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
 import { StatusConfigSchema } from '../../server/status/settings.ts';
 import { BrokerAuthSectionSchema } from './broker-auth-config.ts';
@@ -172,6 +173,10 @@ export const ConfigSchema = Type.Object(
       },
       closed,
     ),
+    hygiene: Type.Optional({
+      ...HygieneConfigSchema,
+      description: 'When birthmark hygiene speaks of a key or a device.',
+    }),
     limits: Type.Object(
       {
         bodyOctets: Type.Integer({

@@ -43,6 +43,7 @@ export async function openHouseStatus({
   tail,
   wallClock,
   office,
+  steady,
   logger,
 }: House): Promise<HouseStatus> {
   const gates = new Set<OpenGate>();
@@ -64,16 +65,13 @@ export async function openHouseStatus({
     onFault: (error) => logger.error({ err: error }, 'the gate cannot see the ledger; it tries again'),
   });
   await Promise.race([status.read, sleep(FIRST_READ_MS)]);
-  const source = tableSource(() => status.known());
-  const names = nameSource(() => status.known());
+  const source = tableSource(() => status.known(), steady);
+  const names = nameSource(() => status.known(), steady);
   return {
     source,
     names,
-    denied: deniedSource(() => status.known()),
-    ageMs: () => {
-      const known = status.known();
-      return known && Math.max(0, wallClock() - known.table.asOf);
-    },
+    denied: deniedSource(() => status.known(), wallClock, steady),
+    ageMs: () => status.known()?.table.ageMs(steady.now()),
     watch: (open) => {
       gates.add(open);
       endAllTakenBack(open.gate, source, names);

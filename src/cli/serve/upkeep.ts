@@ -1,5 +1,7 @@
 import { finishReserved } from '../../ca/issue.ts';
 import { publishDueCrls } from '../../ca/publish-due-crls.ts';
+import { advanceCampaigns } from '../../fleet/campaign/engine.ts';
+import { settleReplayed } from '../../fleet/settle-devices.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import type { House } from '../wire.ts';
 import { prepareOcspSigners, prepareTlsCertificate } from './house-options.ts';
@@ -7,6 +9,8 @@ import { repeat } from './repeat.ts';
 
 /** A full list waits for its coalescing bound and this besides; a list that a crash left behind waits only this. */
 const LISTS_EVERY_MS = 5000;
+/** How late a campaign may be: its waves and gates are of minutes. */
+const CAMPAIGNS_EVERY_MS = 1000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** Issuance takes milliseconds: a reservation older than this belongs to a process that is gone. */
@@ -18,6 +22,7 @@ export async function prepareToServe(house: House): Promise<void> {
   // Whatever its time: the clock that reserved may have been a little ahead of this one.
   const finished = await finishReserved(ledger, authorities, clock, Number.POSITIVE_INFINITY);
   if (finished > 0) logger.warn({ finished }, 'signed certificates that a crash had left reserved');
+  await settle(house);
   await prepareTlsCertificate(house);
   await prepareOcspSigners(house);
   await publishDue(house);
@@ -45,7 +50,9 @@ export function keepUp(house: House): () => Promise<void> {
   });
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
     ['crl', LISTS_EVERY_MS, publisher(house)],
+    ['campaigns', CAMPAIGNS_EVERY_MS, ({ campaigns }) => advanceCampaigns(campaigns.room)],
     ['reservations', MINUTE_MS, finishAbandoned],
+    ['states', MINUTE_MS, settle],
     ['tls', HOUR_MS, prepareTlsCertificate],
     ['ocsp', HOUR_MS, prepareOcspSigners],
   ];
@@ -60,6 +67,12 @@ export function keepUp(house: House): () => Promise<void> {
     stopWal();
     await Promise.all(stops.map((stop) => stop()));
   };
+}
+
+/** Works out the states of devices that the record brought back. */
+async function settle({ ledger, issuing, wallClock, logger }: House): Promise<void> {
+  const settled = await settleReplayed(ledger, issuing.idevidProfiles, wallClock());
+  if (settled > 0) logger.info({ settled }, 'worked out the states of devices');
 }
 
 /** Publishes what is due. Where statuses changed since the time before, an act may be under way. */

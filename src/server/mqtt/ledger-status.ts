@@ -62,8 +62,8 @@ export function followLedger(options: LedgerStatusOptions): LedgerStatus {
   const running = run();
 
   async function read(): Promise<ReadSnapshot> {
-    const { epoch, sequence, at } = await tail.look();
-    const table = new StatusTable({ epoch, sequence }, at);
+    const { epoch, sequence, at, steadyAt } = await tail.look();
+    const table = new StatusTable({ epoch, sequence }, steadyAt);
     const names = tellHolders ? new NameTable() : undefined;
     for (let after: number | undefined = 0; after !== undefined; ) {
       const found = await ledger.listTakenBack({ endedBefore: 0, after, limit: PAGE });
@@ -171,7 +171,7 @@ export function followLedger(options: LedgerStatusOptions): LedgerStatus {
       const { seen } = tail;
       if (!known || !seen) return known;
       const { epoch, sequence } = known.table.position;
-      if (seen.epoch === epoch && seen.sequence === sequence) known.table.confirm(seen, seen.at);
+      if (seen.epoch === epoch && seen.sequence === sequence) known.table.confirm(seen, seen.steadyAt);
       return known;
     },
     read: first.promise,

@@ -8,6 +8,7 @@ import type { Ledger, LedgerTx } from '../../enroll/ports.ts';
 import { approvalWrites } from './approvals.ts';
 import { auditWrites } from './audit.ts';
 import { authorityWrites } from './authorities.ts';
+import { campaignWrites } from './campaigns.ts';
 import { certificateWrites } from './certificates.ts';
 import { revocationWrites } from './change-revocations.ts';
 import { type Checkpoint, checkpoint } from './checkpoint.ts';
@@ -17,11 +18,14 @@ import { crlMoments } from './crl-moments.ts';
 import { crlWrites } from './crls.ts';
 import { deviceWrites } from './devices.ts';
 import { type CommitFacts, type GroupCommit, groupCommit } from './group-commit.ts';
+import { hygieneWrites } from './hygiene.ts';
 import { keyWrites } from './keys.ts';
 import { migrate } from './migrate.ts';
 import { readerConnection, readsOf } from './read-ledger.ts';
 import { headReader } from './record/head.ts';
 import { type LedgerRecord, ledgerRecord, type RecordOptions } from './record/ledger-record.ts';
+import { renewalCallWrites } from './renewal-calls.ts';
+import { rotationWrites } from './rotations.ts';
 import { sightingWrites } from './sightings.ts';
 import { translateError } from './translate-error.ts';
 import { trustWrites } from './trust.ts';
@@ -147,12 +151,16 @@ function writesOf(connection: Connection): LedgerTx {
     ...approvalWrites(connection),
     ...auditWrites(connection),
     ...authorityWrites(connection),
+    ...campaignWrites(connection),
     ...certificateWrites(connection),
     ...credentialWrites(connection),
     ...crlWrites(connection),
     ...deviceWrites(connection),
+    ...hygieneWrites(connection),
     ...keyWrites(connection),
+    ...renewalCallWrites(connection),
     ...revocationWrites(connection),
+    ...rotationWrites(connection),
     ...sightingWrites(connection),
     ...trustWrites(connection),
   };

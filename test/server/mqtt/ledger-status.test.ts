@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RevocationReads } from '../../../src/ca/ports.ts';
 import { toHex } from '../../../src/core/bytes.ts';
+import { createSteadyClock } from '../../../src/core/steady-clock.ts';
 import { followLedger } from '../../../src/server/mqtt/ledger-status.ts';
 import { createStatusTail } from '../../../src/server/status/status-tail.ts';
 import { openTestHouse, type TestHouse } from '../../house.ts';
@@ -18,7 +19,9 @@ function follow(house: TestHouse, slow: Partial<RevocationReads> = {}) {
   const changes: string[] = [];
   let replaced = 0;
   const onFault = (error: unknown) => void faults.push(error);
-  const tail = createStatusTail({ ledger, clock: house.clock.now, onFault, lookEveryMs: 5, beatMs: 20 });
+  const { now } = house.clock;
+  const steady = createSteadyClock(now, now);
+  const tail = createStatusTail({ ledger, clock: now, steady, onFault, lookEveryMs: 5, beatMs: 20 });
   const status = followLedger({
     ledger,
     authorities: house.authorities,
