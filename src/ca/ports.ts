@@ -70,6 +70,7 @@ export interface ScannedCertificates {
 export interface IssuedCertificate {
   readonly id: number;
   readonly authority: string;
+  readonly deviceId: number | null;
 }
 
 export interface CertificateReads {

@@ -250,7 +250,7 @@ export function revocationContract(current: () => Ledger & CrlMoments): void {
       const asked = ['never', 'a', 'reserved'].map((name) => serialOf(name));
       expect(await current().read.findIssued(asked)).toEqual([
         undefined,
-        { id, authority: 'ldevid' },
+        { id, authority: 'ldevid', deviceId: null },
         undefined,
       ]);
     });

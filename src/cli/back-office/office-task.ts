@@ -4,6 +4,7 @@ import type { Actor } from '../../core/audit.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type { NotedSightings, Sightings } from '../../fleet/note-sightings.ts';
 import type { RevocationOrder, RevocationResult } from '../../fleet/revoker.ts';
+import type { RotationPolicy } from '../../fleet/rotation/settings.ts';
 
 /** What the back office needs to know of its house: all that can be handed to a thread. */
 export interface OfficeSetup {
@@ -14,6 +15,7 @@ export interface OfficeSetup {
   readonly publicUrl: string;
   readonly policy: CrlPolicy;
   readonly idevidProfiles: ReadonlySet<string>;
+  readonly rotation: RotationPolicy;
   readonly logLevel: string;
 }
 

@@ -6,6 +6,7 @@ import { systemClock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { noteSightings } from '../../fleet/note-sightings.ts';
 import { createRevoker } from '../../fleet/revoker.ts';
+import { createUseNoter } from '../../fleet/rotation/note-use.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import { openLedger } from '../../store/sqlite/open-ledger.ts';
 import { homeAt } from '../home.ts';
@@ -33,6 +34,7 @@ parentPort?.on('message', (task: OfficeTask) => {
 });
 
 async function open({ home: folder, recordPath, passphrase, publicUrl, policy, ...rest }: OfficeSetup) {
+  const { idevidProfiles } = rest;
   const home = homeAt(folder);
   const logger = createLogger(rest.logLevel);
   const ledger = openLedger({ path: home.ledger, record: { path: recordPath, clock: systemClock } });
@@ -42,7 +44,7 @@ async function open({ home: folder, recordPath, passphrase, publicUrl, policy, .
   const revoker = createRevoker({
     ledger,
     crls,
-    idevidProfiles: rest.idevidProfiles,
+    idevidProfiles,
     clock: systemClock,
     pieceOf: PIECE,
     onUnpublished: (error) =>
@@ -52,9 +54,11 @@ async function open({ home: folder, recordPath, passphrase, publicUrl, policy, .
     path: home.ledger,
     onError: (error) => logger.error({ err: error }, 'the write-ahead log grows; it is shortened later'),
   });
+  const uses = createUseNoter({ policy: rest.rotation, idevidProfiles });
   return {
     crls,
     revoker,
+    noting: { ledger, authorities, uses, idevidProfiles, clock: systemClock },
     close: () => {
       stopWal();
       ledger.close();
@@ -63,11 +67,11 @@ async function open({ home: folder, recordPath, passphrase, publicUrl, policy, .
 }
 
 async function perform(task: Exclude<OfficeTask, { kind: 'close' }>): Promise<OfficeAnswer> {
-  const { crls, revoker } = await opened;
+  const { crls, revoker, noting } = await opened;
   const { kind, id } = task;
   if (kind === 'revoke') return { id, revoked: await revoker(task.order, task.actor) };
   if (kind === 'publish') return { id, published: await publishCrls(task.orders, crls, task.now) };
-  return { id, noted: await noteSightings({ ...crls, clock: systemClock }, task.sightings, task.actor) };
+  return { id, noted: await noteSightings(noting, task.sightings, task.actor) };
 }
 
 async function close(): Promise<void> {

@@ -41,6 +41,8 @@ export async function openHouseStatus({
   ledger,
   authorities,
   tail,
+  issuing,
+  uses,
   wallClock,
   office,
   steady,
@@ -77,12 +79,14 @@ export async function openHouseStatus({
       endAllTakenBack(open.gate, source, names);
     },
     tell: (watcher) => void watchers.add(watcher),
-    note: async ({ seen, enforced }) => {
+    note: async ({ seen, enforced, refused }) => {
       const timed = <T extends { readonly at: string }>(one: T) => ({ ...one, at: Date.parse(one.at) });
-      const noted = { seen: seen.map(timed), enforced: enforced.map(timed) };
+      const noted = { seen: seen.map(timed), enforced: enforced.map(timed), refused: refused.map(timed) };
+      const { idevidProfiles } = issuing;
       // During an act on many the one that writes it writes this too, in fewer and larger transactions.
       if (office?.isOpen()) await office.note(noted, 'system');
-      else await noteSightings({ ledger, authorities, clock: wallClock }, noted, 'system');
+      else
+        await noteSightings({ ledger, authorities, uses, idevidProfiles, clock: wallClock }, noted, 'system');
     },
     refresh: () => status.refresh(),
     stop: () => status.stop(),

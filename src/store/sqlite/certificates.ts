@@ -11,8 +11,8 @@ export function certificateReads(connection: Connection): CertificateReads {
   const withSignature = 'SELECT c.*, s.signature FROM certificates c LEFT JOIN signatures s ON s.id = c.id';
   const bySerial = db.prepare<[Uint8Array], CertificateRow>(`${withSignature} WHERE c.serial = ?`);
   const issued = db
-    .prepare<[string], readonly [place: number, id: number, authority: string]>(
-      `SELECT j.key, c.id, c.authority FROM json_each(?) j CROSS JOIN certificates c ON c.serial = unhex(j.value)
+    .prepare<[string], readonly [place: number, id: number, authority: string, deviceId: number | null]>(
+      `SELECT j.key, c.id, c.authority, c.device_id FROM json_each(?) j CROSS JOIN certificates c ON c.serial = unhex(j.value)
        WHERE EXISTS (SELECT 1 FROM signatures s WHERE s.id = c.id)`,
     )
     .raw();
@@ -36,8 +36,8 @@ export function certificateReads(connection: Connection): CertificateReads {
     findIssued: (serials) =>
       call(() => {
         const found: (IssuedCertificate | undefined)[] = serials.map(() => undefined);
-        for (const [place, id, authority] of issued.all(JSON.stringify(serials.map(toHex))))
-          found[place] = { id, authority };
+        for (const [place, id, authority, deviceId] of issued.all(JSON.stringify(serials.map(toHex))))
+          found[place] = { id, authority, deviceId };
         return found;
       }),
     findByDevices: (deviceIds) =>
