@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { makeDevices } from './make-devices.ts';
 import { useHouse } from './use-house.ts';
 
-const DEVICES = 4000;
+const DEVICES = 1500;
 const house = useHouse();
 
 async function enroll(batch: string): Promise<void> {
