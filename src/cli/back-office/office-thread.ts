@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { assembleAuthorities } from '../../ca/authority.ts';
 import { publishCrls } from '../../ca/publish-crls.ts';
 import { publishedUrls } from '../../ca/published-urls.ts';
+import { openRoster } from '../../ca/roster.ts';
 import { systemClock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { noteSightings } from '../../fleet/note-sightings.ts';
@@ -38,8 +38,11 @@ async function open({ home: folder, recordPath, passphrase, publicUrl, policy, .
   const home = homeAt(folder);
   const logger = createLogger(rest.logLevel);
   const ledger = openLedger({ path: home.ledger, record: { path: recordPath, clock: systemClock } });
-  const records = await ledger.read.listAuthorities();
-  const authorities = assembleAuthorities(records, (record) => openSigner(home, record, passphrase, true));
+  const roster = await openRoster({
+    reads: ledger.read,
+    signerOf: (record) => openSigner(home, record, passphrase, true),
+  });
+  const { authorities } = roster;
   const crls = { ledger, authorities, urls: publishedUrls(publicUrl), policy, isAlone: true };
   const revoker = createRevoker({
     ledger,
@@ -56,6 +59,7 @@ async function open({ home: folder, recordPath, passphrase, publicUrl, policy, .
   });
   const uses = createUseNoter({ policy: rest.rotation, idevidProfiles });
   return {
+    roster,
     crls,
     revoker,
     noting: { ledger, authorities, uses, idevidProfiles, clock: systemClock },
@@ -67,7 +71,9 @@ async function open({ home: folder, recordPath, passphrase, publicUrl, policy, .
 }
 
 async function perform(task: Exclude<OfficeTask, { kind: 'close' }>): Promise<OfficeAnswer> {
-  const { crls, revoker, noting } = await opened;
+  const { roster, crls, revoker, noting } = await opened;
+  // There may be new authorities.
+  await roster.look();
   const { kind, id } = task;
   if (kind === 'revoke') return { id, revoked: await revoker(task.order, task.actor) };
   if (kind === 'publish') return { id, published: await publishCrls(task.orders, crls, task.now) };
