@@ -5,6 +5,7 @@ import { createBlockDesk, type GateDesk } from '../../broker-auth/guard/block-de
 import type { QuarantineReport, QuarantineResult } from '../../broker-auth/guard/quarantine-reporter.ts';
 import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
+import { knownIntermediates } from '../../broker-auth/status/known-intermediates.ts';
 import {
   endAllTakenBack,
   endTakenBack,
@@ -24,6 +25,8 @@ export interface HouseStatus {
   readonly source: StatusSource;
   readonly names: NameStatusSource;
   readonly denied: DeniedSource;
+  /** CA certificates of this house, of generations that came since too. */
+  intermediates(): readonly Uint8Array[];
   ageMs(): number;
   /** A device was denied by its name: it may have another certificate by now. */
   refresh(): void;
@@ -50,13 +53,14 @@ export interface HouseStatus {
  * @throws BirthmarkError what the ledger throws
  */
 export async function openHouseStatus(house: House): Promise<HouseStatus> {
-  const { ledger, authorities, metrics, tail, issuing, uses, wallClock, steady, logger } = house;
+  const { ledger, authorities, roster, metrics, tail, issuing, uses, wallClock, steady, logger } = house;
   const quarantine = createQuarantineDesk({ ...house, clock: wallClock });
   const gates = new Set<OpenGate>();
   const watchers = new Set<DeniedWatcher>();
   const status = await followLedger({
     ledger: ledger.read,
     authorities,
+    look: () => roster.look(),
     tail,
     holders: true,
     clock: wallClock,
@@ -76,6 +80,7 @@ export async function openHouseStatus(house: House): Promise<HouseStatus> {
     source,
     names,
     denied: deniedSource(() => status.known(), wallClock, steady),
+    intermediates: knownIntermediates(() => status.known()),
     ageMs: () => status.known().table.ageMs(steady.now()),
     watch: (open) => {
       gates.add(open);
