@@ -17,7 +17,7 @@ import {
 import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { RandomBytes } from '../../core/random.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { readInput } from '../input-file.ts';
 import { type GuardPlace, openGuard } from './open-guard.ts';
 import { type OpenMemory, resumed } from './session-memory.ts';
