@@ -1,3 +1,4 @@
+import { benchCampaign } from './campaign.ts';
 import { benchCrl } from './crl.ts';
 import { benchDoors } from './doors.ts';
 import { benchEst } from './est.ts';
@@ -7,7 +8,9 @@ import { benchOcsp } from './ocsp.ts';
 import { benchScale } from './scale.ts';
 import { benchVerify } from './verify.ts';
 
-/** `npm run bench -- NAME [--json]`; no name: all of them. */
+const args = process.argv.slice(2);
+
+/** `npm run bench -- NAME [--json] [--quick]`; no name: all of them. Quick: a small size, which tells whether it runs. */
 const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<object>>> = {
   issue: benchIssue,
   crl: benchCrl,
@@ -17,14 +20,17 @@ const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<
   scale: benchScale,
   verify: benchVerify,
   kick: benchKick,
+  campaign: (say) => benchCampaign(say, args.includes('--quick')),
 };
 
-const args = process.argv.slice(2);
 const json = args.includes('--json');
 const names = args.filter((arg) => !arg.startsWith('-'));
 const unknown = names.find((name) => !(name in BENCHES));
-if (unknown !== undefined || args.some((arg) => arg.startsWith('-') && arg !== '--json')) {
-  console.error(`usage: npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--json]`);
+if (
+  unknown !== undefined ||
+  args.some((arg) => arg.startsWith('-') && arg !== '--json' && arg !== '--quick')
+) {
+  console.error(`usage: npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--json] [--quick]`);
   process.exit(2);
 }
 for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
