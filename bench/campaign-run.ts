@@ -19,7 +19,7 @@ import { percentile } from './statistics.ts';
 const [, , stage = '', home = '', folder = '', batch = '', from = '0', many = '0', kill = '0'] = process.argv;
 const [first, count] = [Number(from), Number(many)];
 /** Requests under way at once. */
-const TOGETHER = 96;
+const TOGETHER = 512;
 /** Lines in one request of the batch door, of which two are under way. */
 const LINES = 2000;
 const SIGHTINGS = 250;
@@ -57,6 +57,7 @@ async function birth(): Promise<object> {
   };
   const sendLines = (body: string) =>
     answers.push(send('POST', '/factory/batch?profile=ldevid', { body, role: 'factory' }));
+  const cpu = process.cpuUsage();
   const begun = performance.now();
   let [body, lines] = ['', 0];
   for await (const line of linesOf('first')) {
@@ -69,7 +70,7 @@ async function birth(): Promise<object> {
   }
   if (body !== '') sendLines(body);
   while (answers.length > 0) await keep();
-  return { rate: count / ((performance.now() - begun - idleMs) / 1000) };
+  return { rate: count / ((performance.now() - begun - idleMs) / 1000), cpuMs: cpuMsSince(cpu) / count };
 }
 
 async function replace(): Promise<object> {
@@ -79,13 +80,21 @@ async function replace(): Promise<object> {
   const planMs = performance.now() - planAt;
   await send('POST', `/campaigns/${name}/start`);
   const memory: number[] = [];
+  const cpu = process.cpuUsage();
   const begun = performance.now();
   await follow(new Map(), (answered) => {
     if (Number(kill) > 0 && answered >= Number(kill)) process.kill(process.pid, 'SIGKILL');
     if (answered % Math.ceil(count / 20) === 0) memory.push(process.memoryUsage.rss() / 1024 / 1024);
   });
   const seconds = (performance.now() - begun) / 1000;
-  return { planMs, seconds, rate: count / seconds, predicted: planned.prediction, memory };
+  const cpuMs = cpuMsSince(cpu) / count;
+  return { planMs, seconds, rate: count / seconds, cpuMs, predicted: planned.prediction, memory };
+}
+
+/** Processor time, all threads. */
+function cpuMsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
 }
 
 async function resume(): Promise<object> {

@@ -21,6 +21,8 @@ export interface CampaignResult {
   /** Devices a second that were replaced: called, renewed by `POST /enroll`, seen, settled. */
   readonly rate: number;
   readonly ratio: number;
+  /** The same by processor time a device, which neighbours on the machine disturb less. */
+  readonly cpuRatio: number;
   readonly planMs: number;
   readonly predictedSeconds: number;
   readonly seconds: number;
@@ -72,17 +74,18 @@ export async function benchCampaign(say: (text: string) => void, quick = false):
       for (const [at, file] of files.entries()) renameSync(file, join(folder, `${kind}-${at}`));
     }
     say(`${2 * from} requests are made`);
-    const rates: number[] = [];
+    let batchRate = Number.NaN;
+    let batchCpuMs = Number.NaN;
     for (const part of places.keys()) {
-      const { rate } = await on('birth', part as keyof typeof SIZES);
-      if (part === 'fleet') rates.push(rate);
-      say(`${part}: born at ${Math.round(rate)} a second`);
+      const { rate, cpuMs } = await on('birth', part as keyof typeof SIZES);
+      if (part === 'fleet') [batchRate, batchCpuMs] = [rate, cpuMs];
+      say(`${part}: born at ${Math.round(rate)} a second, ${cpuMs.toFixed(2)} ms of processor`);
     }
     const canary = await on('replace', 'canary');
     say(`canary: ${Math.round(canary.rate)} a second`);
     const fleet = await on('replace', 'fleet');
     say(
-      `fleet: ${Math.round(fleet.rate)} a second, predicted ${fleet.predicted.seconds} s, took ${fleet.seconds}`,
+      `fleet: ${Math.round(fleet.rate)} a second, predicted ${fleet.predicted.seconds} s, took ${fleet.seconds}, ${fleet.cpuMs.toFixed(2)} ms of processor`,
     );
     await on('replace', 'killed', Math.ceil(sizes.killed / 2)).then(
       () => {
@@ -97,12 +100,12 @@ export async function benchCampaign(say: (text: string) => void, quick = false):
     const whole = await on('leak', 'fleet');
     const memory: readonly number[] = fleet.memory;
     const third = Math.ceil(memory.length / 3);
-    const [batchRate = Number.NaN] = rates;
     return {
       devices: sizes.fleet,
       batchRate: Math.round(batchRate),
       rate: Math.round(fleet.rate),
       ratio: round(fleet.rate / batchRate),
+      cpuRatio: round(batchCpuMs / fleet.cpuMs),
       planMs: Math.round(fleet.planMs),
       predictedSeconds: fleet.predicted.seconds,
       seconds: round(fleet.seconds),
