@@ -20,10 +20,14 @@ import { createServiceIssuer, type ServiceIssuer } from '../enroll/service-issue
 import { type CampaignDesk, createCampaignDesk } from '../fleet/campaign/desk.ts';
 import { createHygiene, type Hygiene } from '../fleet/hygiene/hygiene.ts';
 import { DEFAULT_HYGIENE } from '../fleet/hygiene/settings.ts';
+import { createDeviceDesk, type DeviceDesk } from '../fleet/recovery/device-desk.ts';
 import { createRevoker, type Revoker } from '../fleet/revoker.ts';
+import { createUseNoter, type UseNoter } from '../fleet/rotation/note-use.ts';
+import { DEFAULT_ROTATION, parseRotation, type RotationPolicy } from '../fleet/rotation/settings.ts';
 import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
 import { createMetrics, type Metrics } from '../server/metrics.ts';
+import { watchRotations } from '../server/rotation-metrics.ts';
 import { createStatusTail, type StatusTail } from '../server/status/status-tail.ts';
 import { openLedger, type SqliteLedger } from '../store/sqlite/open-ledger.ts';
 import { parseCertificate } from '../x509/certificate.ts';
@@ -52,8 +56,15 @@ export interface House {
   readonly crls: CrlRoom;
   readonly enroll: Enroller;
   readonly devices: DeviceDoor;
+  readonly rotation: RotationPolicy;
+  readonly uses: UseNoter;
+  /** Told how many certificates were retired. */
+  readonly countRetired: (count: number) => void;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  readonly deviceDesk: DeviceDesk;
+  /** Whether recovery tickets wait for a second person. */
+  readonly secondApproval: boolean;
   readonly campaigns: CampaignDesk;
   readonly hygiene: Hygiene;
   /** One for all listeners of the process. */
@@ -163,8 +174,11 @@ export async function openHouse(
         ),
     };
     const metrics = createMetrics(worker);
+    const rotation = parseRotation(config.rotation ?? DEFAULT_ROTATION);
+    const uses = createUseNoter({ policy: rotation, idevidProfiles: issuing.idevidProfiles });
+    const countRetired = watchRotations(metrics.registry, ledger.read);
+    const enroll = metrics.counting(createEnroller({ ...shared, maxUnseen: rotation.maxUnseen }));
     metrics.followCampaigns(ledger.read);
-    const enroll = metrics.counting(createEnroller(shared));
     const steady = createSteadyClock(systemClock, systemMonotonic);
     const statusTail = createStatusTail({
       ledger: ledger.read,
@@ -193,8 +207,13 @@ export async function openHouse(
       issuing,
       crls,
       enroll,
-      devices: createDeviceDoor({ ledger, enroll, identify, clock }),
+      rotation,
+      uses,
+      countRetired,
+      devices: createDeviceDoor({ ledger, enroll, identify, uses, clock }),
       issueService: createServiceIssuer(shared),
+      deviceDesk: createDeviceDesk({ ...taking, ledger, crls }),
+      secondApproval: config.recovery?.secondApproval ?? false,
       revoker: createRevoker({ ...taking, ledger, crls }),
       campaigns: createCampaignDesk({ ...taking, ledger, crls, profiles: issuing.profiles }),
       hygiene: createHygiene({

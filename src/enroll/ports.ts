@@ -43,6 +43,12 @@ export interface TicketRecord {
   readonly createdBy: string;
   readonly expiresAt: number;
   readonly boundKeyHash?: Uint8Array;
+  /** It gives a device whose IDevID is compromised another one. */
+  readonly recovery: boolean;
+  /** Another person than who made it must say yes before it is good. */
+  readonly needsApproval: boolean;
+  readonly approvedAt?: number;
+  readonly approvedBy?: string;
 }
 
 /** An operator's certificate that may sign in. Being issued by us is not enough, it must be listed here. */
@@ -140,6 +146,8 @@ export interface CredentialWrites extends CredentialReads {
   countToken(id: string, certificates: number): Promise<void>;
   addTicket(ticket: TicketRecord): Promise<void>;
   bindTicket(id: string, keyHash: Uint8Array): Promise<void>;
+  /** Writes down that somebody said yes to it; the first one stays. */
+  approveTicket(id: string, by: string, at: number): Promise<void>;
   registerOperator(operator: OperatorRecord): Promise<void>;
 }
 

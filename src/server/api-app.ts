@@ -17,7 +17,9 @@ import type { Ledger } from '../enroll/ports.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
 import type { CampaignDesk } from '../fleet/campaign/desk.ts';
 import type { Hygiene } from '../fleet/hygiene/hygiene.ts';
+import type { DeviceDesk } from '../fleet/recovery/device-desk.ts';
 import type { Revoker } from '../fleet/revoker.ts';
+import type { UseNoter } from '../fleet/rotation/note-use.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } from './caller.ts';
 import { type Metrics, mountMetrics } from './metrics.ts';
@@ -29,6 +31,7 @@ import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
 import { mountCampaigns } from './routes/campaigns.ts';
 import { mountCertificates } from './routes/certificates.ts';
+import { mountDeviceActs } from './routes/device-acts.ts';
 import { mountDevices } from './routes/devices.ts';
 import { mountHygiene } from './routes/hygiene.ts';
 import { mountKeyCompromise } from './routes/key-compromise.ts';
@@ -46,6 +49,11 @@ export interface ApiAppOptions {
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  readonly deviceDesk: DeviceDesk;
+  /** Whether recovery tickets wait for a second person. */
+  readonly secondApproval: boolean;
+  /** How uses of certificates reach rotations. */
+  readonly uses: UseNoter;
   readonly campaigns: CampaignDesk;
   readonly hygiene: Hygiene;
   readonly compromise: CompromiseDesk;
@@ -181,6 +189,7 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountEnrollmentDoor(api, routes);
   mountAdmission(api, routes);
   mountDevices(api, routes);
+  mountDeviceActs(api, routes);
   mountCertificates(api, routes);
   mountRevocations(api, routes);
   mountCampaigns(api, routes);
@@ -189,6 +198,7 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountSightings(api, {
     ...routes,
     authorities: options.status.snapshot.authorities,
+    idevidProfiles: options.issuing.idevidProfiles,
     clock: options.wallClock,
   });
   mountTokens(api, routes);

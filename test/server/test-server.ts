@@ -60,6 +60,7 @@ export interface TestServer extends AsyncDisposable {
 
 export interface TestServerOptions extends TestHouseOptions {
   readonly labels?: Readonly<Record<string, LabelConfig>>;
+  readonly secondApproval?: boolean;
   /** What a proof of compromise does; true unless it is said. */
   readonly revokeAtOnce?: boolean;
   /** Bounds of the status feed that differ from the usual ones. */
@@ -122,6 +123,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       ledger,
       enroll,
       identify: createIdentifier({ ledger, authorities, issuing }),
+      uses: house.uses,
       clock,
     }),
     labels: parseLabels(options.labels ?? DEFAULT_LABELS, [...issuing.profiles.values()]),
@@ -134,6 +136,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     enroll,
     issueService: house.issueService,
     revoker: house.revoker,
+    deviceDesk: house.deviceDesk,
+    secondApproval: options.secondApproval ?? false,
+    uses: house.uses,
     campaigns: createCampaignDesk({
       ledger,
       profiles: issuing.profiles,

@@ -95,7 +95,13 @@ export async function openLab(
         }),
       );
       await noteSightings(
-        { ledger: house.ledger, authorities: house.authorities, clock: house.clock.now },
+        {
+          ledger: house.ledger,
+          authorities: house.authorities,
+          uses: house.uses,
+          idevidProfiles: house.issuing.idevidProfiles,
+          clock: house.clock.now,
+        },
         { seen: told, enforced: [] },
         'gate:lab',
       );
