@@ -73,7 +73,11 @@ export async function openInjected(path: string): Promise<InjectedHouse> {
   mountEnrollmentDoor(app, routes);
   mountCampaigns(app, routes);
   mountRevocations(app, routes);
-  mountSightings(app, { ...routes, clock: house.wallClock });
+  mountSightings(app, {
+    ...routes,
+    idevidProfiles: house.issuing.idevidProfiles,
+    clock: house.wallClock,
+  });
   await app.ready();
   return {
     house,
