@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
-import { newKey, outcomeCode } from '../../house.ts';
 import { createDeviceDesk } from '../../../src/fleet/recovery/device-desk.ts';
+import { newKey, outcomeCode } from '../../house.ts';
 import { ANNA, codeOfAsync, type Lab, namesOf, openLab, planWith } from './lab.ts';
 
 /** A device hears that it is called, renews, and is seen with the new credential. */
