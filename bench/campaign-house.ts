@@ -83,7 +83,7 @@ export async function openInjected(path: string): Promise<InjectedHouse> {
     house,
     async send(method, url, { body, role = 'admin', leaf } = {}) {
       const type = typeof body === 'string' ? 'application/x-ndjson' : 'application/json';
-      const answer = await app.inject({
+      const injected: Promise<{ statusCode: number; body: string }> = app.inject({
         method,
         url,
         headers: {
@@ -93,6 +93,7 @@ export async function openInjected(path: string): Promise<InjectedHouse> {
         },
         ...(body !== undefined && { payload: body }),
       });
+      const answer = await injected;
       if (answer.statusCode >= 300) throw new Error(`${method} ${url}: ${answer.statusCode} ${answer.body}`);
       return answer.body;
     },

@@ -8,15 +8,17 @@ import { openInjected } from './campaign-house.ts';
 import { percentile } from './statistics.ts';
 
 /**
- * `node campaign-run.ts STAGE HOME FOLDER BATCH FROM COUNT [KILL]`: one stage of the bench in a process of its own, so that its memory
+ * `node campaign-run.ts STAGE HOME FOLDER BATCH FROM COUNT [WAY] [KILL]`: one stage of the bench in a process of its own, so that its memory
  * is the house's and a kill is one. Prints one line of JSON.
  *
  * - `birth`: COUNT devices from line FROM on get their first LDevIDs, of that batch, through the batch door.
- * - `replace`: a campaign over the batch, ten waves with a gate; with KILL the process kills itself when so many were answered.
+ * - `replace`: a campaign over the batch, ten waves with a gate. WAY `devices`: each by itself, by `POST /enroll` with its old
+ *   certificate; `lines`: by the batch door, as a line that has them back does. With KILL the process kills itself when so many were answered.
  * - `resume`: goes on with it.
  * - `single`: revokes the batch's certificates one after another; `leak`: by one campaign, at once.
  */
-const [, , stage = '', home = '', folder = '', batch = '', from = '0', many = '0', kill = '0'] = process.argv;
+const [, , stage = '', home = '', folder = '', batch = '', from = '0', many = '0', way = '', kill = '0'] =
+  process.argv;
 const [first, count] = [Number(from), Number(many)];
 /** Requests under way at once. */
 const TOGETHER = 512;
@@ -140,23 +142,42 @@ async function follow(
     called = tally.reduce((sum, { state, members }) => sum + (state === 'waiting' ? 0 : members), 0);
   });
   const under = new Set<Promise<void>>();
-  const renew = async (leaf: Uint8Array, csr: string) => {
-    const { serial } = JSON.parse(await send('POST', '/enroll', { body: { csr, profile: 'ldevid' }, leaf }));
-    seen.push({ issuerKeyId: keyId, serial, at: new Date().toISOString(), listener: 'bench' });
+  const take = (answer: { readonly serial?: string; readonly error?: object }) => {
+    if (answer.serial === undefined) throw new Error(JSON.stringify(answer));
+    seen.push({ issuerKeyId: keyId, serial: answer.serial, at: new Date().toISOString(), listener: 'bench' });
     answered += 1;
     onAnswer(answered);
   };
+  const renew = async (leaf: Uint8Array, csr: string) => {
+    take(JSON.parse(await send('POST', '/enroll', { body: { csr, profile: 'ldevid' }, leaf })));
+  };
+  const begin = async (work: Promise<void>, most: number) => {
+    const job = work.finally(() => under.delete(job));
+    under.add(job);
+    if (under.size >= most) await Promise.race(under);
+  };
+  const renewLines = async (body: string) => {
+    const text = await send('POST', '/factory/batch?profile=ldevid', { body, role: 'factory' });
+    for (const line of text.trimEnd().split('\n')) take(JSON.parse(line));
+  };
   const csrs = linesOf('second');
-  for await (const old of linesOf('old')) {
+  let body = '';
+  for await (const line of way === 'lines' ? csrs : []) {
+    at += 1;
+    while (called < at) await sleep(5);
+    body += `${line}\n`;
+    if (at % LINES > 0 && at < count) continue;
+    await begin(renewLines(body), 2);
+    body = '';
+  }
+  for await (const old of way === 'lines' ? [] : linesOf('old')) {
     const { csr, serialNumber } = JSON.parse((await csrs.next()).value ?? '');
     at += 1;
     if (states.get(serialNumber) === 'replaced') continue;
     while (called < at) await sleep(5);
     const { certificate } = JSON.parse(old);
     const leaf = Buffer.from(certificate.replace(/-----[A-Z ]+-----|\n/g, ''), 'base64');
-    const job = renew(leaf, csr).finally(() => under.delete(job));
-    under.add(job);
-    if (under.size >= TOGETHER) await Promise.race(under);
+    await begin(renew(leaf, csr), TOGETHER);
   }
   await Promise.all(under);
   while (!ended) {
