@@ -7,6 +7,11 @@ const packages = /** @type {const} */ ([
   ['openssl', 'command -v openssl', 'that OpenSSL reads what we issue, and we what it asks for'],
   ['gnutls-bin', 'command -v certtool', 'requests made by GnuTLS'],
   ['strongswan-pki', 'command -v pki', 'requests made by strongSwan'],
+  [
+    'libstrongswan-standard-plugins',
+    'test -e /usr/lib/ipsec/plugins/libstrongswan-openssl.so',
+    'elliptic curves by strongSwan',
+  ],
   ['curl', 'command -v curl', 'enrollment with curl'],
   ['jq', 'command -v jq', 'that OpenSSL verifies a snapshot by the lines of the manual'],
   ['ca-certificates', 'test -s /etc/ssl/certs/ca-certificates.crt', 'curl with a trust store of its own'],

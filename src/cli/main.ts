@@ -45,6 +45,7 @@ const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>
   revoke: async () => (await import('./commands/revoke.ts')).revokeCommand,
   hold: async () => (await import('./commands/revoke.ts')).holdCommand,
   unhold: async () => (await import('./commands/revoke.ts')).unholdCommand,
+  authority: async () => (await import('./commands/authority.ts')).authorityCommand,
   campaign: async () => (await import('./commands/campaign.ts')).campaignCommand,
   hygiene: async () => (await import('./commands/hygiene.ts')).hygieneCommand,
   lint: async () => (await import('./commands/lint.ts')).lintCommand,

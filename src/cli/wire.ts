@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { type Authorities, assembleAuthorities } from '../ca/authority.ts';
+import type { Authorities } from '../ca/authority.ts';
 import type { CrlRoom } from '../ca/crl/room.ts';
 import { guardClock } from '../ca/guarded-clock.ts';
 import { createIssuingRoom, type IssuingRoom } from '../ca/issuing-room.ts';
 import type { AuthorityRecord } from '../ca/ports.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
+import type { RolloverRoom } from '../ca/rollover/room.ts';
+import { openRoster, type Roster } from '../ca/roster.ts';
 import { createStanding } from '../ca/standing.ts';
 import { type Clock, systemClock, systemMonotonic } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
@@ -37,6 +39,7 @@ import type { Home } from './home.ts';
 import { ledgerPlace } from './ledger-place.ts';
 import { createLogger } from './logger.ts';
 import { programVersion } from './program-version.ts';
+import { openRollover } from './rollover.ts';
 
 /** Everything of a home, built and open. */
 export interface House {
@@ -51,6 +54,9 @@ export interface House {
   readonly random: RandomBytes;
   readonly ledger: SqliteLedger;
   readonly authorities: Authorities;
+  readonly roster: Roster;
+  /** How authorities are rolled over. */
+  readonly rollover: RolloverRoom;
   readonly issuing: IssuingRoom;
   /** What publishing lists needs. */
   readonly crls: CrlRoom;
@@ -122,15 +128,18 @@ export async function openHouse(
     onCommit: () => tail?.stir(),
   });
   try {
-    const records = await ledger.read.listAuthorities();
-    if (records.length === 0) {
+    if ((await ledger.read.listAuthorities()).length === 0) {
       throw new BirthmarkError(
         'home-missing',
         `the home in ${home.path} has no authorities yet; birthmark init makes them`,
       );
     }
     const passphrase = readPassphrase(passphraseSource(home, loaded, environment));
-    const authorities = assembleAuthorities(records, (record) => openSigner(home, record, passphrase));
+    const roster = await openRoster({
+      reads: ledger.read,
+      signerOf: (record) => openSigner(home, record, passphrase),
+    });
+    const { authorities } = roster;
     const clock = guardClock(systemClock, await ledger.read.latestReservation());
     const urls = publishedUrls(config.publicUrl);
     const standing = createStanding({
@@ -149,6 +158,7 @@ export async function openHouse(
       urls,
       shards: config.crl.shards,
       random,
+      roster,
       mayIssue: standing.mayIssue,
     });
     const {
@@ -189,10 +199,12 @@ export async function openHouse(
     });
     tail = statusTail;
     const identify = createIdentifier({ ledger, authorities, issuing });
+    const lookAround = async () => {
+      await roster.look();
+      await standing.look();
+    };
     const timer = setInterval(() => {
-      standing
-        .look()
-        .catch((error: unknown) => logger.error({ err: error }, 'the ledger could not be asked'));
+      lookAround().catch((error: unknown) => logger.error({ err: error }, 'the ledger could not be asked'));
     }, STANDING_EVERY_MS).unref();
     return {
       home,
@@ -204,6 +216,8 @@ export async function openHouse(
       random,
       ledger,
       authorities,
+      roster,
+      rollover: openRollover({ home, loaded, passphrase, ledger, roster, crls, clock, random }),
       issuing,
       crls,
       enroll,

@@ -89,6 +89,8 @@ export const ERROR_CODES = [
   'backup-invalid',
   'authority-expired',
   'authority-revoked',
+  'authority-not-ready',
+  'authority-in-use',
   'unavailable',
   'internal',
 ] as const;

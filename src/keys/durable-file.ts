@@ -3,6 +3,7 @@ import {
   constants,
   existsSync,
   fsyncSync,
+  linkSync,
   openSync,
   readdirSync,
   renameSync,
@@ -29,12 +30,28 @@ export function writeDurably(path: string, content: string | Uint8Array, mode: n
     syncFolder(dirname(path));
   } catch (cause) {
     rmSync(temporary, { force: true });
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BirthmarkError(
-      'home-unreadable',
-      `${path} cannot be written (${reason}); make room or check who may write there, then try again`,
-      { cause },
-    );
+    throw unwritable(path, cause);
+  }
+}
+
+/**
+ * The same where nothing may be there yet: of several who do it at once one succeeds.
+ *
+ * @returns false where the file is there already; it stays as it is
+ * @throws BirthmarkError `home-unreadable`
+ */
+export function createDurably(path: string, content: string | Uint8Array, mode: number): boolean {
+  const temporary = `${path}.${process.pid}.new`;
+  try {
+    writeSynced(temporary, content, mode);
+    linkSync(temporary, path);
+    syncFolder(dirname(path));
+    return true;
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') return false;
+    throw unwritable(path, cause);
+  } finally {
+    rmSync(temporary, { force: true });
   }
 }
 
@@ -47,6 +64,15 @@ export function removeUnfinished(folder: string): void {
   for (const name of readdirSync(folder)) {
     if (UNFINISHED.test(name)) rmSync(join(folder, name), { force: true });
   }
+}
+
+function unwritable(path: string, cause: unknown): BirthmarkError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new BirthmarkError(
+    'home-unreadable',
+    `${path} cannot be written (${reason}); make room or check who may write there, then try again`,
+    { cause },
+  );
 }
 
 function writeSynced(path: string, content: string | Uint8Array, mode: number): void {

@@ -1,6 +1,9 @@
 import { type TlsOptions, Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
+import type { BlockDesk, GateBlock } from '../broker-auth/guard/block-desk.ts';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
+import type { RolloverRoom } from '../ca/rollover/room.ts';
+import type { Actor } from '../core/audit.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
@@ -17,6 +20,7 @@ import type { Ledger } from '../enroll/ports.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
 import type { CampaignDesk } from '../fleet/campaign/desk.ts';
 import type { Hygiene } from '../fleet/hygiene/hygiene.ts';
+import type { QuarantineDesk } from '../fleet/quarantine-desk.ts';
 import type { DeviceDesk } from '../fleet/recovery/device-desk.ts';
 import type { Revoker } from '../fleet/revoker.ts';
 import type { UseNoter } from '../fleet/rotation/note-use.ts';
@@ -29,12 +33,15 @@ import { createReportLimits, NO_REPORT_LIMITS, type ReportLimits } from './repor
 import { mountAdmission } from './routes/admission.ts';
 import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
+import { mountAuthorities } from './routes/authorities.ts';
+import { mountBlocks } from './routes/blocks.ts';
 import { mountCampaigns } from './routes/campaigns.ts';
 import { mountCertificates } from './routes/certificates.ts';
 import { mountDeviceActs } from './routes/device-acts.ts';
 import { mountDevices } from './routes/devices.ts';
 import { mountHygiene } from './routes/hygiene.ts';
 import { mountKeyCompromise } from './routes/key-compromise.ts';
+import { mountQuarantines } from './routes/quarantines.ts';
 import { mountRevocations } from './routes/revocations.ts';
 import { mountSightings } from './routes/sightings.ts';
 import { mountStatus, type StatusDesk } from './routes/status.ts';
@@ -46,9 +53,14 @@ export interface ApiAppOptions {
   readonly limits: ListenerLimits;
   readonly ledger: Ledger;
   readonly issuing: IssuingRoom;
+  readonly rollover: RolloverRoom;
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  /** For what gates see of devices. */
+  readonly quarantine: QuarantineDesk;
+  /** Where gates are in this process: whom they restrain. */
+  readonly blocks?: BlockDesk;
   readonly deviceDesk: DeviceDesk;
   /** Whether recovery tickets wait for a second person. */
   readonly secondApproval: boolean;
@@ -116,6 +128,7 @@ export async function createRemoteApi(
   const identify = authenticateRemote({
     ledger: options.ledger,
     clock: options.wallClock,
+    stands: options.issuing.stands,
     shownBy: peers.shownBy,
   });
   const limitFailures: LimitFailures = async (request, check) => {
@@ -159,6 +172,11 @@ export async function createLocalApi(options: ApiAppOptions): Promise<FastifyIns
         reportLimits: NO_REPORT_LIMITS,
         peerOf,
       });
+      mountBlocks(api, {
+        ...options,
+        authenticate: authenticateLocal,
+        onLift: (lifted, actor) => recordLifted(options, lifted, actor),
+      });
       done();
     },
     { prefix: PREFIX },
@@ -201,8 +219,23 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
     idevidProfiles: options.issuing.idevidProfiles,
     clock: options.wallClock,
   });
+  mountQuarantines(api, routes);
   mountTokens(api, routes);
   mountTrust(api, routes);
+  mountAuthorities(api, routes);
   mountApprovals(api, routes);
   mountAudit(api, routes);
+}
+
+async function recordLifted(
+  { ledger, wallClock }: ApiAppOptions,
+  lifted: readonly GateBlock[],
+  actor: Actor,
+): Promise<void> {
+  const at = wallClock();
+  const records = lifted.map(({ who, rule, gate, count }) => ({
+    ...{ at, actor, action: 'gate.lift-block', subject: who, outcome: 'done' },
+    facts: { rule, gate, count },
+  }));
+  await ledger.write((tx) => tx.appendAudit(records));
 }

@@ -72,6 +72,8 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   'listen-failed': 500,
   'authority-expired': 503,
   'authority-revoked': 503,
+  'authority-not-ready': 409,
+  'authority-in-use': 409,
   'ledger-busy': 503,
   'ledger-full': 507,
   'ledger-failed': 503,

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import { type AssembledGate, assembleGate } from '../../broker-auth/assemble-gate.ts';
 import { createGateMetrics, type GateMetrics } from '../../broker-auth/gate-metrics.ts';
-import { createGuard } from '../../broker-auth/guard/behaviour-guard.ts';
 import type { GuardRules } from '../../broker-auth/guard/parse-guard.ts';
 import { createKickDriver, forgettingDriver } from '../../broker-auth/kick/create-kick-driver.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
@@ -18,11 +18,16 @@ import type { Clock } from '../../core/clock.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
 import { readInput } from '../input-file.ts';
+import { type GuardPlace, openGuard } from './open-guard.ts';
 import { type OpenMemory, resumed } from './session-memory.ts';
 
 export interface OpenGateOptions {
   readonly policy: GatePolicy;
-  readonly guard?: GuardRules;
+  readonly guard: GuardRules;
+  /** Of the behaviour guard. */
+  readonly place: GuardPlace;
+  /** Where its numbers go; a registry of their own where it is not given. */
+  readonly registry?: Registry;
   readonly brokers: Readonly<Record<string, BrokerConfig>>;
   /** Beside those of `brokers`: of a broker in this process. */
   readonly drivers?: readonly KickDriver[];
@@ -31,6 +36,8 @@ export interface OpenGateOptions {
   /** For sessions at brokers that outlive this process: not of `drivers` and `forgetting`. */
   readonly memory?: OpenMemory;
   readonly source: StatusSource;
+  /** CA certificates that are known beside the trust, see `knownIntermediates`. */
+  readonly intermediates: () => readonly Uint8Array[];
   readonly names: NameStatusSource;
   /** A device that shows a name only was denied for a certificate that was taken back: it may have another one since. */
   readonly onNameDenied: () => void;
@@ -47,7 +54,7 @@ export interface OpenGate extends AssembledGate {
   readonly metrics: GateMetrics;
   readonly reporter: SightingReporter;
   /** For adapters whose broker is not asked about each act. */
-  readonly guard?: BehaviourGuard;
+  readonly guard: BehaviourGuard;
   close(): Promise<void>;
 }
 
@@ -69,25 +76,24 @@ export function openGate(options: OpenGateOptions): OpenGate {
   const metrics = createGateMetrics({
     sessions: () => countBy(gate.sessions.values(), ({ broker }) => broker),
     statusAgeMs: options.statusAgeMs,
+    ...(options.registry && { registry: options.registry }),
   });
-  const guard =
-    options.guard &&
-    createGuard({
-      rules: options.guard,
-      onReaction: ({ rule: { name, reaction }, who, count, held, origin: { identity } }) => {
-        logger.warn({ rule: name, reaction, who, count, held }, 'somebody behaves as no device does');
-        if (held || !identity || reaction === 'log' || reaction === 'throttle') return;
-        gate.endIdentity(identity, reaction === 'quarantine' ? 'quarantined' : 'blocked');
-      },
-    });
+  const opened = openGuard({
+    ...options.place,
+    rules: options.guard,
+    gateOf: () => gate,
+    ...{ source, metrics, clock, logger },
+  });
+  const { guard } = opened;
   const { gate, enforcer } = assembleGate({
     policy,
+    intermediates: options.intermediates,
     sources: [source],
     names,
     drivers,
     clock,
     random,
-    ...(guard && { guard }),
+    guard,
     ...(memory && {
       memory: {
         begun: (kept) => {
@@ -154,6 +160,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
   const timers = [
     setInterval(() => {
       gate.tick();
+      opened.tick();
       reporter.tick();
     }, TICK_MS),
     ...drivers.map((driver) => setInterval(compare, RECONCILE_MS, driver)),
@@ -163,11 +170,12 @@ export function openGate(options: OpenGateOptions): OpenGate {
     enforcer,
     metrics,
     reporter,
-    ...(guard && { guard }),
+    guard,
     async close() {
       for (const timer of timers) clearInterval(timer);
       enforcer.stop();
       await reporter.stop();
+      await opened.close();
       await memory?.journal.stop();
     },
   };

@@ -38,12 +38,20 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
     closers.push(closeAedes);
     const opened = openGate({
       policy,
-      ...(section.guard && { guard: parseGuard(section.guard, [...policy.listeners.keys()]) }),
+      guard: parseGuard(section.guard, [...policy.listeners.keys()]),
+      registry: status.registryOf('broker'),
+      place: {
+        gate: 'broker',
+        blocksFile: resolve(home.path, 'broker.blocks.json'),
+        desk: status.desk,
+        sendQuarantines: (report) => status.quarantine(report),
+      },
       brokers: {},
       drivers: [door.driver],
       forgetting: [],
       source: status.source,
       names: status.names,
+      intermediates: () => status.intermediates(),
       onNameDenied: () => undefined,
       statusAgeMs: () => status.ageMs(),
       at: (file) => resolve(home.path, file),

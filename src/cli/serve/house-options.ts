@@ -8,6 +8,7 @@ import { BirthmarkError } from '../../core/errors.ts';
 import { type CompromiseDesk, createCompromiseDesk } from '../../enroll/compromise/compromise-desk.ts';
 import { DEFAULT_KEY_COMPROMISE } from '../../enroll/compromise/settings.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
+import { createQuarantineDesk } from '../../fleet/quarantine-desk.ts';
 import { deriveSecret } from '../../keys/derive-secret.ts';
 import { readKeyFile } from '../../keys/file-signer.ts';
 import type { ApiAppOptions } from '../../server/api-app.ts';
@@ -39,6 +40,7 @@ export function apiOptions(house: House): ApiAppOptions {
     labels,
     status: statusDesk(house),
     compromise: compromiseDesk(house),
+    quarantine: createQuarantineDesk({ ...house, clock: house.wallClock }),
     keyLimits: config.keyPolicy,
     est: config.est ?? DEFAULT_EST,
     limits: {
@@ -66,7 +68,7 @@ function compromiseDesk(house: House): CompromiseDesk {
 }
 
 function statusDesk(house: House): StatusDesk {
-  const { authorities, tail, wallClock, logger, loaded } = house;
+  const { authorities, roster, tail, wallClock, logger, loaded } = house;
   const ledger = house.ledger.read;
   const { snapshotValidMinutes } = loaded.config.status ?? DEFAULT_STATUS;
   return {
@@ -75,6 +77,8 @@ function statusDesk(house: House): StatusDesk {
     snapshot: {
       ledger,
       authorities,
+      look: () => roster.look(),
+      current: roster.current,
       signerOf: readResponderSigners(responderHome(house), wallClock, (error) =>
         logger.error({ err: error }, 'the signer of status snapshots cannot be read'),
       ),

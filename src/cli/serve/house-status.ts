@@ -1,6 +1,11 @@
+import { Registry } from 'prom-client';
 import type { DeniedSource } from '../../broker-auth/denied-entry.ts';
+import { joinMetrics } from '../../broker-auth/gate-metrics.ts';
+import { createBlockDesk, type GateDesk } from '../../broker-auth/guard/block-desk.ts';
+import type { QuarantineReport, QuarantineResult } from '../../broker-auth/guard/quarantine-reporter.ts';
 import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
+import { knownIntermediates } from '../../broker-auth/status/known-intermediates.ts';
 import {
   endAllTakenBack,
   endTakenBack,
@@ -9,6 +14,7 @@ import {
 } from '../../broker-auth/status/table-source.ts';
 import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
 import { noteSightings } from '../../fleet/note-sightings.ts';
+import { createQuarantineDesk } from '../../fleet/quarantine-desk.ts';
 import { followLedger } from '../../server/mqtt/ledger-status.ts';
 import type { OpenGate } from '../broker-auth/open-gate.ts';
 import type { DeniedWatcher } from '../broker-auth/open-mosquitto.ts';
@@ -19,6 +25,8 @@ export interface HouseStatus {
   readonly source: StatusSource;
   readonly names: NameStatusSource;
   readonly denied: DeniedSource;
+  /** CA certificates of this house, of generations that came since too. */
+  intermediates(): readonly Uint8Array[];
   ageMs(): number;
   /** A device was denied by its name: it may have another certificate by now. */
   refresh(): void;
@@ -28,6 +36,14 @@ export interface HouseStatus {
   tell(watcher: DeniedWatcher): void;
   /** Keeps what a gate of this process saw. */
   note(report: SightingReport): Promise<void>;
+  /** Puts on hold what a gate of this process quarantines. */
+  quarantine(report: QuarantineReport): Promise<readonly QuarantineResult[]>;
+  /** Whom the gates of this process restrain. */
+  readonly desk: GateDesk;
+  /** For the numbers of a gate, which have its name as a label. */
+  registryOf(gate: string): Registry;
+  /** The numbers of all gates of this process. */
+  readonly gateMetrics: ReturnType<typeof joinMetrics>;
   stop(): Promise<void>;
 }
 
@@ -36,21 +52,15 @@ export interface HouseStatus {
  *
  * @throws BirthmarkError what the ledger throws
  */
-export async function openHouseStatus({
-  ledger,
-  authorities,
-  tail,
-  issuing,
-  uses,
-  wallClock,
-  steady,
-  logger,
-}: House): Promise<HouseStatus> {
+export async function openHouseStatus(house: House): Promise<HouseStatus> {
+  const { ledger, authorities, roster, metrics, tail, issuing, uses, wallClock, steady, logger } = house;
+  const quarantine = createQuarantineDesk({ ...house, clock: wallClock });
   const gates = new Set<OpenGate>();
   const watchers = new Set<DeniedWatcher>();
   const status = await followLedger({
     ledger: ledger.read,
     authorities,
+    look: () => roster.look(),
     tail,
     holders: true,
     clock: wallClock,
@@ -70,6 +80,7 @@ export async function openHouseStatus({
     source,
     names,
     denied: deniedSource(() => status.known(), wallClock, steady),
+    intermediates: knownIntermediates(() => status.known()),
     ageMs: () => status.known().table.ageMs(steady.now()),
     watch: (open) => {
       gates.add(open);
@@ -82,6 +93,15 @@ export async function openHouseStatus({
       const { idevidProfiles } = issuing;
       await noteSightings({ ledger, authorities, uses, idevidProfiles, clock: wallClock }, noted, 'system');
     },
+    quarantine: ({ devices }) => quarantine(devices, 'system'),
+    desk: createBlockDesk(wallClock),
+    registryOf(gate) {
+      const registry = new Registry();
+      registry.setDefaultLabels({ gate });
+      metrics.gates.add(registry);
+      return registry;
+    },
+    gateMetrics: joinMetrics(metrics.gates),
     refresh: () => status.refresh(),
     stop: () => status.stop(),
   };

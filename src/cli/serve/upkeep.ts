@@ -6,6 +6,7 @@ import { settleReplayed } from '../../fleet/settle-devices.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import type { House } from '../wire.ts';
 import { prepareOcspSigners, prepareTlsCertificate } from './house-options.ts';
+import { publishAuthorities } from './publish-authorities.ts';
 import { repeat } from './repeat.ts';
 
 /** A full list waits for its coalescing bound and this besides; a list that a crash left behind waits only this. */
@@ -29,6 +30,7 @@ export async function prepareToServe(house: House): Promise<void> {
   await prepareTlsCertificate(house);
   await prepareOcspSigners(house);
   await publishDue(house);
+  await publishAuthorities(house, 0);
 }
 
 /** Signs what a process that died has left reserved. */
@@ -54,6 +56,7 @@ export function keepUp(house: House): () => Promise<void> {
     ['crl', LISTS_EVERY_MS, publisher()],
     ['campaigns', CAMPAIGNS_EVERY_MS, ({ campaigns }) => advanceCampaigns(campaigns.room)],
     ['reservations', MINUTE_MS, finishAbandoned],
+    ['authorities', MINUTE_MS, (house) => publishAuthorities(house)],
     ['states', MINUTE_MS, settle],
     ['rotations', ROTATIONS_EVERY_MS, retire],
     ['tls', HOUR_MS, prepareTlsCertificate],

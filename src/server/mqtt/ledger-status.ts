@@ -2,10 +2,10 @@ import { NameTable } from '../../broker-auth/status/name-table.ts';
 import type { ReadSnapshot } from '../../broker-auth/status/read-snapshot.ts';
 import { StatusTable } from '../../broker-auth/status/status-table.ts';
 import type { Change, SnapshotLine } from '../../broker-auth/status/wire.ts';
-import type { Authorities } from '../../ca/authority.ts';
+import { type Authorities, certificatesBelowRoots } from '../../ca/authority.ts';
 import type { CertificateHolder, KeyReads, RevocationReads } from '../../ca/ports.ts';
 import { breathe } from '../../core/breathe.ts';
-import { toHex } from '../../core/bytes.ts';
+import { toBase64, toHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { hashKey } from '../../x509/public-key.ts';
 import { issuerKeyId, toTime, toWire } from '../status/change-pages.ts';
@@ -14,6 +14,8 @@ import type { StatusTail } from '../status/status-tail.ts';
 export interface LedgerStatusOptions {
   readonly ledger: RevocationReads & Pick<KeyReads, 'scanBlockedKeys'>;
   readonly authorities: Authorities;
+  /** Looks for authorities that came since. */
+  readonly look?: () => Promise<unknown>;
   readonly tail: StatusTail;
   /** Know the devices too: for brokers that show a name only. */
   readonly holders?: boolean;
@@ -47,6 +49,7 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
   const {
     ledger,
     authorities,
+    look,
     tail,
     holders: tellHolders = false,
     clock,
@@ -63,6 +66,8 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
 
   async function read(): Promise<ReadSnapshot> {
     const { epoch, sequence, at, steadyAt } = await tail.look();
+    // Behind the epoch, which begins with a new authority.
+    await look?.();
     const table = new StatusTable({ epoch, sequence }, steadyAt);
     const names = tellHolders ? new NameTable() : undefined;
     for (let after: number | undefined = 0; after !== undefined; ) {
@@ -118,6 +123,7 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
         issuerKeyId: toHex(keyId),
         keyHash: toHex(hashKey(certificate.tbs.spki)),
       })),
+      intermediates: certificatesBelowRoots(authorities).map(toBase64),
     };
   }
 

@@ -30,6 +30,8 @@ export interface MosquittoGateOptions {
   /** `plugin_opt_events`. */
   readonly eventsPath: string;
   readonly source: DeniedSource;
+  /** CA certificates beside those of the policy, as of when the source was reloaded. */
+  readonly intermediates?: () => readonly Uint8Array[];
   readonly sessions: Sessions;
   readonly guard?: BehaviourGuard;
   readonly clock: Clock;
@@ -74,14 +76,18 @@ const LIST_WITHIN_MS = 2000;
  */
 export async function openMosquittoGate(options: MosquittoGateOptions): Promise<MosquittoGate> {
   const { broker, listener, source, sessions, guard, clock, canaries = [], onEvent, onError } = options;
-  const policy = compilePolicy(options.policy, listener);
-  const pathOf = new Map(policy.issuers.map(({ keyId, path }) => [keyId, path]));
-  const above = (keyId: string) => pathOf.get(keyId) ?? [];
-  const told = createPluginSessions({ broker, listener, sessions, above, ...(guard && { guard }) });
+  const { intermediates = () => [] } = options;
+  const compile = () => compilePolicy(options.policy, listener, intermediates());
+  let policy = compile();
+  const above = (keyId: string) => policy.issuers.find((issuer) => issuer.keyId === keyId)?.path ?? [];
+  const told = createPluginSessions({
+    ...{ broker, listener, sessions, above, canaries },
+    ...(guard && { guard }),
+  });
   const writer = new SnapshotWriter({
     file: options.snapshotFile,
     key: await openSigningKey(options.keyFile),
-    policy,
+    policy: () => policy,
     source,
     clock,
     permanent: canaries.map(certificateEntry),
@@ -93,7 +99,8 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
   let taken: MosquittoHealth['taken'];
   let refused: string | undefined;
 
-  function onPluginEvent(event: PluginEvent): void {
+  function onPluginEvent(heard: PluginEvent): void {
+    const event = asBlocked(heard);
     const session = told.take(event);
     const seen = restrained && provenOf(event);
     if (seen) restrained.look(seen.origin, seen.credential, clock());
@@ -107,6 +114,15 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
     onEvent?.(event, session);
   }
 
+  /** To the plugin a certificate that the guard has denied is one like those that were taken back. */
+  function asBlocked(event: PluginEvent): PluginEvent {
+    if (event.event !== 'denied' || event.issuerKeyId === undefined || event.serial === undefined)
+      return event;
+    const { issuerKeyId, serial } = event;
+    if (event.reason !== 'revoked' || !restrained?.denies({ issuerKeyId, serial })) return event;
+    return { ...event, reason: 'blocked', detail: 'the behaviour guard restrains its device' };
+  }
+
   const plugin = await openPluginListener({
     path: options.eventsPath,
     onEvent: onPluginEvent,
@@ -116,6 +132,8 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
     },
     onError,
   });
+  // Who was blocked when the gate stopped is denied from the first snapshot on.
+  restrained?.tick(clock());
   await writer.start();
 
   const driver: KickDriver = {
@@ -150,7 +168,11 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
   return {
     driver,
     changed: (changes) => writer.changed(changes),
-    reloaded: () => writer.reloaded(),
+    reloaded: () => {
+      // A generation of a CA that came is in what was reloaded.
+      policy = compile();
+      writer.reloaded();
+    },
     tick: () => restrained?.tick(clock()),
     written: () => writer.written(),
     health: () => ({ connected, ...(taken && { taken }), ...(refused !== undefined && { refused }) }),
