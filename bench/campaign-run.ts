@@ -164,7 +164,12 @@ async function follow(
   let body = '';
   for await (const line of way === 'lines' ? csrs : []) {
     at += 1;
-    while (called < at) await sleep(5);
+    // Who is called goes on the way; the line waits for nobody who is not.
+    while (called < at) {
+      if (body !== '') await begin(renewLines(body), 2);
+      body = '';
+      await sleep(5);
+    }
     body += `${line}\n`;
     if (at % LINES > 0 && at < count) continue;
     await begin(renewLines(body), 2);

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { activateGeneration } from '../../../src/ca/rollover/activate-generation.ts';
+import { prepareGeneration } from '../../../src/ca/rollover/prepare-generation.ts';
 import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
 import { createDeviceDesk } from '../../../src/fleet/recovery/device-desk.ts';
 import { newKey, outcomeCode } from '../../house.ts';
@@ -177,6 +179,28 @@ describe('a member', () => {
     await lab.see(await lab.renew('SN-0000', { key: newKey('P-384') }));
     await lab.tick();
     expect(await lab.state('to-p384')).toBe('done');
+  });
+
+  test('of a rotated CA counts only with a certificate of another one, which must issue before there is a plan', async () => {
+    using lab = await openLab();
+    const { house } = lab;
+    await lab.fleet(namesOf(2));
+    const plan = planWith({ preset: 'rotate-ca', selection: { issuer: 'ldevid' } });
+    expect(await codeOfAsync(lab.campaigns.plan('ca', plan, ANNA))).toBe('bad-request');
+    await prepareGeneration(house.rollover, { family: 'ldevid' }, ANNA);
+    const late = await lab.renew('SN-0000');
+    await activateGeneration(house.rollover, { family: 'ldevid', now: true }, ANNA);
+    await lab.campaigns.plan('ca', plan, ANNA);
+    await lab.campaigns.start('ca', ANNA);
+    await lab.tick();
+    await lab.see(late);
+    await lab.tick();
+    expect(await lab.tally('ca')).toEqual({ called: 2 });
+    await lab.see(await lab.renew('SN-0000'), await lab.renew('SN-0001'));
+    await lab.tick();
+    expect(await lab.state('ca')).toBe('done');
+    const other = planWith({ preset: 'rotate-ca', selection: { issuer: 'nobody' } });
+    expect(await codeOfAsync(lab.campaigns.plan('other', other, ANNA))).toBe('bad-request');
   });
 
   test('has followed with its new certificate already, where the plan says that issued is enough', async () => {
