@@ -57,6 +57,7 @@ const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>
   restore: async () => (await import('./commands/restore.ts')).restoreCommand,
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
   'broker-auth': async () => (await import('./commands/broker-auth.ts')).brokerAuthCommand,
+  agent: async () => (await import('./commands/agent.ts')).agentCommand,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,
 };
 const asked = Object.entries(commands).find(([name]) => name === process.argv[2]);

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { AuthorityRecord, CrossCertificate } from '../ca/ports.ts';
-import { writeDurably } from '../keys/durable-file.ts';
+import { writeDurably } from '../core/durable-file.ts';
 import { toPem } from '../x509/pem.ts';
 import type { Home } from './home.ts';
 

@@ -1,10 +1,10 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { asBuffer } from '../core/bytes.ts';
+import { createDurably, writeDurably } from '../core/durable-file.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import { readSecretFile } from '../core/secret-file.ts';
 import { SIGNATURE_DIGESTS, type SignatureAlgorithmName } from '../core/signature-algorithm.ts';
-import { createDurably, writeDurably } from './durable-file.ts';
 import { type AuthorityKeyAlgorithm, generateKey, signatureAlgorithmOf } from './key-algorithm.ts';
-import { readSecretFile } from './secret-file.ts';
 import type { Signer } from './signer.ts';
 
 /**

@@ -8,6 +8,7 @@ import type { GatePolicy } from '../../broker-auth/policy.ts';
 import type { BehaviourGuard, KickDriver } from '../../broker-auth/ports.ts';
 import { reconcile } from '../../broker-auth/reconcile.ts';
 import type { BrokerConfig } from '../../broker-auth/service-config.ts';
+import type { Session } from '../../broker-auth/sessions.ts';
 import {
   createSightingReporter,
   type SightingReport,
@@ -16,7 +17,7 @@ import {
 import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { RandomBytes } from '../../core/random.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { readInput } from '../input-file.ts';
 import { type GuardPlace, openGuard } from './open-guard.ts';
 import { type OpenMemory, resumed } from './session-memory.ts';
@@ -48,6 +49,8 @@ export interface OpenGateOptions {
   readonly logger: Logger;
   /** Where what is seen is told. */
   readonly sendSightings: (report: SightingReport) => Promise<void>;
+  /** Told each session that begins. */
+  readonly onSession?: (session: Session) => void;
 }
 
 export interface OpenGate extends AssembledGate {
@@ -122,7 +125,10 @@ export function openGate(options: OpenGateOptions): OpenGate {
           );
         }
         const session = gate.sessions.get(attempt);
-        if (session) reporter.seen(session);
+        if (session) {
+          reporter.seen(session);
+          options.onSession?.(session);
+        }
         return;
       }
       if (credential && verdict.reason === 'revoked') reporter.refused(credential, listener);

@@ -14,10 +14,10 @@ import {
   tableSource,
 } from '../../broker-auth/status/table-source.ts';
 import { systemClock, systemMonotonic } from '../../core/clock.ts';
+import { writeDurably } from '../../core/durable-file.ts';
 import { poolRandom } from '../../core/pooled-random.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { createSteadyClock } from '../../core/steady-clock.ts';
-import { writeDurably } from '../../keys/durable-file.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
 import { listenForCommands } from '../../server/gate-socket.ts';
 import { openTrust, type Trust } from '../../x509/path/trust.ts';
 import { parsePemBlocks } from '../../x509/pem.ts';

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
 import { mountDialects } from '../../broker-auth/mount-dialects.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { forgettingBrokers } from '../broker-auth/forgetting-brokers.ts';
 import { createLateDriver } from '../broker-auth/late-driver.ts';
 import { type GateListener, listenGate } from '../broker-auth/listen-gate.ts';

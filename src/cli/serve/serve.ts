@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import type { BlockDesk } from '../../broker-auth/guard/block-desk.ts';
+import { writeDurably } from '../../core/durable-file.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import { writeDurably } from '../../keys/durable-file.ts';
 import { type Addresses, type Listeners, listen, listenLocally } from '../../server/listeners.ts';
 import { lockHome } from '../../store/sqlite/lock-home.ts';
 import type { LoadedConfig } from '../config/load-config.ts';

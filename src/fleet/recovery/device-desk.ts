@@ -7,12 +7,18 @@ import { BirthmarkError } from '../../core/errors.ts';
 import type { UnitOfWork } from '../../core/unit-of-work.ts';
 import { changeStatuses, type StatusOrder } from '../change-status.ts';
 import type { DeviceKey, DeviceRecord, DeviceState, FleetReads, FleetTx } from '../ports.ts';
+import { callDevice } from '../renewal/call-device.ts';
 import { quarantine, release } from './quarantine.ts';
 import { recoverFromIdevid, recoverFromLdevid } from './recover.ts';
 
 /** What becomes of a device by an operator's word. */
-export const DEVICE_ACTS = ['quarantine', 'release', 'retire', 'recoverLdevid', 'recoverIdevid'] as const;
-export type DeviceAct = (typeof DEVICE_ACTS)[number];
+export type DeviceAct =
+  | 'quarantine'
+  | 'release'
+  | 'retire'
+  | 'callRenewal'
+  | 'recoverLdevid'
+  | 'recoverIdevid';
 
 export interface DeviceActResult {
   readonly state: DeviceState;
@@ -69,6 +75,7 @@ const WORKS: Readonly<Record<DeviceAct | GateAct, Work>> = {
   quarantineByGate: (tx, on) => quarantine(tx, on, 'gate'),
   release,
   retire,
+  callRenewal: callDevice,
   recoverLdevid: recoverFromLdevid,
   recoverIdevid: recoverFromIdevid,
 };

@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { BirthmarkError } from '../core/errors.ts';
+import { BirthmarkError } from './errors.ts';
 
 const UNFINISHED = /\.\d+\.new$/;
 

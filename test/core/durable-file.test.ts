@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { writeDurably } from '../../src/keys/durable-file.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { writeDurably } from '../../src/core/durable-file.ts';
+import { temporaryFolder } from '../keys/temporary-folder.ts';
 
 test('writes text and octets whole, with the mode that was asked for, and leaves nothing beside it', () => {
   const folder = temporaryFolder();
