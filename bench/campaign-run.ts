@@ -78,7 +78,8 @@ async function birth(): Promise<object> {
 async function replace(): Promise<object> {
   const planAt = performance.now();
   const plan = { selection: { batch }, waveSize: Math.ceil(count / 10), gatePercent: 90 };
-  const planned = JSON.parse(await send('POST', '/campaigns', { body: { name, ...plan } }));
+  let planned = JSON.parse(await send('POST', '/campaigns', { body: { name, ...plan } }));
+  while (planned.state === 'planning') planned = JSON.parse(await send('POST', `/campaigns/${name}/plan`));
   const planMs = performance.now() - planAt;
   await send('POST', `/campaigns/${name}/start`);
   const memory: number[] = [];

@@ -84,14 +84,26 @@ export interface CertificateScan {
   readonly limit: number;
 }
 
+/** A certificate or reservation without its octets, of which a scan of many has no use. */
+export type CertificateFacts = Omit<CertificateRecord, 'tbs' | 'signature' | 'notBefore'>;
+
 /** What a scan found, up to `through`; that undefined, there are no more. */
 export interface ScannedCertificates {
-  readonly items: readonly CertificateRecord[];
+  readonly items: readonly CertificateFacts[];
   readonly through?: number;
+}
+
+/** A certificate, by no more than what others say of it. */
+export interface IssuedCertificate {
+  readonly id: number;
+  readonly authority: string;
+  readonly deviceId: number | null;
 }
 
 export interface CertificateReads {
   findBySerial(serial: Uint8Array): Promise<CertificateRecord | undefined>;
+  /** Of many at once, in order; undefined for what was never issued, or only reserved. */
+  findIssued(serials: readonly Uint8Array[]): Promise<readonly (IssuedCertificate | undefined)[]>;
   /** Every certificate and reservation of these devices, oldest first. */
   findByDevices(deviceIds: readonly number[]): Promise<readonly CertificateRecord[]>;
   /** Every certificate and reservation of this key, oldest first. */
@@ -284,7 +296,10 @@ export interface RevocationReads {
 }
 
 export interface RevocationWrites extends RevocationReads {
-  /** Adds revocations or replaces those of the same certificates, and appends a change for each. Returns the last sequence. */
+  /**
+   * Adds revocations or replaces those of the same certificates, and appends a change for each. Serial, authority, shard and
+   * end are the certificate's own. Returns the last sequence.
+   */
   putRevocations(revocations: readonly RevocationRecord[]): Promise<number>;
   /** Takes holds back, and appends a change for each. What is not held fails the whole work. */
   releaseHolds(ids: readonly number[], at: number): Promise<number>;

@@ -13,6 +13,7 @@ import {
 import { dirname, join } from 'node:path';
 import { BirthmarkError } from './errors.ts';
 
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 const UNFINISHED = /\.\d+\.new$/;
 
 /**
@@ -44,14 +45,26 @@ export function createDurably(path: string, content: string | Uint8Array, mode: 
   const temporary = `${path}.${process.pid}.new`;
   try {
     writeSynced(temporary, content, mode);
-    linkSync(temporary, path);
+    if (!takeName(temporary, path)) return false;
     syncFolder(dirname(path));
     return true;
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') return false;
     throw unwritable(path, cause);
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/** A second name for the file, which fails where there is one; on a disk without such a thing of two at once the later wins. */
+function takeName(temporary: string, path: string): boolean {
+  try {
+    linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if (existsSync(path)) return false;
+    if (!(error instanceof Error && 'code' in error && NO_LINKS.has(String(error.code)))) throw error;
+    renameSync(temporary, path);
+    return true;
   }
 }
 

@@ -72,9 +72,10 @@ export function readKeyFile(path: string, passphrase: string): KeyObject {
  * A signer whose key lies in memory. Signs synchronously, since for P-256 and Ed25519 the thread pool costs more than it
  * saves, unless there is much to hash.
  *
+ * @param isAlone nobody waits for this thread: much is hashed in it too, without a copy for another one
  * @throws BirthmarkError `key-algorithm-not-allowed`, `key-file-unreadable` where the key's two halves are no pair
  */
-export function createFileSigner(key: KeyObject): Signer {
+export function createFileSigner(key: KeyObject, isAlone = false): Signer {
   const algorithm = signatureAlgorithmOf(key);
   if (!algorithm) throw notAnAuthorityKey();
   const publicKey = createPublicKey(key);
@@ -82,7 +83,7 @@ export function createFileSigner(key: KeyObject): Signer {
   return {
     algorithm,
     spki: publicKey.export({ type: 'spki', format: 'der' }),
-    sign: (tbs) => signWith(key, algorithm, tbs),
+    sign: (tbs) => (isAlone ? sign(SIGNATURE_DIGESTS[algorithm], tbs, key) : signWith(key, algorithm, tbs)),
   };
 }
 

@@ -49,11 +49,12 @@ export async function finishAbandoned(house: House): Promise<void> {
 export function keepUp(house: House): () => Promise<void> {
   const stopWal = keepWalShort({
     path: house.home.ledger,
+    isDoneElsewhere: () => house.office?.isOpen() ?? false,
     onError: (error) =>
       house.logger.error({ err: error }, 'the write-ahead log grows; it is shortened later'),
   });
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
-    ['crl', LISTS_EVERY_MS, publisher()],
+    ['crl', LISTS_EVERY_MS, publisher(house)],
     ['campaigns', CAMPAIGNS_EVERY_MS, ({ campaigns }) => advanceCampaigns(campaigns.room)],
     ['reservations', MINUTE_MS, finishAbandoned],
     ['authorities', MINUTE_MS, (house) => publishAuthorities(house)],
@@ -98,11 +99,14 @@ async function settle({ ledger, issuing, wallClock, logger }: House): Promise<vo
 }
 
 /** Publishes what is due. Where statuses changed since the time before, an act may be under way. */
-function publisher(): (house: House) => Promise<void> {
-  let before: number | undefined;
-  return async (house) => {
-    const last = await house.ledger.read.lastStatusChange();
-    const acting = before !== undefined && last !== before;
+function publisher(house: House): () => Promise<void> {
+  const look = () => house.ledger.read.lastStatusChange();
+  let before = look();
+  // Whoever looks again says so.
+  before.catch(() => undefined);
+  return async () => {
+    const last = look();
+    const acting = (await before) !== (await last);
     before = last;
     await publishDue(house, acting);
   };
