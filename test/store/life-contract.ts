@@ -34,9 +34,9 @@ export function lifeContract(current: () => Ledger): void {
       const record = await current().read.findBySerial(serial);
       const named = { namespace: device('SN-1').namespace, serialNumber: 'SN-1' };
       expect(await find()).toEqual({ record, device: named, keyBlocked: false });
-      await current().write((tx) => tx.putRevocations([revocation(id, { held: true })]));
+      await current().write((tx) => tx.putRevocations([revocation(id, 'shown', { held: true })]));
       expect((await find())?.takenBack).toBe('held');
-      await current().write((tx) => tx.putRevocations([revocation(id, { held: false })]));
+      await current().write((tx) => tx.putRevocations([revocation(id, 'shown', { held: false })]));
       await current().write((tx) => tx.blockKey(keyHash, 'test', NOW));
       expect(await find()).toMatchObject({ takenBack: 'revoked', keyBlocked: true });
     });
