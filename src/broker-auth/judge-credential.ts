@@ -10,6 +10,7 @@ import type { Refusal } from '../x509/path/verdict.ts';
 import { askSources, type StatusFinding } from './ask-sources.ts';
 import { type Credential, createCredentialReader } from './credential.ts';
 import { createKeyJudge, type KeyDemand } from './key-demand.ts';
+import type { StapledAnswers } from './ocsp/answer-source.ts';
 import type { ListenerPolicy, TrustedNamespace } from './policy.ts';
 import type { StatusSource } from './status-source.ts';
 
@@ -34,6 +35,8 @@ export interface CredentialJudgeOptions {
   readonly trust: readonly TrustedNamespace[];
   /** The one that looked last is believed, and before all others one that says revoked, which is never taken back. */
   readonly sources: readonly StatusSource[];
+  /** Takes OCSP answers that came with a client, before its status is asked for. */
+  readonly staples?: StapledAnswers;
   /** Verdicts remembered; one takes about 3 KiB. */
   readonly remembered?: number;
 }
@@ -44,6 +47,7 @@ export type JudgeCredential = (
   chain: readonly Uint8Array[],
   policy: ListenerPolicy,
   at: number,
+  stapled?: readonly Uint8Array[],
 ) => CredentialVerdict;
 
 interface Remembered {
@@ -66,6 +70,7 @@ const REMEMBERED = 50_000;
 export function createCredentialJudge({
   trust: namespaces,
   sources,
+  staples,
   remembered = REMEMBERED,
 }: CredentialJudgeOptions): JudgeCredential {
   const trust = openTrust({
@@ -77,7 +82,7 @@ export function createCredentialJudge({
   const owners = new WeakMap<Uint8Array, TrustedNamespace>();
   const cache = new LRUCache<string, Remembered>({ max: remembered });
 
-  return (leaf, chain, policy, at) => {
+  return (leaf, chain, policy, at, stapled) => {
     const key = endOf(leaf);
     let entry = cache.get(key);
     if (
@@ -97,7 +102,7 @@ export function createCredentialJudge({
       if (weak !== undefined) return { reason: 'weak', detail: weak, credential: entry.credential };
       entry.keys = policy.keys;
     }
-    const status = policy.status === 'off' ? NOT_ASKED : statusOf(entry, policy);
+    const status = policy.status === 'off' ? NOT_ASKED : statusOf(entry, policy, stapled);
     const { credential, until } = entry;
     if ('reason' in status) return { ...status, credential };
     return { reason: 'ok', credential, status, until };
@@ -139,18 +144,27 @@ export function createCredentialJudge({
     return { trust, untrusted: chain, at, purpose: 'clientAuth', possessionProven: true };
   }
 
-  function statusOf({ credential }: Remembered, policy: ListenerPolicy): StatusFinding | Denied {
+  function statusOf(
+    { credential }: Remembered,
+    policy: ListenerPolicy,
+    stapled: readonly Uint8Array[] | undefined,
+  ): StatusFinding | Denied {
     const { path } = credential;
+    const notTaken = stapled && staples?.offer(credential, stapled);
     const mayBeUnknown = policy.withoutRevocation === 'accepted' && path[0]?.subject?.rules.noRevAvail;
     const told = askSources(path, sources, policy, mayBeUnknown);
     if ('reason' in told || told.gap === undefined || policy.status === 'soft') return told;
-    return { reason: 'statusUnknown', detail: gapText(told), status: told };
+    const status = notTaken === undefined ? told : { ...told, why: withWhy(notTaken, told.why) };
+    return { reason: 'statusUnknown', detail: gapText(status), status };
   }
 }
 
+function withWhy(one: string, other: string | undefined): string {
+  return other === undefined ? one : `${one}; ${other}`;
+}
+
 function gapText({ ageMs, gap, why, source }: StatusFinding): string {
-  if (why !== undefined) return `nothing is known of its status: ${why}`;
-  if (gap !== 'stale') return 'nothing is known of its status';
+  if (gap !== 'stale') return `nothing is known of its status${why === undefined ? '' : `: ${why}`}`;
   if (ageMs === undefined)
     return 'nobody can say how old is what is known of its status: the clock was set back';
   return `its status was known ${Math.round(ageMs / 1000)} s ago, as ${source} says`;

@@ -32,7 +32,7 @@ export function dateEvidence(thisUpdate: number, nextUpdate: number, by: Evidenc
   return { asOf: now - Math.max(0, at - thisUpdate), until: now + nextUpdate - at };
 }
 
-export const NOBODY_KNOWS: EvidenceDates = {
+const NOBODY_KNOWS: EvidenceDates = {
   asOf: Number.NEGATIVE_INFINITY,
   until: Number.NEGATIVE_INFINITY,
 };

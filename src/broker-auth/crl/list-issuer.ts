@@ -19,11 +19,22 @@ export interface ListIssuer {
  * cRLSign must be there)
  */
 export function readListIssuer(der: Uint8Array): ListIssuer {
-  const certificate = new PathCertificate(Uint8Array.from(der));
-  const { rules, title, tbs } = certificate;
-  if (rules instanceof BirthmarkError) throw rules;
-  if (!rules.ca || !rules.keyUsage?.includes(KEY_USAGE.cRLSign))
+  const issuer = readIssuer(der);
+  const { rules, title } = issuer.certificate;
+  if (rules instanceof BirthmarkError || !rules.ca || !rules.keyUsage?.includes(KEY_USAGE.cRLSign))
     throw new BirthmarkError('config-invalid', `${title} may not sign lists: it is no CA with cRLSign`);
+  return issuer;
+}
+
+/**
+ * The same for one for whose certificates a responder answers.
+ *
+ * @throws BirthmarkError `bad-der`, `bad-certificate`
+ */
+export function readIssuer(der: Uint8Array): ListIssuer {
+  const certificate = new PathCertificate(Uint8Array.from(der));
+  const { rules, tbs } = certificate;
+  if (rules instanceof BirthmarkError) throw rules;
   const keyId = keyIdentifier(tbs.spki);
   return { certificate, keyId, keyIdText: toHex(keyId) };
 }

@@ -23,14 +23,24 @@ const SEEN = 'clock';
 const LIST = /^[0-9a-f]{32}\.crl$/;
 const MODE = 0o600;
 
+/** None where there is no folder. */
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw new BirthmarkError('home-unreadable', `folder ${folder} cannot be read`, { cause: error });
+  }
+}
+
 /**
  * A folder of the gate's own: a file for each list, one that says what time it was last.
  *
  * @throws BirthmarkError `home-unreadable` where it cannot be made
  */
-export async function openStatusFolder(folder: string): Promise<StatusFolder> {
+export async function openStatusFolder(folder: string, readOnly = false): Promise<StatusFolder> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    if (!readOnly) await mkdir(folder, { recursive: true, mode: 0o700 });
   } catch (cause) {
     throw new BirthmarkError('home-unreadable', `folder ${folder} cannot be made`, { cause });
   }
@@ -53,7 +63,7 @@ export async function openStatusFolder(folder: string): Promise<StatusFolder> {
     noteSeen: (seen) => replaceFile(at(SEEN), Buffer.from(`${new Date(seen).toISOString()}\n`), MODE),
     async loadLists(store) {
       const outcomes: ListOutcome[] = [];
-      for (const name of await readdir(folder)) {
+      for (const name of await namesIn(folder)) {
         if (!LIST.test(name)) continue;
         outcomes.push(await store.offer(await readFile(at(name)), true));
       }

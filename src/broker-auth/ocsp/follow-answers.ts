@@ -75,6 +75,9 @@ export function followAnswers(options: FollowAnswersOptions): FollowedAnswers {
   const faults = new Map<string, string>();
   const stopping = new AbortController();
   const asking = new Set<Promise<void>>();
+  /** Never asked for yet. */
+  const urgent: Wanted[] = [];
+  let turn = wanted.values();
   let sweptAt = steady.now();
 
   async function ask(one: Wanted): Promise<void> {
@@ -138,11 +141,12 @@ export function followAnswers(options: FollowAnswersOptions): FollowedAnswers {
         now + part * Math.max(FIRST_RETRY_MS, Math.min(one.responder.everyMs, (answer.until - now) / 2));
   }
 
+  /** Goes on where it was: who was looked at waits for the next second. */
   function pump(): void {
-    const now = steady.now();
-    for (const one of wanted.values()) {
-      if (asking.size >= AT_ONCE || stopping.signal.aborted) return;
-      if (one.asking || one.nextAt > now) continue;
+    while (asking.size < AT_ONCE && !stopping.signal.aborted) {
+      const one = urgent.shift() ?? nextDue();
+      if (!one) return;
+      if (one.asking) continue;
       one.asking = true;
       const done = ask(one).finally(() => {
         one.asking = false;
@@ -153,6 +157,13 @@ export function followAnswers(options: FollowAnswersOptions): FollowedAnswers {
     }
   }
 
+  function nextDue(): Wanted | undefined {
+    const now = steady.now();
+    for (let next = turn.next(); !next.done; next = turn.next())
+      if (!next.value.asking && next.value.nextAt <= now) return next.value;
+    return undefined;
+  }
+
   function want(id: AnswerId): void {
     const responder = byIssuer.get(id.issuerKeyId);
     if (!responder) return;
@@ -161,6 +172,8 @@ export function followAnswers(options: FollowAnswersOptions): FollowedAnswers {
     const now = steady.now();
     if (known) {
       known.seenAt = now;
+      wanted.delete(key);
+      wanted.set(key, known);
       return;
     }
     const { issuerKeyId, serial } = id;
@@ -173,6 +186,8 @@ export function followAnswers(options: FollowAnswersOptions): FollowedAnswers {
     wanted.set(key, one);
     const [oldest] = wanted.keys();
     if (wanted.size > MOST_WANTED && oldest !== undefined) wanted.delete(oldest);
+    if (one.nextAt > now) return;
+    urgent.push(one);
     setImmediate(pump);
   }
 
@@ -186,6 +201,7 @@ export function followAnswers(options: FollowAnswersOptions): FollowedAnswers {
 
   const timer = setInterval(() => {
     sweep();
+    turn = wanted.values();
     pump();
   }, TICK_MS).unref();
   return {

@@ -3,7 +3,7 @@ import { createDecider } from '../../broker-auth/decide.ts';
 import type { DecisionStep } from '../../broker-auth/decision-steps.ts';
 import { createCredentialJudge } from '../../broker-auth/judge-credential.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
-import type { KnownStatus } from '../../broker-auth/status-source.ts';
+import type { KnownStatus, StatusSource } from '../../broker-auth/status-source.ts';
 import { mayPublish, maySubscribe } from '../../broker-auth/topic-rules.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
@@ -34,14 +34,14 @@ export type AskStatus = (id: CredentialId) => Promise<KnownStatus | undefined>;
 /**
  * Tells what a gate with these rules would say of a client, rule by rule.
  *
- * @param askStatus where it is not given the status is not looked at
+ * @param statuses who is asked for them, or where they are known; where it is not given the status is not looked at
  * @throws BirthmarkError `not-found` where the policy has no such listener
  */
 export async function explain(
   policy: GatePolicy,
   question: Question,
   random: RandomBytes,
-  askStatus?: AskStatus,
+  statuses?: AskStatus | readonly StatusSource[],
 ): Promise<Explanation> {
   const { clientId, listener: name, at } = question;
   const [leaf = new Uint8Array(0), ...chain] = question.certificates;
@@ -53,6 +53,7 @@ export async function explain(
     );
   const unasked = { ...listener, status: 'off' as const };
   const known = new Map<string, KnownStatus>();
+  const askStatus = typeof statuses === 'function' ? statuses : undefined;
   if (askStatus && listener.status !== 'off') {
     const { credential } = createCredentialJudge({ trust: policy.trust, sources: [] })(
       leaf,
@@ -66,13 +67,16 @@ export async function explain(
       if (status) known.set(`${id.issuerKeyId}/${id.serial}`, status);
     }
   }
-  const source = {
+  const asked = {
     name: 'feed' as const,
     statusOf: ({ issuerKeyId, serial }: CredentialId) => known.get(`${issuerKeyId}/${serial}`),
   };
   const decide = createDecider({
-    policy: askStatus ? policy : { ...policy, listeners: new Map([[name, unasked]]) },
-    judge: createCredentialJudge({ trust: policy.trust, sources: [source] }),
+    policy: statuses ? policy : { ...policy, listeners: new Map([[name, unasked]]) },
+    judge: createCredentialJudge({
+      trust: policy.trust,
+      sources: typeof statuses === 'object' ? statuses : [asked],
+    }),
     hasOtherSession: () => false,
     random,
   });

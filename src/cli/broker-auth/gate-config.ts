@@ -8,6 +8,7 @@ import {
   HttpConfigSchema,
   ListenConfigSchema,
 } from '../../broker-auth/service-config.ts';
+import { StatusConfigSchema } from '../../broker-auth/status-config.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -24,7 +25,15 @@ export const GateConfigSchema = Type.Object(
         closed,
       ),
     ),
-    authority: { ...AuthorityConfigSchema, description: 'Where statuses come from.' },
+    authority: Type.Optional({
+      ...AuthorityConfigSchema,
+      description: 'Where statuses come from, as they change. This, or [status], or both.',
+    }),
+    status: Type.Optional({
+      ...StatusConfigSchema,
+      description:
+        'Revocation lists and OCSP responders beside it, for other CAs or for the day on which it is away.',
+    }),
     listen: { ...ListenConfigSchema, description: 'Where brokers ask.' },
     http: Type.Optional({
       ...HttpConfigSchema,

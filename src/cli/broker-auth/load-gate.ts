@@ -7,8 +7,9 @@ import { BirthmarkError } from '../../core/errors.ts';
 import { schemaParser } from '../../core/schema.ts';
 import { parseToml } from '../config/parse-toml.ts';
 import { readInput } from '../input-file.ts';
-import { checkService } from './check-service.ts';
+import { checkService, checkSources } from './check-service.ts';
 import { type GateConfig, GateConfigSchema } from './gate-config.ts';
+import { type ReadStatusOptions, readStatusOptions } from './read-status-options.ts';
 import { readTrust } from './read-trust.ts';
 
 /** gate.toml with its rules checked. */
@@ -16,6 +17,8 @@ export interface LoadedGate {
   readonly config: GateConfig;
   readonly policy: GatePolicy;
   readonly guard?: GuardRules;
+  /** Where lists and answers come from. */
+  readonly status?: ReadStatusOptions;
   /** A file that the configuration names, from its own folder. */
   readonly at: (file: string) => string;
 }
@@ -43,7 +46,7 @@ export function loadGate(path: string): LoadedGate {
 
 function parseGate(text: string, at: LoadedGate['at']): LoadedGate {
   const config = parseConfigObject(parseToml(text), '');
-  const { identity, listeners, roles, guard } = config;
+  const { identity, listeners, roles, guard, status } = config;
   const trust = readTrust(config.trust ?? [], at);
   if (trust.length === 0)
     throw new BirthmarkError('config-invalid', 'trust: name whose certificates are believed', {
@@ -51,10 +54,12 @@ function parseGate(text: string, at: LoadedGate['at']): LoadedGate {
     });
   const policy = parsePolicy({ ...(identity && { identity }), listeners, roles }, trust);
   checkService(config, policy);
+  checkSources(config, policy);
   if (config.mosquitto) compilePolicy(policy, config.mosquitto.listener);
   return {
     config,
     policy,
+    ...(status && { status: readStatusOptions(status, at) }),
     ...(guard && { guard: parseGuard(guard, [...policy.listeners.keys()]) }),
     at,
   };

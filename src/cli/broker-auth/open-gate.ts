@@ -4,6 +4,7 @@ import { createGateMetrics, type GateMetrics } from '../../broker-auth/gate-metr
 import { createGuard } from '../../broker-auth/guard/behaviour-guard.ts';
 import type { GuardRules } from '../../broker-auth/guard/parse-guard.ts';
 import { createKickDriver, forgettingDriver } from '../../broker-auth/kick/create-kick-driver.ts';
+import type { StapledAnswers } from '../../broker-auth/ocsp/answer-source.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
 import type { BehaviourGuard, KickDriver } from '../../broker-auth/ports.ts';
 import { reconcile } from '../../broker-auth/reconcile.ts';
@@ -30,8 +31,10 @@ export interface OpenGateOptions {
   readonly forgetting: readonly string[];
   /** For sessions at brokers that outlive this process: not of `drivers` and `forgetting`. */
   readonly memory?: OpenMemory;
-  readonly source: StatusSource;
-  readonly names: NameStatusSource;
+  readonly sources: readonly StatusSource[];
+  readonly staples?: StapledAnswers;
+  /** Of brokers that show a name only. */
+  readonly names?: NameStatusSource;
   /** A device that shows a name only was denied for a certificate that was taken back: it may have another one since. */
   readonly onNameDenied: () => void;
   readonly statusAgeMs: () => number | undefined;
@@ -39,8 +42,8 @@ export interface OpenGateOptions {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly logger: Logger;
-  /** Where what is seen is told. */
-  readonly sendSightings: (report: SightingReport) => Promise<void>;
+  /** Where what is seen is told; to nobody where it is absent. */
+  readonly sendSightings?: (report: SightingReport) => Promise<void>;
 }
 
 export interface OpenGate extends AssembledGate {
@@ -58,7 +61,7 @@ const LOGGED_LENGTH = 512;
 
 /** The gate of a process with its drivers, its numbers and its log, at work. */
 export function openGate(options: OpenGateOptions): OpenGate {
-  const { policy, source, names, clock, random, logger, memory } = options;
+  const { policy, sources, staples, names, clock, random, logger, memory } = options;
   const fleeting = new Set([...(options.drivers ?? []).map(({ broker }) => broker), ...options.forgetting]);
   const drivers = [
     ...(options.drivers ?? []),
@@ -82,8 +85,9 @@ export function openGate(options: OpenGateOptions): OpenGate {
     });
   const { gate, enforcer } = assembleGate({
     policy,
-    sources: [source],
-    names,
+    sources,
+    ...(staples && { staples }),
+    ...(names && { names }),
     drivers,
     clock,
     random,
@@ -134,7 +138,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
   });
   const reporter = createSightingReporter({
     gate,
-    send: options.sendSightings,
+    send: options.sendSightings ?? (async () => undefined),
     clock,
     onFault: (error) => logger.warn({ err: error }, 'what was seen could not be told; it is told again'),
   });

@@ -42,7 +42,7 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
       brokers: {},
       drivers: [door.driver],
       forgetting: [],
-      source: status.source,
+      sources: [status.source],
       names: status.names,
       onNameDenied: () => undefined,
       statusAgeMs: () => status.ageMs(),
