@@ -1,4 +1,6 @@
 import { parseCertificate } from '../../../src/x509/certificate.ts';
+import { DerReader } from '../../../src/x509/der/reader.ts';
+import { TAG } from '../../../src/x509/der/tags.ts';
 import { EXTENDED_KEY_USAGE } from '../../../src/x509/extensions.ts';
 import { type CertIdHash, certIdIssuer } from '../../../src/x509/ocsp-cert-id.ts';
 import { encodeCertId } from '../../../src/x509/ocsp-request.ts';
@@ -6,8 +8,6 @@ import { type CertStatus, encodeOcspResponse, encodeResponseData } from '../../.
 import { keyIdentifier } from '../../../src/x509/public-key.ts';
 import { makeCertificate, NOW, type Party, type Traits } from '../../x509/path/make-certificate.ts';
 import { signed } from '../../x509/samples.ts';
-import { DerReader } from '../../../src/x509/der/reader.ts';
-import { TAG } from '../../../src/x509/der/tags.ts';
 
 /** What an answer differs in from a usual one, which says good. */
 export interface AnswerTraits {

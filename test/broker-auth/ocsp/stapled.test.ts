@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { createAnswerStore } from '../../../src/broker-auth/ocsp/answer-store.ts';
 import { answerSource } from '../../../src/broker-auth/ocsp/answer-source.ts';
+import { createAnswerStore } from '../../../src/broker-auth/ocsp/answer-store.ts';
 import { createSteadyClock } from '../../../src/core/steady-clock.ts';
 import { EXTENDED_KEY_USAGE } from '../../../src/x509/extensions.ts';
 import { makeCertificate, NOW } from '../../x509/path/make-certificate.ts';
-import { makeMaker } from '../lab.ts';
 import { MINUTE, maker, openListed } from '../crl/listed.ts';
+import { makeMaker } from '../lab.ts';
 import { type AnswerTraits, makeAnswer, makeResponder } from './make-answer.ts';
 
 const device = maker.device('dev1');
@@ -69,7 +69,11 @@ describe('a stapled answer', () => {
     ['about another certificate', makeAnswer({ ...about, about: other }), 'about none of the path'],
     ['that is over', makeAnswer({ ...about, nextUpdate: NOW - 6 * MINUTE }), 'out of date'],
     ['of the future', makeAnswer({ ...about, thisUpdate: NOW + 6 * MINUTE }), 'of the future'],
-    ['by a CA of the same name', makeAnswer({ ...about, signer: stranger.issuer }), 'authority did not certify'],
+    [
+      'by a CA of the same name',
+      makeAnswer({ ...about, signer: stranger.issuer }),
+      'authority did not certify',
+    ],
     ['by the CA above', makeAnswer({ ...about, signer: maker.root }), 'authority did not certify'],
     ['by a device', makeAnswer({ ...about, signer: other }), 'without the purpose OCSPSigning'],
     ['by any purpose', makeAnswer({ ...about, signer: serverOnly }), 'without the purpose OCSPSigning'],
@@ -153,7 +157,10 @@ describe('answers that are kept', () => {
     const before = createAnswerStore({ clock, steady }, 10);
     before.put(id, { ...single, status: { status: 'revoked', revokedAt: NOW - 9000, reason: 4 } });
     before.put({ ...id, serial: '0b' }, { ...single, status: { status: 'good' } });
-    const after = createAnswerStore({ clock: () => NOW + 500, steady: createSteadyClock(() => NOW + 500, clock) }, 10);
+    const after = createAnswerStore(
+      { clock: () => NOW + 500, steady: createSteadyClock(() => NOW + 500, clock) },
+      10,
+    );
     after.load(`${before.toText()}{"issuerKeyId":"ab\n{}\n`);
     expect(after.size).toBe(2);
     expect(after.get(id)).toMatchObject({ status: 'revoked', reason: 'superseded', since: NOW - 9000 });
