@@ -1,5 +1,6 @@
 import { Gauge, type Registry } from 'prom-client';
 import type { SteadyClock } from '../core/steady-clock.ts';
+import { nameToText } from '../x509/name.ts';
 import type { Statuses } from './open-statuses.ts';
 
 /** Numbers of lists and answers, by CA. */
@@ -21,7 +22,7 @@ export function createStatusMetrics(registry: Registry, statuses: Statuses, stea
             list ? [{ asOf: list.asOf, until: list.until, size: list.table.size }] : [],
           ),
         );
-        if (held.length > 0) set(this, certificate.title, held);
+        if (held.length > 0) set(this, nameToText(certificate.tbs.subject), held);
       }
     };
   new Gauge({

@@ -2,6 +2,7 @@ import type { ListSlot } from '../../broker-auth/crl/list-store.ts';
 import type { Statuses } from '../../broker-auth/open-statuses.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
 import type { SteadyClock } from '../../core/steady-clock.ts';
+import { nameToText } from '../../x509/name.ts';
 
 /** What is held of one CA and scope. */
 export interface ListFact {
@@ -46,7 +47,7 @@ function listFact(slot: ListSlot, now: number): ListFact {
   const [number, deltaNumber] = [base?.frame.number, delta?.frame.number];
   const seconds = (ms: number) => Math.round(ms / 1000);
   return {
-    issuer: issuer.certificate.title,
+    issuer: nameToText(issuer.certificate.tbs.subject),
     ...(number !== undefined && { number: String(number) }),
     ...(deltaNumber !== undefined && { deltaNumber: String(deltaNumber) }),
     entries: (base?.table.size ?? 0) + (delta?.table.size ?? 0),
