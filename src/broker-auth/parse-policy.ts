@@ -11,6 +11,7 @@ import { namesVariable, parseTemplate, type Template } from './variables.ts';
 
 const SECOND_MS = 1000;
 const DEFAULT_JITTER = 0.2;
+const DEFAULT_RESIGHT_SECONDS = 600;
 
 /**
  * Holds the written rules to what a schema cannot say, and fills in what is not given.
@@ -36,7 +37,8 @@ export function parsePolicy(config: PolicyConfig, trust: readonly TrustedNamespa
     listeners.set(name, parseListener(name, listener));
   }
   if (listeners.size === 0) throw invalid('listeners', 'name one listener at least');
-  return { trust, identity: config.identity ?? 'serialNumber', roles, listeners };
+  const { identity = 'serialNumber', resightSeconds = DEFAULT_RESIGHT_SECONDS } = config;
+  return { trust, identity, roles, listeners, resightMs: resightSeconds * 1000 };
 }
 
 const EVIDENCE = ['none', 'name', 'certificate'] as const;

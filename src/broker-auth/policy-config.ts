@@ -166,6 +166,15 @@ export const PolicyConfigSchema = Type.Object(
         description: 'Whose certificates are believed, a table a namespace.',
       }),
     ),
+    resightSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 86_400,
+        description:
+          'Of a credential that connects again and again the authority is told once in so long (600 where it is not given): that is how it ' +
+          'finds an old certificate in use after its successor (docs/rotation.md).',
+      }),
+    ),
     listeners: Type.Record(Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$' }), ListenerConfigSchema, {
       description: 'Rules of each listener of a broker, by a name that its adapter gives.',
     }),

@@ -76,4 +76,6 @@ export interface GatePolicy {
   /** The first that fits is the client's. */
   readonly roles: readonly Role[];
   readonly listeners: ReadonlyMap<string, ListenerPolicy>;
+  /** How long after it was told a credential's CONNECT is told again. */
+  readonly resightMs: number;
 }

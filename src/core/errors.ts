@@ -58,7 +58,9 @@ export const ERROR_CODES = [
   'reason-invalid',
   'device-already-born',
   'device-unknown',
+  'device-restrained',
   'already-exists',
+  'campaign-state',
   // What an authority tells of statuses, as a gate sees it.
   'snapshot-refused',
   'feed-broken',

@@ -2,6 +2,7 @@ import type { Actor } from '../core/audit.ts';
 import { equalBytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import type { Way } from '../fleet/life.ts';
 import type { LedgerTx, TicketRecord, TokenRecord } from './ports.ts';
 
 /**
@@ -10,6 +11,8 @@ import type { LedgerTx, TicketRecord, TokenRecord } from './ports.ts';
  */
 export interface Admission {
   readonly actor: Actor;
+  /** By what the device comes, see `fleet/life.ts`. */
+  readonly way: Way;
   /** As the certificate's record keeps it: `token:ID`, `ticket:ID`, `operator:NAME`. */
   readonly vouchedBy: string;
   /**
@@ -35,6 +38,7 @@ export interface Used {
 export function operatorAdmission(actor: Actor): Admission {
   return {
     actor,
+    way: 'operator',
     vouchedBy: actor,
     redeem: () => Promise.resolve(Number.POSITIVE_INFINITY),
     settle: () => Promise.resolve(),
@@ -45,6 +49,7 @@ export function operatorAdmission(actor: Actor): Admission {
 export function tokenAdmission(token: TokenRecord, clock: Clock): Admission {
   return {
     actor: `token:${token.name}`,
+    way: 'factory',
     vouchedBy: `token:${token.id}`,
     redeem: async (tx) => {
       const now = await tx.findToken(token.id);
@@ -67,6 +72,7 @@ export function tokenAdmission(token: TokenRecord, clock: Clock): Admission {
 export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
   return {
     actor: `ticket:${ticket.id}`,
+    way: ticket.recovery ? 'recoveryTicket' : 'ticket',
     vouchedBy: `ticket:${ticket.id}`,
     redeem: async (tx, keyHashes) => {
       const now = await tx.findTicket(ticket.id);
@@ -75,8 +81,19 @@ export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
       const [keyHash, ...more] = keyHashes;
       if (keyHash === undefined || more.length > 0)
         throw new BirthmarkError('bad-request', 'a ticket is for one certificate');
+      const [device] = await tx.findDevices([now]);
+      if (device && device.ticketsAfter >= now.createdAt)
+        throw new BirthmarkError(
+          'ticket-expired',
+          'the ticket is dead, as all that were made for the device before; ask for another one',
+        );
+      if (now.needsApproval && now.approvedAt === undefined)
+        throw new BirthmarkError(
+          'approval-waiting',
+          `the ticket waits for a second person (birthmark ticket approve ${now.id}); send the same request again later`,
+        );
       if (now.boundKeyHash === undefined) return 1;
-      if (equalBytes(now.boundKeyHash, keyHash)) return 0;
+      if (equalBytes(now.boundKeyHash, keyHash)) return (await wasUsed(tx, now, keyHash)) ? 0 : 1;
       throw new BirthmarkError(
         'ticket-bound',
         'the ticket was used with another key and is bound to it; ask for another ticket',
@@ -86,4 +103,9 @@ export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
       for (const keyHash of keyHashes) await tx.bindTicket(ticket.id, keyHash);
     },
   };
+}
+
+/** A recovery ticket may be bound to a key before it is used. */
+async function wasUsed(tx: LedgerTx, { id, recovery }: TicketRecord, keyHash: Uint8Array): Promise<boolean> {
+  return !recovery || (await tx.findByKey(keyHash)).some(({ vouchedBy }) => vouchedBy === `ticket:${id}`);
 }

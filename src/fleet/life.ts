@@ -28,19 +28,19 @@ export const LIFE: Readonly<Record<DeviceState, LifeRule>> = {
     meaning: 'it has an LDevID that nobody has seen in use',
     ways: ALL,
     broker: 'its LDevIDs',
-    moves: ['manufactured', 'active', 'rotating', ...BAD],
+    moves: ['manufactured', 'active', 'rotating', 'recovering', ...BAD],
   },
   active: {
     meaning: 'its LDevID was seen in use',
     ways: ALL,
     broker: 'its LDevIDs',
-    moves: ['manufactured', 'enrolled', 'rotating', ...BAD],
+    moves: ['manufactured', 'enrolled', 'rotating', 'recovering', ...BAD],
   },
   rotating: {
     meaning: 'it has a newer LDevID beside the one that it takes the place of',
     ways: ALL,
     broker: 'its LDevIDs',
-    moves: ['manufactured', 'enrolled', 'active', ...BAD],
+    moves: ['manufactured', 'enrolled', 'active', 'recovering', ...BAD],
   },
   held: {
     meaning: 'what it has is held by an operator',
@@ -97,10 +97,9 @@ export function mayCome(
   if (state === 'quarantined')
     return (cause === 'conflict' && way === 'idevid') || (cause === 'compromise' && way === 'recoveryTicket');
   if (state !== 'compromised') return true;
-  // Nobody is born again by a factory's hand alone, and a ticket is not enough where an IDevID was stolen.
-  if (way === 'factory' || way === 'operator') return rebirthAllowed;
   if (way === 'recoveryTicket') return idevidCompromised;
-  return !idevidCompromised;
+  // Nobody is born again by a factory's hand alone, and neither ticket nor operator is enough where an IDevID was stolen.
+  return way === 'factory' ? rebirthAllowed : !idevidCompromised || (way === 'operator' && rebirthAllowed);
 }
 
 /** The state of a device that was given a certificate more. */

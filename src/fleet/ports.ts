@@ -172,6 +172,8 @@ export interface RotationWrites extends RotationReads {
   addRotations(rotations: readonly NewRotation[]): Promise<void>;
   /** Open ones only: the others stay. */
   noteRotationsUsed(ids: readonly number[], usedAt: number, dueAt: number): Promise<void>;
+  /** Of used ones: they come due later. */
+  postponeRotations(ids: readonly number[], dueAt: number): Promise<void>;
   endRotations(ids: readonly number[], state: 'retired' | 'ended' | 'conflict', at: number): Promise<void>;
   /**
    * Ends the open and used rotations of these devices of which one certificate is revoked. All at once; it costs nothing where

@@ -11,6 +11,7 @@ function reporting(lab: Lab) {
   const reporter = createSightingReporter({
     gate: lab.gate,
     clock: lab.clock.now,
+    resightMs: 600_000,
     send: async (report) => {
       if (state.failing > 0) {
         state.failing -= 1;
@@ -46,7 +47,8 @@ describe('what was seen', () => {
     await tick();
     const { issuerKeyId, serial } = id;
     const at = new Date(lab.clock.now()).toISOString();
-    expect(sent).toEqual([{ seen: [{ issuerKeyId, serial, at, listener: 'mqtt' }], enforced: [] }]);
+    const seen = [{ issuerKeyId, serial, at, listener: 'mqtt' }];
+    expect(sent).toEqual([{ seen, enforced: [], refused: [], sentAt: at }]);
   });
 
   test('is told again until it arrives, after longer and longer pauses', async () => {

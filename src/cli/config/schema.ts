@@ -4,6 +4,8 @@ import { ProfileConfigSchema } from '../../ca/profile-config.ts';
 import { KeyCompromiseConfigSchema } from '../../enroll/compromise/settings.ts';
 import { EstConfigSchema } from '../../enroll/est/settings.ts';
 import { LabelConfigSchema } from '../../enroll/label-config.ts';
+import { HygieneConfigSchema } from '../../fleet/hygiene/settings.ts';
+import { RotationConfigSchema } from '../../fleet/rotation/settings.ts';
 import { KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
 import { StatusConfigSchema } from '../../server/status/settings.ts';
 import { BrokerAuthSectionSchema } from './broker-auth-config.ts';
@@ -172,6 +174,10 @@ export const ConfigSchema = Type.Object(
       },
       closed,
     ),
+    hygiene: Type.Optional({
+      ...HygieneConfigSchema,
+      description: 'When birthmark hygiene speaks of a key or a device.',
+    }),
     limits: Type.Object(
       {
         bodyOctets: Type.Integer({
@@ -217,6 +223,22 @@ export const ConfigSchema = Type.Object(
         'own root are believed; brokerAuth.trust adds others.',
     }),
     est: Type.Optional({ ...EstConfigSchema, description: 'The EST door (RFC 7030).' }),
+    rotation: Type.Optional({
+      ...RotationConfigSchema,
+      description: 'How certificates of devices take the place of each other (docs/rotation.md).',
+    }),
+    recovery: Type.Optional(
+      Type.Object(
+        {
+          secondApproval: Type.Boolean({
+            default: false,
+            description:
+              'Whether another person than who made a recovery ticket must approve it (birthmark ticket approve) before it is good.',
+          }),
+        },
+        { ...closed, description: 'How a device whose IDevID is compromised comes back (docs/rotation.md).' },
+      ),
+    ),
     labels: Type.Optional(
       Type.Record(Type.String(), LabelConfigSchema, {
         description:

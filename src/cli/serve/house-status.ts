@@ -40,6 +40,8 @@ export async function openHouseStatus({
   ledger,
   authorities,
   tail,
+  issuing,
+  uses,
   wallClock,
   steady,
   logger,
@@ -74,10 +76,11 @@ export async function openHouseStatus({
       endAllTakenBack(open.gate, source, names);
     },
     tell: (watcher) => void watchers.add(watcher),
-    note: async ({ seen, enforced }) => {
+    note: async ({ seen, enforced, refused }) => {
       const timed = <T extends { readonly at: string }>(one: T) => ({ ...one, at: Date.parse(one.at) });
-      const noted = { seen: seen.map(timed), enforced: enforced.map(timed) };
-      await noteSightings({ ledger, authorities, clock: wallClock }, noted, 'system');
+      const noted = { seen: seen.map(timed), enforced: enforced.map(timed), refused: refused.map(timed) };
+      const { idevidProfiles } = issuing;
+      await noteSightings({ ledger, authorities, uses, idevidProfiles, clock: wallClock }, noted, 'system');
     },
     refresh: () => status.refresh(),
     stop: () => status.stop(),

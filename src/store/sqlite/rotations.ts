@@ -51,6 +51,9 @@ export function rotationWrites({ db, call, note }: Connection): Omit<RotationWri
   const end = db.prepare<[string, number, string]>(
     'UPDATE rotations SET state = ?, ended_at = ? WHERE id IN (SELECT value FROM json_each(?))',
   );
+  const postpone = db.prepare<[number, string]>(
+    `UPDATE rotations SET due_at = ? WHERE state = 'used' AND id IN (SELECT value FROM json_each(?))`,
+  );
   const endBroken = db.prepare<[number, string]>(
     `UPDATE rotations SET state = 'ended', ended_at = ?
      WHERE device_id IN (SELECT value FROM json_each(?)) AND ended_at IS NULL
@@ -72,6 +75,10 @@ export function rotationWrites({ db, call, note }: Connection): Omit<RotationWri
     noteRotationsUsed: (ids, usedAt, dueAt) =>
       call(() => {
         use.run(usedAt, dueAt, JSON.stringify(ids));
+      }),
+    postponeRotations: (ids, dueAt) =>
+      call(() => {
+        postpone.run(dueAt, JSON.stringify(ids));
       }),
     endRotations: (ids, state, at) =>
       call(() => {

@@ -15,7 +15,7 @@ import { parsePolicy } from '../../../src/broker-auth/parse-policy.ts';
 import type { ListenerConfig } from '../../../src/broker-auth/policy-config.ts';
 import type { StatusSource } from '../../../src/broker-auth/status-source.ts';
 import { createSteadyClock } from '../../../src/core/steady-clock.ts';
-import { constructed, type Der, explicit, primitive, sequence } from '../../../src/x509/der/encode.ts';
+import { type Der, explicit, primitive, sequence } from '../../../src/x509/der/encode.ts';
 import { TAG } from '../../../src/x509/der/tags.ts';
 import { ia5String, namedBits } from '../../../src/x509/der/values.ts';
 import { EXTENSION, extension } from '../../../src/x509/extensions.ts';
@@ -34,9 +34,6 @@ export const idp = (...fields: readonly Der[]) =>
 export const byUrl = (url: string) => explicit(0, explicit(0, ia5String(url, TAG.context | 6)));
 export const flag = (number: number) => primitive(TAG.context | number, Uint8Array.of(0xff));
 export const someReasons = (...bits: readonly number[]) => ({ ...namedBits(bits), tag: TAG.context | 3 });
-export const inTag = (number: number, ...parts: readonly Der[]) =>
-  constructed(TAG.contextConstructed | number, parts);
-
 export interface Listed {
   readonly store: ListStore;
   readonly source: StatusSource;

@@ -27,7 +27,7 @@ export function makeResponder(issuer: Party, traits: Traits = {}): Party {
   return makeCertificate({ cn: 'responder', issuer, purposes: [EXTENDED_KEY_USAGE.ocspSigning], ...traits });
 }
 
-export function certIdOf({ issuer, about, hash = 'sha256', parameters = 'absent' }: AnswerTraits): Buffer {
+function certIdOf({ issuer, about, hash = 'sha256', parameters = 'absent' }: AnswerTraits): Buffer {
   const { tbs } = parseCertificate(issuer.der);
   const name = certIdIssuer({ name: tbs.subject, spki: tbs.spki }, hash, parameters);
   return encodeCertId(name, parseCertificate(about.der).tbs.serial);
