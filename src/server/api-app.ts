@@ -1,6 +1,8 @@
 import { type TlsOptions, Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
+import type { BlockDesk, GateBlock } from '../broker-auth/guard/block-desk.ts';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
+import type { Actor } from '../core/audit.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
@@ -17,6 +19,7 @@ import type { Ledger } from '../enroll/ports.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
 import type { CampaignDesk } from '../fleet/campaign/desk.ts';
 import type { Hygiene } from '../fleet/hygiene/hygiene.ts';
+import type { QuarantineDesk } from '../fleet/quarantine-desk.ts';
 import type { DeviceDesk } from '../fleet/recovery/device-desk.ts';
 import type { Revoker } from '../fleet/revoker.ts';
 import type { UseNoter } from '../fleet/rotation/note-use.ts';
@@ -29,12 +32,14 @@ import { createReportLimits, NO_REPORT_LIMITS, type ReportLimits } from './repor
 import { mountAdmission } from './routes/admission.ts';
 import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
+import { mountBlocks } from './routes/blocks.ts';
 import { mountCampaigns } from './routes/campaigns.ts';
 import { mountCertificates } from './routes/certificates.ts';
 import { mountDeviceActs } from './routes/device-acts.ts';
 import { mountDevices } from './routes/devices.ts';
 import { mountHygiene } from './routes/hygiene.ts';
 import { mountKeyCompromise } from './routes/key-compromise.ts';
+import { mountQuarantines } from './routes/quarantines.ts';
 import { mountRevocations } from './routes/revocations.ts';
 import { mountSightings } from './routes/sightings.ts';
 import { mountStatus, type StatusDesk } from './routes/status.ts';
@@ -49,6 +54,10 @@ export interface ApiAppOptions {
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  /** For what gates see of devices. */
+  readonly quarantine: QuarantineDesk;
+  /** Where gates are in this process: whom they restrain. */
+  readonly blocks?: BlockDesk;
   readonly deviceDesk: DeviceDesk;
   /** Whether recovery tickets wait for a second person. */
   readonly secondApproval: boolean;
@@ -159,6 +168,11 @@ export async function createLocalApi(options: ApiAppOptions): Promise<FastifyIns
         reportLimits: NO_REPORT_LIMITS,
         peerOf,
       });
+      mountBlocks(api, {
+        ...options,
+        authenticate: authenticateLocal,
+        onLift: (lifted, actor) => recordLifted(options, lifted, actor),
+      });
       done();
     },
     { prefix: PREFIX },
@@ -201,8 +215,22 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
     idevidProfiles: options.issuing.idevidProfiles,
     clock: options.wallClock,
   });
+  mountQuarantines(api, routes);
   mountTokens(api, routes);
   mountTrust(api, routes);
   mountApprovals(api, routes);
   mountAudit(api, routes);
+}
+
+async function recordLifted(
+  { ledger, wallClock }: ApiAppOptions,
+  lifted: readonly GateBlock[],
+  actor: Actor,
+): Promise<void> {
+  const at = wallClock();
+  const records = lifted.map(({ who, rule, gate, count }) => ({
+    ...{ at, actor, action: 'gate.lift-block', subject: who, outcome: 'done' },
+    facts: { rule, gate, count },
+  }));
+  await ledger.write((tx) => tx.appendAudit(records));
 }

@@ -92,6 +92,7 @@ test('holds each address of the contract, and none of its own', () => {
       'POST /api/v1/key-compromise',
       'GET /api/v1/status-snapshot',
       'POST /api/v1/sightings',
+      'POST /api/v1/quarantines',
       'GET /api/v1/campaigns',
       'POST /api/v1/campaigns',
       'GET /api/v1/campaigns/{name}',

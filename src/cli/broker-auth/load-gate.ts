@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { compilePolicy } from '../../broker-auth/adapters/mosquitto/compile-policy.ts';
 import { type GuardRules, parseGuard } from '../../broker-auth/guard/parse-guard.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
@@ -16,11 +16,24 @@ import { readTrust } from './read-trust.ts';
 export interface LoadedGate {
   readonly config: GateConfig;
   readonly policy: GatePolicy;
-  readonly guard?: GuardRules;
+  readonly guard: GuardRules;
   /** Where lists and answers come from. */
   readonly status?: ReadStatusOptions;
   /** A file that the configuration names, from its own folder. */
   readonly at: (file: string) => string;
+}
+
+/** Where commands reach the gate of this configuration while it runs. */
+export function gateSocket({ config, at }: Pick<LoadedGate, 'config' | 'at'>): string {
+  return config.commandSocket === undefined ? besideGate({ config, at }, 'sock') : at(config.commandSocket);
+}
+
+/** A file of the gate's own: beside the snapshot, or in the folder of `[status]` where no authority is followed. */
+export function besideGate(
+  { config: { authority, status }, at }: Pick<LoadedGate, 'config' | 'at'>,
+  name: string,
+): string {
+  return authority ? `${at(authority.snapshotFile)}.${name}` : at(join(status?.folder ?? '.', name));
 }
 
 const parseConfigObject = schemaParser(GateConfigSchema, 'config-invalid');
@@ -60,7 +73,7 @@ function parseGate(text: string, at: LoadedGate['at']): LoadedGate {
     config,
     policy,
     ...(status && { status: readStatusOptions(status, at) }),
-    ...(guard && { guard: parseGuard(guard, [...policy.listeners.keys()]) }),
+    guard: parseGuard(guard, [...policy.listeners.keys()]),
     at,
   };
 }

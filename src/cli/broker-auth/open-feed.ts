@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { DeniedSource } from '../../broker-auth/denied-entry.ts';
+import type { QuarantineReport, QuarantineResult } from '../../broker-auth/guard/quarantine-reporter.ts';
 import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
 import { type AuthorityOptions, createAuthorityClient } from '../../broker-auth/status/authority-client.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
@@ -48,6 +49,7 @@ export interface OpenFeed {
   /** From now on it is told what is denied. */
   tell(watcher: DeniedWatcher): void;
   sendSightings(report: SightingReport): Promise<void>;
+  sendQuarantines(report: QuarantineReport): Promise<readonly QuarantineResult[]>;
   stop(): Promise<void>;
 }
 
@@ -100,6 +102,7 @@ export async function openFeed(options: OpenFeedOptions): Promise<OpenFeed> {
     },
     tell: (watcher) => void watchers.add(watcher),
     sendSightings: (report) => authority.sendSightings(report, AbortSignal.timeout(SEND_WITHIN_MS)),
+    sendQuarantines: (report) => authority.sendQuarantines(report, AbortSignal.timeout(SEND_WITHIN_MS)),
     stop: () => following.stop(),
   };
 }

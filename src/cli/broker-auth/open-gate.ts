@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import { type AssembledGate, assembleGate } from '../../broker-auth/assemble-gate.ts';
 import { createGateMetrics, type GateMetrics } from '../../broker-auth/gate-metrics.ts';
-import { createGuard } from '../../broker-auth/guard/behaviour-guard.ts';
 import type { GuardRules } from '../../broker-auth/guard/parse-guard.ts';
 import { createKickDriver, forgettingDriver } from '../../broker-auth/kick/create-kick-driver.ts';
 import type { StapledAnswers } from '../../broker-auth/ocsp/answer-source.ts';
@@ -19,11 +19,16 @@ import type { Clock } from '../../core/clock.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
 import { readInput } from '../input-file.ts';
+import { type GuardPlace, openGuard } from './open-guard.ts';
 import { type OpenMemory, resumed } from './session-memory.ts';
 
 export interface OpenGateOptions {
   readonly policy: GatePolicy;
-  readonly guard?: GuardRules;
+  readonly guard: GuardRules;
+  /** Of the behaviour guard. */
+  readonly place: GuardPlace;
+  /** Where its numbers go; a registry of their own where it is not given. */
+  readonly registry?: Registry;
   readonly brokers: Readonly<Record<string, BrokerConfig>>;
   /** Beside those of `brokers`: of a broker in this process. */
   readonly drivers?: readonly KickDriver[];
@@ -50,7 +55,7 @@ export interface OpenGate extends AssembledGate {
   readonly metrics: GateMetrics;
   readonly reporter: SightingReporter;
   /** For adapters whose broker is not asked about each act. */
-  readonly guard?: BehaviourGuard;
+  readonly guard: BehaviourGuard;
   close(): Promise<void>;
 }
 
@@ -72,17 +77,15 @@ export function openGate(options: OpenGateOptions): OpenGate {
   const metrics = createGateMetrics({
     sessions: () => countBy(gate.sessions.values(), ({ broker }) => broker),
     statusAgeMs: options.statusAgeMs,
+    ...(options.registry && { registry: options.registry }),
   });
-  const guard =
-    options.guard &&
-    createGuard({
-      rules: options.guard,
-      onReaction: ({ rule: { name, reaction }, who, count, held, origin: { identity } }) => {
-        logger.warn({ rule: name, reaction, who, count, held }, 'somebody behaves as no device does');
-        if (held || !identity || reaction === 'log' || reaction === 'throttle') return;
-        gate.endIdentity(identity, reaction === 'quarantine' ? 'quarantined' : 'blocked');
-      },
-    });
+  const opened = openGuard({
+    ...options.place,
+    rules: options.guard,
+    gateOf: () => gate,
+    ...{ source: worstOf(sources), metrics, clock, logger },
+  });
+  const { guard } = opened;
   const { gate, enforcer } = assembleGate({
     policy,
     sources,
@@ -91,7 +94,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
     drivers,
     clock,
     random,
-    ...(guard && { guard }),
+    guard,
     ...(memory && {
       memory: {
         begun: (kept) => {
@@ -158,6 +161,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
   const timers = [
     setInterval(() => {
       gate.tick();
+      opened.tick();
       reporter.tick();
     }, TICK_MS),
     ...drivers.map((driver) => setInterval(compare, RECONCILE_MS, driver)),
@@ -167,12 +171,23 @@ export function openGate(options: OpenGateOptions): OpenGate {
     enforcer,
     metrics,
     reporter,
-    ...(guard && { guard }),
+    guard,
     async close() {
       for (const timer of timers) clearInterval(timer);
       enforcer.stop();
       await reporter.stop();
+      await opened.close();
       await memory?.journal.stop();
+    },
+  };
+}
+
+/** Of several words on a certificate the one that is not good, where there is one. */
+function worstOf(sources: readonly StatusSource[]): Pick<StatusSource, 'statusOf'> {
+  return {
+    statusOf(id) {
+      const all = sources.flatMap((source) => source.statusOf(id) ?? []);
+      return all.find(({ status }) => status !== 'good') ?? all[0];
     },
   };
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
+import { createBlockDesk } from '../../broker-auth/guard/block-desk.ts';
 import { mountDialects } from '../../broker-auth/mount-dialects.ts';
 import { openStatuses, type Statuses } from '../../broker-auth/open-statuses.ts';
 import { createStatusMetrics } from '../../broker-auth/status-metrics.ts';
@@ -8,13 +9,14 @@ import { poolRandom } from '../../core/pooled-random.ts';
 import { createSteadyClock } from '../../core/steady-clock.ts';
 import { writeDurably } from '../../keys/durable-file.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
+import { listenForCommands } from '../../server/gate-socket.ts';
 import { createLogger } from '../logger.ts';
 import { combineDenied } from './combine-denied.ts';
 import { forgettingBrokers } from './forgetting-brokers.ts';
 import { keepCrlFiles } from './keep-crl-files.ts';
 import { createLateDriver } from './late-driver.ts';
 import { listenGate } from './listen-gate.ts';
-import type { LoadedGate } from './load-gate.ts';
+import { besideGate, gateSocket, type LoadedGate } from './load-gate.ts';
 import { type OpenFeed, openFeed } from './open-feed.ts';
 import { openGate } from './open-gate.ts';
 import { type DeniedWatcher, openMosquitto } from './open-mosquitto.ts';
@@ -43,7 +45,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   const stopped = untilStopped();
   const { config, at, policy } = loaded;
   const logger = createLogger(config.log?.level ?? 'info');
-  const memory = await openSessionMemory(sessionsFile(loaded), policy, logger);
+  const memory = await openSessionMemory(besideGate(loaded, 'sessions'), policy, logger);
   const closers: (() => Promise<void>)[] = [];
   try {
     const feed =
@@ -55,10 +57,18 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
       for (const watcher of watchers) watcher.reloaded();
     });
     if (statuses) closers.unshift(() => statuses.close());
+    const desk = createBlockDesk(clock);
     const driver = config.mosquitto && createLateDriver(config.mosquitto.broker ?? 'mosquitto');
     const http = config.http ?? {};
     const open = openGate({
       ...loaded,
+      place: {
+        gate: 'gate',
+        blocksFile: besideGate(loaded, 'blocks.json'),
+        desk,
+        sendQuarantines: async (report) =>
+          feed ? feed.sendQuarantines(report) : report.devices.map(() => 'unknown' as const),
+      },
       brokers: config.brokers ?? {},
       ...(driver && { drivers: [driver] }),
       forgetting: forgettingBrokers(http),
@@ -77,6 +87,8 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
     feed?.watch(open);
     statuses?.watch(open.gate);
     if (statuses) createStatusMetrics(open.metrics.registry, statuses, steady);
+    const commands = await listenForCommands({ blocks: desk, path: gateSocket(loaded), logger });
+    closers.unshift(() => commands.close());
     const mosquitto =
       config.mosquitto &&
       driver &&
@@ -144,10 +156,6 @@ async function openListed(
   const fault = statuses.clockFault();
   if (fault !== undefined) logger.error({ fault }, 'what was kept of lists and answers counts as too old');
   return statuses;
-}
-
-function sessionsFile({ config: { authority }, status, at }: LoadedGate): string {
-  return authority ? `${at(authority.snapshotFile)}.sessions` : `${status?.folder ?? at('.')}/sessions`;
 }
 
 /** A signal that comes again must not cut short what the first began. */

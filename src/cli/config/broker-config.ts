@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { GuardConfigSchema } from '../../broker-auth/guard/guard-config.ts';
-import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { DEFAULT_BREAKER, parseGuard } from '../../broker-auth/guard/parse-guard.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import { PolicyConfigSchema } from '../../broker-auth/policy-config.ts';
 import { BirthmarkError } from '../../core/errors.ts';
@@ -36,7 +36,8 @@ export const BrokerSectionSchema = Type.Object(
     ),
     guard: Type.Optional({
       ...GuardConfigSchema,
-      description: 'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8).',
+      description:
+        'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8). By default, too; docs/behaviour-guard.md has the rules.',
     }),
   },
   closed,
@@ -54,6 +55,7 @@ export const DEFAULT_BROKER: BrokerSection = {
       subscribe: ['devices/${id}/#'],
     },
   ],
+  guard: { exempt: [], breaker: DEFAULT_BREAKER },
 };
 
 /**
@@ -78,7 +80,7 @@ export function checkBroker({ serverNames = [], guard, trust = [], ...rules }: B
     );
   const odd = serverNames.find(({ serverName }) => !isDnsName(serverName));
   if (odd) throw invalid('broker.serverNames', `${JSON.stringify(odd.serverName)} is no DNS name`);
-  if (guard) within('broker', () => parseGuard(guard, [...listeners.keys()]));
+  within('broker', () => parseGuard(guard, [...listeners.keys()]));
 }
 
 /** Errors name the section that they are in. */

@@ -38,7 +38,14 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
     closers.push(closeAedes);
     const opened = openGate({
       policy,
-      ...(section.guard && { guard: parseGuard(section.guard, [...policy.listeners.keys()]) }),
+      guard: parseGuard(section.guard, [...policy.listeners.keys()]),
+      registry: status.registryOf('broker'),
+      place: {
+        gate: 'broker',
+        blocksFile: resolve(home.path, 'broker.blocks.json'),
+        desk: status.desk,
+        sendQuarantines: (report) => status.quarantine(report),
+      },
       brokers: {},
       drivers: [door.driver],
       forgetting: [],

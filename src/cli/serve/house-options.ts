@@ -8,6 +8,7 @@ import { BirthmarkError } from '../../core/errors.ts';
 import { type CompromiseDesk, createCompromiseDesk } from '../../enroll/compromise/compromise-desk.ts';
 import { DEFAULT_KEY_COMPROMISE } from '../../enroll/compromise/settings.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
+import { createQuarantineDesk } from '../../fleet/quarantine-desk.ts';
 import { deriveSecret } from '../../keys/derive-secret.ts';
 import { readKeyFile } from '../../keys/file-signer.ts';
 import type { ApiAppOptions } from '../../server/api-app.ts';
@@ -39,6 +40,7 @@ export function apiOptions(house: House): ApiAppOptions {
     labels,
     status: statusDesk(house),
     compromise: compromiseDesk(house),
+    quarantine: createQuarantineDesk({ ...house, clock: house.wallClock }),
     keyLimits: config.keyPolicy,
     est: config.est ?? DEFAULT_EST,
     limits: {
