@@ -127,7 +127,7 @@ export function createCredentialJudge({
       return { reason: 'untrusted', detail: 'the certificate is an anchor itself, and no client' };
     const { path, leaf: tbs, leafRules, lookAgainAt: until } = verdict;
     const credential = readCredential(path, tbs, leafRules, namespaceOf(tbs, trusted));
-    return { leaf: Uint8Array.from(leaf), credential, usage, from: at, until };
+    return { leaf: new Uint8Array(leaf), credential, usage, from: at, until };
   }
 
   /** Anchors are the same object in each path. */

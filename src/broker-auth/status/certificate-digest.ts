@@ -1,21 +1,29 @@
 import { hash } from 'node:crypto';
 import type { CertificateKey } from './status-table.ts';
 
-/** By the very object that was asked about: not in it, where a copy with another serial number would take it along. */
-const known = new WeakMap<CertificateKey, Buffer>();
+/** A certificate's key that is remembered, with its digest, made once. A copy has none: its serial number may be another one. */
+export class DigestedKey implements CertificateKey {
+  readonly issuerKeyId: Uint8Array;
+  readonly serial: Uint8Array;
+  readonly keyHash: Uint8Array;
+  #digest: Buffer | undefined;
 
-/**
- * By which tables know a certificate, made once for each that is remembered.
- *
- * @param key of which nothing changes afterwards
- */
-export function digestOfKey(key: CertificateKey): Buffer {
-  let digest = known.get(key);
-  if (!digest) {
-    digest = certificateDigestOf(key.issuerKeyId, key.serial);
-    known.set(key, digest);
+  /** Nothing of it changes afterwards. */
+  constructor({ issuerKeyId, serial, keyHash }: CertificateKey) {
+    this.issuerKeyId = issuerKeyId;
+    this.serial = serial;
+    this.keyHash = keyHash;
   }
-  return digest;
+
+  get digest(): Buffer {
+    this.#digest ??= certificateDigestOf(this.issuerKeyId, this.serial);
+    return this.#digest;
+  }
+}
+
+/** By which tables know a certificate. */
+export function digestOfKey(key: CertificateKey): Buffer {
+  return key instanceof DigestedKey ? key.digest : certificateDigestOf(key.issuerKeyId, key.serial);
 }
 
 /** Leading zeros of a serial are the encoding's. */

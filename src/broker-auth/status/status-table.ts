@@ -94,7 +94,6 @@ export class StatusTable {
     return this.#certificates.octets + this.#keys.octets;
   }
 
-  /** @param key of which nothing changes afterwards */
   statusOf(key: CertificateKey): Standing {
     const told = this.#certificates.get(digestOfKey(key));
     if (told && (told.mark & 3) !== STATUS.good) {
