@@ -2,12 +2,14 @@ import { type TlsOptions, Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 import type { BlockDesk, GateBlock } from '../broker-auth/guard/block-desk.ts';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
+import type { RolloverRoom } from '../ca/rollover/room.ts';
 import type { Actor } from '../core/audit.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { mountEnrollmentDoor } from '../enroll/api/routes.ts';
 import type { CompromiseDesk } from '../enroll/compromise/compromise-desk.ts';
+import type { ConfirmationDesk } from '../enroll/confirm.ts';
 import type { DeviceDoor } from '../enroll/device-door.ts';
 import type { Enroller } from '../enroll/enroller.ts';
 import { mountEstDoor } from '../enroll/est/routes.ts';
@@ -21,6 +23,7 @@ import type { CampaignDesk } from '../fleet/campaign/desk.ts';
 import type { Hygiene } from '../fleet/hygiene/hygiene.ts';
 import type { QuarantineDesk } from '../fleet/quarantine-desk.ts';
 import type { DeviceDesk } from '../fleet/recovery/device-desk.ts';
+import type { RenewalDesk } from '../fleet/renewal/renewal-desk.ts';
 import type { Revoker } from '../fleet/revoker.ts';
 import type { UseNoter } from '../fleet/rotation/note-use.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
@@ -28,13 +31,21 @@ import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } fr
 import { type Metrics, mountMetrics } from './metrics.ts';
 import { createPeerReader, type PeerReader, type TrustedProxy } from './peer.ts';
 import { toProblem } from './problem.ts';
-import { createReportLimits, NO_REPORT_LIMITS, type ReportLimits } from './report-limits.ts';
+import { mountRenewalInfo } from './renewal-routes.ts';
+import {
+  CONFIRMATION_BOUNDS,
+  createReportLimits,
+  NO_REPORT_LIMITS,
+  type ReportLimits,
+} from './report-limits.ts';
 import { mountAdmission } from './routes/admission.ts';
 import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
+import { mountAuthorities } from './routes/authorities.ts';
 import { mountBlocks } from './routes/blocks.ts';
 import { mountCampaigns } from './routes/campaigns.ts';
 import { mountCertificates } from './routes/certificates.ts';
+import { mountConfirmations } from './routes/confirmations.ts';
 import { mountDeviceActs } from './routes/device-acts.ts';
 import { mountDevices } from './routes/devices.ts';
 import { mountHygiene } from './routes/hygiene.ts';
@@ -51,6 +62,7 @@ export interface ApiAppOptions {
   readonly limits: ListenerLimits;
   readonly ledger: Ledger;
   readonly issuing: IssuingRoom;
+  readonly rollover: RolloverRoom;
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
@@ -59,6 +71,9 @@ export interface ApiAppOptions {
   /** Where gates are in this process: whom they restrain. */
   readonly blocks?: BlockDesk;
   readonly deviceDesk: DeviceDesk;
+  readonly confirmations: ConfirmationDesk;
+  /** When certificates are to be renewed. */
+  readonly renewal: RenewalDesk;
   /** Whether recovery tickets wait for a second person. */
   readonly secondApproval: boolean;
   /** How uses of certificates reach rotations. */
@@ -125,6 +140,7 @@ export async function createRemoteApi(
   const identify = authenticateRemote({
     ledger: options.ledger,
     clock: options.wallClock,
+    stands: options.issuing.stands,
     shownBy: peers.shownBy,
   });
   const limitFailures: LimitFailures = async (request, check) => {
@@ -142,12 +158,19 @@ export async function createRemoteApi(
     }
   };
   const reportLimits = createReportLimits(app, options.wallClock);
+  const confirmationLimits = createReportLimits(app, options.wallClock, CONFIRMATION_BOUNDS);
   const authenticate: Authenticate = (request) => limitFailures(request, () => identify(request));
   await app.register(
     async (api) => {
       await api.register(import('@fastify/swagger-ui'), { routePrefix: '/docs', theme: DOCS_THEME });
       api.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
-      mountRoutes(api, options, { authenticate, limitFailures, reportLimits, peerOf: peers.peerOf });
+      mountRoutes(api, options, {
+        authenticate,
+        limitFailures,
+        reportLimits,
+        confirmationLimits,
+        peerOf: peers.peerOf,
+      });
     },
     { prefix: PREFIX },
   );
@@ -166,6 +189,7 @@ export async function createLocalApi(options: ApiAppOptions): Promise<FastifyIns
         authenticate: authenticateLocal,
         limitFailures: (_request, check) => check(),
         reportLimits: NO_REPORT_LIMITS,
+        confirmationLimits: NO_REPORT_LIMITS,
         peerOf,
       });
       mountBlocks(api, {
@@ -187,6 +211,7 @@ interface Asking extends Pick<PeerReader, 'peerOf'> {
   readonly authenticate: Authenticate;
   readonly limitFailures: LimitFailures;
   readonly reportLimits: ReportLimits;
+  readonly confirmationLimits: ReportLimits;
 }
 
 function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Asking): void {
@@ -204,6 +229,8 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountAdmission(api, routes);
   mountDevices(api, routes);
   mountDeviceActs(api, routes);
+  mountConfirmations(api, routes);
+  mountRenewalInfo(api, options.renewal);
   mountCertificates(api, routes);
   mountRevocations(api, routes);
   mountCampaigns(api, routes);
@@ -218,6 +245,7 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountQuarantines(api, routes);
   mountTokens(api, routes);
   mountTrust(api, routes);
+  mountAuthorities(api, routes);
   mountApprovals(api, routes);
   mountAudit(api, routes);
 }

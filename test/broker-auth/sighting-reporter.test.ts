@@ -36,6 +36,43 @@ function connect(lab: Lab, name: string) {
 }
 
 describe('what was seen', () => {
+  test('is told again once in a while: the last CONNECT of those that came meanwhile, and only where one came', async () => {
+    using lab = openLab();
+    const { reporter, sent, tick } = reporting(lab);
+    const [{ session }, { session: quiet }] = [connect(lab, 'dev1'), connect(lab, 'dev2')];
+    reporter.seen(session);
+    reporter.seen(quiet);
+    await tick();
+    for (const minutes of [1, 2, 3]) {
+      lab.clock.pass(60_000 * minutes);
+      reporter.seen(session);
+      await tick();
+    }
+    const last = new Date(lab.clock.now()).toISOString();
+    expect(sent).toHaveLength(1);
+    lab.clock.pass(240_000);
+    await tick();
+    expect(sent).toHaveLength(2);
+    expect(sent[1]?.seen.map(({ serial, at }) => [serial, at])).toEqual([
+      [session.credentials[0]?.serial, last],
+    ]);
+  });
+
+  test('and denied is told once in a while too', async () => {
+    using lab = openLab();
+    const { reporter, sent, tick } = reporting(lab);
+    const { id } = connect(lab, 'dev1');
+    for (let times = 0; times < 5; times += 1) {
+      reporter.refused(id, 'mqtt');
+      await tick();
+    }
+    expect(sent.map(({ refused }) => refused.length)).toEqual([1]);
+    lab.clock.pass(600_000);
+    reporter.refused(id, 'mqtt');
+    await tick();
+    expect(sent.map(({ refused }) => refused.length)).toEqual([1, 1]);
+  });
+
   test('is told once, however often the device comes', async () => {
     using lab = openLab();
     const { reporter, sent, tick } = reporting(lab);
@@ -94,6 +131,18 @@ describe('a revocation is told to be enforced', () => {
     endTakenBack(lab.gate, change(id, 'revoked'), reporter);
     await tick();
     expect(sent[0]?.enforced).toMatchObject([{ serial: id.serial, issuerKeyId: id.issuerKeyId }]);
+  });
+
+  test('of many in batches, one behind the other, without waiting for the next second', async () => {
+    using lab = openLab();
+    const { reporter, sent, tick } = reporting(lab);
+    const { issuerKeyId } = idOf(lab.maker.device('dev1'), lab.maker.issuer);
+    for (let at = 0; at < 30_000; at += 1)
+      reporter.takenBack({ issuerKeyId, serial: at.toString(16).padStart(6, '0') }, []);
+    await tick();
+    expect(sent.map(({ enforced }) => enforced.length)).toEqual(Array.from({ length: 60 }, () => 500));
+    await tick();
+    expect(sent).toHaveLength(60);
   });
 
   test('when the broker has let go, and not before', async () => {

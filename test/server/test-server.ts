@@ -3,7 +3,9 @@ import pino from 'pino';
 import { afterAll } from 'vitest';
 import type { BlockDesk } from '../../src/broker-auth/guard/block-desk.ts';
 import { createSteadyClock } from '../../src/core/steady-clock.ts';
+import { createChallenges } from '../../src/enroll/challenge.ts';
 import { createCompromiseDesk } from '../../src/enroll/compromise/compromise-desk.ts';
+import { createConfirmationDesk } from '../../src/enroll/confirm.ts';
 import { createDeviceDoor } from '../../src/enroll/device-door.ts';
 import { DEFAULT_EST } from '../../src/enroll/est/settings.ts';
 import { createIdentifier } from '../../src/enroll/identify.ts';
@@ -117,6 +119,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       snapshot: {
         ledger: ledger.read,
         authorities,
+        look: () => house.roster.look(),
+        current: house.roster.current,
         signerOf: (name) => signers?.signerOf(name),
         clock: house.clock.now,
         validMs: SNAPSHOT_VALID_MS,
@@ -137,10 +141,20 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     limits: LIMITS,
     ledger: house.ledger,
     issuing: house.issuing,
+    rollover: house.rollover,
     enroll,
     issueService: house.issueService,
     revoker: house.revoker,
     deviceDesk: house.deviceDesk,
+    renewal: house.renewal,
+    confirmations: createConfirmationDesk({
+      ledger,
+      uses: house.uses,
+      idevidProfiles: issuing.idevidProfiles,
+      keyLimits: KEY_LIMITS,
+      challenges: createChallenges(Buffer.alloc(32, 8), house.clock.now, 'confirmation'),
+      clock: house.clock.now,
+    }),
     secondApproval: options.secondApproval ?? false,
     uses: house.uses,
     quarantine: createQuarantineDesk({ ...house, clock: house.clock.now }),
@@ -175,6 +189,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     authorities: house.authorities,
     crls: house.ledger.read,
     ocsp: house.ocsp,
+    renewal: house.renewal,
     clock: house.clock.now,
   });
   let tokens = 0;

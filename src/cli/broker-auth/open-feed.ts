@@ -5,6 +5,7 @@ import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
 import { type AuthorityOptions, createAuthorityClient } from '../../broker-auth/status/authority-client.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
 import { followFeed } from '../../broker-auth/status/follow-feed.ts';
+import { knownIntermediates } from '../../broker-auth/status/known-intermediates.ts';
 import { readStored, type StatusStore, type StoredRules } from '../../broker-auth/status/status-store.ts';
 import {
   endAllTakenBack,
@@ -15,8 +16,8 @@ import {
 import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { RandomBytes } from '../../core/random.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import type { SteadyClock } from '../../core/steady-clock.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
 import { openTrust, type Trust } from '../../x509/path/trust.ts';
 import { parsePemBlocks } from '../../x509/pem.ts';
 import { readInput } from '../input-file.ts';
@@ -41,6 +42,8 @@ export interface OpenFeed {
   readonly source: StatusSource;
   readonly names: NameStatusSource;
   readonly denied: DeniedSource;
+  /** CA certificates that the snapshot tells. */
+  readonly intermediates: () => readonly Uint8Array[];
   facts(): StatusFacts;
   /** A device was denied by its name: it may have another certificate by now. */
   refresh(): void;
@@ -90,6 +93,7 @@ export async function openFeed(options: OpenFeedOptions): Promise<OpenFeed> {
   return {
     source,
     names,
+    intermediates: knownIntermediates(() => following.known),
     denied: deniedSource(() => following.known, clock, steady),
     facts: () => ({
       connected: following.connected,

@@ -9,6 +9,7 @@ import type { GatePolicy } from '../../broker-auth/policy.ts';
 import type { BehaviourGuard, KickDriver } from '../../broker-auth/ports.ts';
 import { reconcile } from '../../broker-auth/reconcile.ts';
 import type { BrokerConfig } from '../../broker-auth/service-config.ts';
+import type { Session } from '../../broker-auth/sessions.ts';
 import {
   createSightingReporter,
   type SightingReport,
@@ -17,7 +18,7 @@ import {
 import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { RandomBytes } from '../../core/random.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { readInput } from '../input-file.ts';
 import { type GuardPlace, openGuard } from './open-guard.ts';
 import { type OpenMemory, resumed } from './session-memory.ts';
@@ -38,6 +39,8 @@ export interface OpenGateOptions {
   readonly memory?: OpenMemory;
   readonly sources: readonly StatusSource[];
   readonly staples?: StapledAnswers;
+  /** CA certificates that are known beside the trust, see `knownIntermediates`. */
+  readonly intermediates?: () => readonly Uint8Array[];
   /** Of brokers that show a name only. */
   readonly names?: NameStatusSource;
   /** A device that shows a name only was denied for a certificate that was taken back: it may have another one since. */
@@ -49,6 +52,8 @@ export interface OpenGateOptions {
   readonly logger: Logger;
   /** Where what is seen is told; to nobody where it is absent. */
   readonly sendSightings?: (report: SightingReport) => Promise<void>;
+  /** Told each session that begins. */
+  readonly onSession?: (session: Session) => void;
 }
 
 export interface OpenGate extends AssembledGate {
@@ -60,7 +65,7 @@ export interface OpenGate extends AssembledGate {
 }
 
 const TICK_MS = 1000;
-const RECONCILE_MS = 60_000;
+const RECONCILE_MS = 30_000;
 /** Longer than any ClientId that a rule allows; a stranger's may have 64 KiB. */
 const LOGGED_LENGTH = 512;
 
@@ -88,6 +93,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
   const { guard } = opened;
   const { gate, enforcer } = assembleGate({
     policy,
+    ...(options.intermediates && { intermediates: options.intermediates }),
     sources,
     ...(staples && { staples }),
     ...(names && { names }),
@@ -123,7 +129,10 @@ export function openGate(options: OpenGateOptions): OpenGate {
           );
         }
         const session = gate.sessions.get(attempt);
-        if (session) reporter.seen(session);
+        if (session) {
+          reporter.seen(session);
+          options.onSession?.(session);
+        }
         return;
       }
       if (credential && verdict.reason === 'revoked') reporter.refused(credential, listener);

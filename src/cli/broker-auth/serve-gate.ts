@@ -5,10 +5,10 @@ import { mountDialects } from '../../broker-auth/mount-dialects.ts';
 import { openStatuses, type Statuses } from '../../broker-auth/open-statuses.ts';
 import { createStatusMetrics } from '../../broker-auth/status-metrics.ts';
 import { systemClock, systemMonotonic } from '../../core/clock.ts';
+import { writeDurably } from '../../core/durable-file.ts';
 import { poolRandom } from '../../core/pooled-random.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { createSteadyClock } from '../../core/steady-clock.ts';
-import { writeDurably } from '../../keys/durable-file.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
 import { listenForCommands } from '../../server/gate-socket.ts';
 import { createLogger } from '../logger.ts';
 import { combineDenied } from './combine-denied.ts';
@@ -75,7 +75,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
       memory,
       sources: [...(feed ? [feed.source] : []), ...(statuses?.sources ?? [])],
       ...(statuses && { staples: statuses.staples }),
-      ...(feed && { names: feed.names }),
+      ...(feed && { names: feed.names, intermediates: feed.intermediates }),
       onNameDenied: () => feed?.refresh(),
       statusAgeMs: () => feed?.facts().ageMs,
       clock,
@@ -96,6 +96,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
       (await openMosquitto({
         ...{ config: config.mosquitto, policy, open, driver, at, clock, logger },
         source: statuses ? combineDenied(feed.denied, statuses, steady) : feed.denied,
+        intermediates: feed.intermediates,
         watch: (watcher) => {
           watchers.add(watcher);
           feed.tell(watcher);

@@ -28,6 +28,16 @@ const ServerNameSchema = Type.Object(
 export const BrokerSectionSchema = Type.Object(
   {
     ...PolicyConfigSchema.properties,
+    renewalTopic: Type.Optional(
+      Type.String({
+        pattern: '^[^+#]*\\$\\{id\\}[^+#]*$',
+        maxLength: 256,
+        examples: ['devices/${id}/renewal'],
+        description:
+          'Where each device finds, as a retained message, when its certificate is to be renewed (docs/rotation.md); its role must let ' +
+          'it subscribe there. devices/${id}/renewal where it is not given. Devices of other namespaces are told only where it has ${namespace}.',
+      }),
+    ),
     serverNames: Type.Optional(
       Type.Array(ServerNameSchema, {
         maxItems: 64,
@@ -43,6 +53,8 @@ export const BrokerSectionSchema = Type.Object(
   closed,
 );
 export type BrokerSection = Static<typeof BrokerSectionSchema>;
+
+export const DEFAULT_RENEWAL_TOPIC = 'devices/${id}/renewal';
 
 /** Every device of ours by its serial number, to its own topics. */
 export const DEFAULT_BROKER: BrokerSection = {
@@ -63,7 +75,13 @@ export const DEFAULT_BROKER: BrokerSection = {
  *
  * @throws BirthmarkError `config-invalid`
  */
-export function checkBroker({ serverNames = [], guard, trust = [], ...rules }: BrokerSection): void {
+export function checkBroker({
+  serverNames = [],
+  guard,
+  trust = [],
+  renewalTopic: _topic,
+  ...rules
+}: BrokerSection): void {
   const named = [...trust.map(({ namespace }) => namespace), OWN_NAMESPACE].map((namespace) => ({
     namespace,
     ...(namespace === OWN_NAMESPACE && { guests: { ownUnits: [] } }),

@@ -8,7 +8,8 @@ import { WEB_SOCKET_LISTENER } from '../../server/mqtt/listener-names.ts';
 import { listenMqtt, type MqttListeners } from '../../server/mqtt/mqtt-listener.ts';
 import { brokerPolicy, withGuests } from '../broker-auth/broker-policy.ts';
 import { openGate } from '../broker-auth/open-gate.ts';
-import { DEFAULT_BROKER } from '../config/broker-config.ts';
+import { createRenewalTeller } from '../broker-auth/tell-renewals.ts';
+import { DEFAULT_BROKER, DEFAULT_RENEWAL_TOPIC } from '../config/broker-config.ts';
 import { type House, random } from '../wire.ts';
 import { tlsIdentity } from './house-options.ts';
 import type { HouseStatus } from './house-status.ts';
@@ -36,6 +37,14 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
   try {
     const { door, close: closeAedes } = await openAedesBroker({ broker: BROKER, onFault });
     closers.push(closeAedes);
+    const teller = createRenewalTeller({
+      desk: house.renewal,
+      door,
+      sessions: () => opened.gate.sessions,
+      topic: section.renewalTopic ?? DEFAULT_RENEWAL_TOPIC,
+      onFault: (error) => logger.error({ err: error }, 'a device could not be told when to renew'),
+    });
+    closers.push(() => teller.close());
     const opened = openGate({
       policy,
       guard: parseGuard(section.guard, [...policy.listeners.keys()]),
@@ -51,6 +60,7 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
       forgetting: [],
       sources: [status.source],
       names: status.names,
+      intermediates: () => status.intermediates(),
       onNameDenied: () => undefined,
       statusAgeMs: () => status.ageMs(),
       at: (file) => resolve(home.path, file),
@@ -58,6 +68,7 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
       random,
       logger,
       sendSightings: (report) => status.note(report),
+      onSession: (session) => teller.met(session),
     });
     closers.push(() => opened.close());
     status.watch(opened);

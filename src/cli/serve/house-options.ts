@@ -5,8 +5,10 @@ import { renewResponderCertificates } from '../../ca/ocsp/responder-certificate.
 import { type ResponderHome, readResponderSigners } from '../../ca/ocsp/responder-signer.ts';
 import { DEFAULT_OCSP, parseOcspPolicy } from '../../ca/ocsp/settings.ts';
 import { BirthmarkError } from '../../core/errors.ts';
+import { createChallenges } from '../../enroll/challenge.ts';
 import { type CompromiseDesk, createCompromiseDesk } from '../../enroll/compromise/compromise-desk.ts';
 import { DEFAULT_KEY_COMPROMISE } from '../../enroll/compromise/settings.ts';
+import { type ConfirmationDesk, createConfirmationDesk } from '../../enroll/confirm.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
 import { createQuarantineDesk } from '../../fleet/quarantine-desk.ts';
 import { deriveSecret } from '../../keys/derive-secret.ts';
@@ -40,6 +42,7 @@ export function apiOptions(house: House): ApiAppOptions {
     labels,
     status: statusDesk(house),
     compromise: compromiseDesk(house),
+    confirmations: confirmationDesk(house),
     quarantine: createQuarantineDesk({ ...house, clock: house.wallClock }),
     keyLimits: config.keyPolicy,
     est: config.est ?? DEFAULT_EST,
@@ -67,8 +70,18 @@ function compromiseDesk(house: House): CompromiseDesk {
   });
 }
 
+function confirmationDesk(house: House): ConfirmationDesk {
+  const { home, passphrase, loaded, ledger, uses, issuing, wallClock } = house;
+  const secret = deriveSecret(readKeyFile(home.key('service'), passphrase), 'confirmation challenge');
+  return createConfirmationDesk({
+    ...{ ledger, uses, idevidProfiles: issuing.idevidProfiles, keyLimits: loaded.config.keyPolicy },
+    challenges: createChallenges(secret, wallClock, 'confirmation'),
+    clock: wallClock,
+  });
+}
+
 function statusDesk(house: House): StatusDesk {
-  const { authorities, tail, wallClock, logger, loaded } = house;
+  const { authorities, roster, tail, wallClock, logger, loaded } = house;
   const ledger = house.ledger.read;
   const { snapshotValidMinutes } = loaded.config.status ?? DEFAULT_STATUS;
   return {
@@ -77,6 +90,8 @@ function statusDesk(house: House): StatusDesk {
     snapshot: {
       ledger,
       authorities,
+      look: () => roster.look(),
+      current: roster.current,
       signerOf: readResponderSigners(responderHome(house), wallClock, (error) =>
         logger.error({ err: error }, 'the signer of status snapshots cannot be read'),
       ),

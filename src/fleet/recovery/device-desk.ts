@@ -1,5 +1,5 @@
 import type { CrlRoom } from '../../ca/crl/room.ts';
-import type { CertificateRecord, RevocationRecord } from '../../ca/ports.ts';
+import type { CertificateFacts, RevocationRecord } from '../../ca/ports.ts';
 import { publishTouchedCrls } from '../../ca/publish-due-crls.ts';
 import type { Actor, AuditRecord } from '../../core/audit.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -7,12 +7,18 @@ import { BirthmarkError } from '../../core/errors.ts';
 import type { UnitOfWork } from '../../core/unit-of-work.ts';
 import { changeStatuses, type StatusOrder } from '../change-status.ts';
 import type { DeviceKey, DeviceRecord, DeviceState, FleetReads, FleetTx } from '../ports.ts';
+import { callDevice } from '../renewal/call-device.ts';
 import { quarantine, release } from './quarantine.ts';
 import { recoverFromIdevid, recoverFromLdevid } from './recover.ts';
 
 /** What becomes of a device by an operator's word. */
-export const DEVICE_ACTS = ['quarantine', 'release', 'retire', 'recoverLdevid', 'recoverIdevid'] as const;
-export type DeviceAct = (typeof DEVICE_ACTS)[number];
+export type DeviceAct =
+  | 'quarantine'
+  | 'release'
+  | 'retire'
+  | 'callRenewal'
+  | 'recoverLdevid'
+  | 'recoverIdevid';
 
 export interface DeviceActResult {
   readonly state: DeviceState;
@@ -50,16 +56,16 @@ export interface DeviceDeskOptions {
 export interface ActedOn {
   readonly device: DeviceRecord;
   /** All that it has, oldest first. */
-  readonly certificates: readonly CertificateRecord[];
+  readonly certificates: readonly CertificateFacts[];
   readonly revocations: ReadonlyMap<number, RevocationRecord>;
-  readonly isIdevid: (certificate: CertificateRecord) => boolean;
+  readonly isIdevid: (certificate: CertificateFacts) => boolean;
   readonly actor: Actor;
   readonly now: number;
   /** Changes certificates of it. Returns those that were changed. */
   change(
-    certificates: readonly CertificateRecord[],
+    certificates: readonly CertificateFacts[],
     order: Pick<StatusOrder, 'act' | 'reason' | 'cascade'>,
-  ): Promise<readonly CertificateRecord[]>;
+  ): Promise<readonly CertificateFacts[]>;
 }
 
 type Work = (tx: FleetTx, on: ActedOn) => Promise<void>;
@@ -69,6 +75,7 @@ const WORKS: Readonly<Record<DeviceAct | GateAct, Work>> = {
   quarantineByGate: (tx, on) => quarantine(tx, on, 'gate'),
   release,
   retire,
+  callRenewal: callDevice,
   recoverLdevid: recoverFromLdevid,
   recoverIdevid: recoverFromIdevid,
 };
@@ -89,7 +96,7 @@ export function createDeviceDesk(options: DeviceDeskOptions): DeviceDesk {
       const certificates = await tx.findByDevices([device.id]);
       const found = await tx.findRevocations(certificates.map(({ id }) => id));
       const now = clock();
-      const touched: CertificateRecord[] = [];
+      const touched: CertificateFacts[] = [];
       const by = `device:${device.namespace}/${device.serialNumber}`;
       await WORKS[act](tx, {
         device,
@@ -126,7 +133,7 @@ export function createDeviceDesk(options: DeviceDeskOptions): DeviceDesk {
     return { state, changed: changed.length, published: await publish(changed) };
   };
 
-  async function publish(places: readonly CertificateRecord[]): Promise<boolean> {
+  async function publish(places: readonly CertificateFacts[]): Promise<boolean> {
     try {
       return await publishTouchedCrls({ places, changed: places.length }, crls, clock);
     } catch (error) {

@@ -26,6 +26,8 @@ export interface AedesDoorOptions {
 export interface AedesDoor {
   readonly driver: KickDriver;
   guard(gate: Gate): void;
+  /** Leaves a message of the broker itself on a topic, for whoever may receive it. */
+  retain(topic: string, payload: string): Promise<void>;
   /**
    * Reads what a client of a TLS listener shows: to be called when a handshake is done (`secureConnection`), by those who
    * speak WebSocket over it; `accept` does it itself.
@@ -210,6 +212,11 @@ export function createAedesDoor({ aedes, broker = 'aedes', onFault }: AedesDoorO
     guard: (opened) => {
       gate = opened;
     },
+    retain: (topic, payload) =>
+      new Promise((resolve, reject) => {
+        const message = { cmd: 'publish', qos: 0, dup: false, retain: true } as const;
+        aedes.publish({ ...message, topic, payload }, (error) => (error ? reject(error) : resolve()));
+      }),
     meet,
     accept(listener, stream, request) {
       const socket = request?.socket ?? (isSocket(stream) ? stream : undefined);
