@@ -17,7 +17,7 @@ import { median, percentile } from './statistics.ts';
 
 const DEVICES = 200;
 const REVOKED = 1_000_000;
-const ROUNDS = 15;
+const ROUNDS = 7;
 /** All devices once with each of both, in turn: what neighbours and the collector take falls on both alike. */
 const TURNS = 20;
 const ROUND_MS = 500;
