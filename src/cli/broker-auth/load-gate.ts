@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import { compilePolicy } from '../../broker-auth/adapters/mosquitto/compile-policy.ts';
-import { type GuardRules, parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { type GuardRules, parseGuard, provingListeners } from '../../broker-auth/guard/parse-guard.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
 import { BirthmarkError } from '../../core/errors.ts';
@@ -73,7 +73,7 @@ function parseGate(text: string, at: LoadedGate['at']): LoadedGate {
     config,
     policy,
     ...(status && { status: readStatusOptions(status, at) }),
-    guard: parseGuard(guard, [...policy.listeners.keys()]),
+    guard: parseGuard(guard, [...policy.listeners.keys()], provingListeners(policy.listeners)),
     at,
   };
 }
