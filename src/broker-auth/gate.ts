@@ -109,7 +109,7 @@ export function createGate({
 
   function noteDenied(attempt: GateConnect, verdict: Denied, at: number): Denied {
     const { listener } = attempt;
-    if (!guard || !countsAsFailure(verdict.reason)) return verdict;
+    if (!guard || !countsAsFailure(verdict.reason, attempt.evidence.level)) return verdict;
     const origin = originOfDenied(attempt, verdict);
     const known = guard.restraint(origin, listener, at);
     if (!known) guard.note('authenticationFailed', origin, listener, at);
