@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { certificateDigest, type DeniedSource } from '../../src/broker-auth/denied-entry.ts';
 import { StatusTable } from '../../src/broker-auth/index.ts';
 import { deniedSource } from '../../src/broker-auth/status/denied-source.ts';
+import type { ReadSnapshot } from '../../src/broker-auth/status/read-snapshot.ts';
 import { combineDenied } from '../../src/cli/broker-auth/combine-denied.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { createSteadyClock } from '../../src/core/steady-clock.ts';
@@ -36,11 +37,11 @@ function feedOf(): DeniedSource {
   const table = new StatusTable({ epoch: 'e', sequence: 6 }, steady.now());
   const told = { sequence: 7, authority: 'ldevid', status: 'revoked', reason: 'superseded', at: AT } as const;
   table.apply({ ...told, ...idOf(fedBad, fed.issuer) });
-  const header = {
+  const header: ReadSnapshot['header'] = {
     ...{ format: 'birthmark-status-snapshot', version: 1, epoch: 'e', sequence: 6 },
     ...{ issuedAt: AT, validUntil: AT, endedBefore: AT },
     authorities: [{ name: 'ldevid', issuerKeyId: keyIdOf(fed.issuer), keyHash: 'ab'.repeat(32) }],
-  } as const;
+  };
   return deniedSource(
     () => ({ table, header }),
     () => NOW,
