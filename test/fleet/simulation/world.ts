@@ -1,0 +1,195 @@
+// A house, its doors and its gates in virtual time. All parts are the real ones; what is the simulation's are time, chance, and
+// who can reach whom.
+import { createDecider } from '../../../src/broker-auth/decide.ts';
+import { createCredentialJudge } from '../../../src/broker-auth/judge-credential.ts';
+import { parsePolicy } from '../../../src/broker-auth/parse-policy.ts';
+import { readFeedEvents } from '../../../src/broker-auth/status/feed-events.ts';
+import type { ReadSnapshot } from '../../../src/broker-auth/status/read-snapshot.ts';
+import { StatusTable } from '../../../src/broker-auth/status/status-table.ts';
+import { tableSource } from '../../../src/broker-auth/status/table-source.ts';
+import { toHex } from '../../../src/core/bytes.ts';
+import { BirthmarkError } from '../../../src/core/errors.ts';
+import { OWN_NAMESPACE } from '../../../src/core/identifiers.ts';
+import { operatorAdmission } from '../../../src/enroll/admission.ts';
+import { createDeviceDoor } from '../../../src/enroll/device-door.ts';
+import { createIdentifier } from '../../../src/enroll/identify.ts';
+import { findLabel, parseLabels } from '../../../src/enroll/label.ts';
+import { DEFAULT_LABELS } from '../../../src/enroll/label-config.ts';
+import { type NoteSightingsOptions, noteSightings, type Sightings } from '../../../src/fleet/note-sightings.ts';
+import { windowOf } from '../../../src/fleet/renewal/window.ts';
+import { retireDue } from '../../../src/fleet/rotation/retire-due.ts';
+import { createChangePages } from '../../../src/server/status/change-pages.ts';
+import { parseCertificate } from '../../../src/x509/certificate.ts';
+import { DAY_MS, granted, openTestHouse, type TestHouse } from '../../house.ts';
+import { type SampleKey, sampleCsr } from '../../x509/samples.ts';
+import type { Chance } from './chance.ts';
+
+export interface Credential {
+  readonly key: SampleKey;
+  readonly certificate: Buffer;
+  /** Hexadecimal. */
+  readonly serial: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/** What comes of coming to a door: a credential, or why not. */
+export type Answer = Credential | 'unreachable' | BirthmarkError['code'];
+
+export const LDEVID_DAYS = 30;
+/** The last of the gates never tells anybody what it sees. */
+export const GATES = 4;
+const MUTE_GATE = GATES - 1;
+const HOUR_MS = 3_600_000;
+
+export interface World extends Disposable {
+  readonly house: TestHouse;
+  now(): number;
+  /** Goes on to a time: gates tell what they saw, rotations that are over end. */
+  advance(to: number): Promise<void>;
+  /** Whether the doors can be reached. */
+  up: boolean;
+  born(names: readonly string[], keys: readonly SampleKey[]): Promise<readonly Credential[]>;
+  enroll(by: Credential, key: SampleKey): Promise<Answer>;
+  renew(by: Credential, key: SampleKey): Promise<Answer>;
+  /** `ok`, or why the gate denies it. */
+  connect(by: Credential, name: string, gate: number): string;
+  /** From when on the server wants it renewed. */
+  renewsFrom(credential: Credential): number;
+  /** What was recorded is at the gates from now on. */
+  syncGates(): Promise<void>;
+}
+
+export async function openWorld(chance: Chance): Promise<World> {
+  const house = await openTestHouse({
+    shards: 16,
+    profiles: { ldevid: { validityDays: LDEVID_DAYS } },
+    rotation: { graceMs: 12 * HOUR_MS },
+  });
+  const { ledger, clock, guardedClock, authorities, issuing, enroll, uses, crls } = house;
+  const labels = parseLabels(
+    { default: { ...DEFAULT_LABELS.default, renewalGraceDays: 60 } as never },
+    [issuing.profile('idevid'), issuing.profile('ldevid')],
+  );
+  const label = findLabel(labels);
+  const identify = createIdentifier({ ledger, authorities, issuing });
+  const door = createDeviceDoor({ ledger, enroll, identify, uses, clock: guardedClock });
+
+  const epoch = await ledger.read.statusEpoch();
+  const table = new StatusTable({ epoch, sequence: 0 }, clock.now());
+  const pages = createChangePages({ ledger: ledger.read, authorities, clock: clock.now });
+  const all = [...authorities.values()];
+  const header = {
+    authorities: all.map(({ name, keyId }) => ({ name, issuerKeyId: toHex(keyId), keyHash: '' })),
+  } as unknown as ReadSnapshot['header'];
+  const trust = [
+    {
+      namespace: OWN_NAMESPACE,
+      anchors: all.filter(({ isRoot }) => isRoot).map(({ certificate }) => certificate.raw),
+      intermediates: all.filter(({ isRoot }) => !isRoot).map(({ certificate }) => certificate.raw),
+    },
+  ];
+  const decide = createDecider({
+    policy: parsePolicy(
+      { listeners: { mqtt: {} }, roles: [{ name: 'device', publish: ['devices/${id}/#'] }] },
+      trust,
+    ),
+    judge: createCredentialJudge({ trust, sources: [tableSource(() => ({ header, table }))], remembered: 50_000 }),
+    hasOtherSession: () => false,
+    random: (size) => new Uint8Array(size),
+  });
+
+  /** What gates are about to tell, by the time that it arrives. */
+  let telling: { readonly arrives: number; readonly seen: Sightings['seen'][number] }[] = [];
+  let upkeepAt = clock.now();
+  const sightingOptions: NoteSightingsOptions = { ledger, authorities, uses, clock: clock.now };
+
+  async function syncGates(): Promise<void> {
+    const last = await ledger.read.lastStatusChange();
+    while (table.position.sequence < last) {
+      const { text } = await pages(table.position.sequence, epoch, last);
+      for await (const event of readFeedEvents(once(Buffer.from(text))))
+        if (event?.kind === 'change') table.apply(event.change);
+    }
+    table.confirm({ epoch, sequence: last }, clock.now());
+  }
+
+  async function tell(): Promise<void> {
+    if (!world.up) return;
+    const arrived = telling.filter(({ arrives }) => arrives <= clock.now());
+    telling = telling.filter(({ arrives }) => arrives > clock.now());
+    for (let at = 0; at < arrived.length; at += 250)
+      await noteSightings(
+        sightingOptions,
+        { seen: arrived.slice(at, at + 250).map(({ seen }) => seen), enforced: [] },
+        'token:gate',
+      );
+  }
+
+  async function come(operation: 'enroll' | 'reenroll', by: Credential, key: SampleKey): Promise<Answer> {
+    if (!world.up) return 'unreachable';
+    const { subject } = parseCertificate(by.certificate).tbs;
+    const csr = operation === 'reenroll' ? sampleCsr(key, { subject }) : sampleCsr(key, { subject: EMPTY });
+    try {
+      const { certificate } = await door.enroll({
+        label,
+        operation,
+        csr,
+        peer: { certificate: { leaf: by.certificate, chain: [], via: 'tls' } },
+        door: 'est',
+        bound: false,
+      });
+      return toCredential(certificate, key);
+    } catch (error) {
+      if (error instanceof BirthmarkError) return error.code;
+      throw error;
+    }
+  }
+
+  const world: World = {
+    house,
+    up: true,
+    now: clock.now,
+    async advance(to) {
+      clock.pass(Math.max(0, to - clock.now()));
+      await tell();
+      if (clock.now() >= upkeepAt && world.up) {
+        await retireDue({
+          ledger,
+          crls: { ...crls },
+          idevidProfiles: issuing.idevidProfiles,
+          clock: clock.now,
+          onUnpublished: (error) => {
+            throw error;
+          },
+        });
+        upkeepAt = clock.now() + HOUR_MS;
+      }
+      await syncGates();
+    },
+    async born(names, keys) {
+      const requests = names.map((name, at) =>
+        house.request(name, { csr: sampleCsr(keys[at] as SampleKey, { subject: EMPTY }), batch: `batch-${at % 10}` }),
+      );
+      const results = await enroll(requests, operatorAdmission('operator:line'));
+      return results.map((result, at) => toCredential(granted(result as never).certificate, keys[at] as SampleKey));
+    },
+    enroll: (by, key) => come('enroll', by, key),
+    renew: (by, key) => come('reenroll', by, key),
+    connect(by, name, gate) {
+      const evidence = { level: 'certificate', leaf: by.certificate, chain: [] } as const;
+      const verdict = decide({ listener: 'mqtt', clientId: name, evidence }, clock.now());
+      const { credential } = verdict;
+      if (verdict.allow && credential && gate !== MUTE_GATE) {
+        const { issuerKeyId, serial } = credential;
+        const seen = { issuerKeyId, serial, at: clock.now(), listener: 'mqtt' };
+        telling.push({ arrives: clock.now() + chance.between(1000, HOUR_MS / 2), seen });
+      }
+      return verdict.allow ? 'ok' : verdict.reason;
+    },
+    renewsFrom: () => 0,
+    syncGates,
+    [Symbol.dispose]: () => house[Symbol.dispose](),
+  };
+  return world;
+}
