@@ -5,6 +5,7 @@ import { parsePolicy } from '../src/broker-auth/parse-policy.ts';
 import { StatusTable } from '../src/broker-auth/status/status-table.ts';
 import { tableSource } from '../src/broker-auth/status/table-source.ts';
 import { toHex } from '../src/core/bytes.ts';
+import { createSteadyClock } from '../src/core/steady-clock.ts';
 import { encodeName } from '../src/x509/name.ts';
 import { openTrust } from '../src/x509/path/trust.ts';
 import { validatePath } from '../src/x509/path/validate-path.ts';
@@ -48,7 +49,11 @@ export function benchGate(say: (text: string) => void): GateResult {
   }));
   const header = { ...table.position, format: 'birthmark-status-snapshot', version: 1, authorities } as const;
   const times = { issuedAt: '', validUntil: '', endedBefore: '' };
-  const source = tableSource(() => ({ header: { ...header, ...times }, table }));
+  const clock = () => NOW;
+  const source = tableSource(
+    () => ({ header: { ...header, ...times }, table }),
+    createSteadyClock(clock, clock),
+  );
   const trusted = { namespace: 'own', anchors: [root.der], intermediates: chain };
   const policy = parsePolicy(
     { listeners: { mqtt: {} }, roles: [{ name: 'device', publish: ['d/${id}/#'] }] },

@@ -18,6 +18,7 @@ import { BirthmarkError } from '../src/core/errors.ts';
 import { OWN_NAMESPACE } from '../src/core/identifiers.ts';
 import type { RandomBytes } from '../src/core/random.ts';
 import { operatorAdmission } from '../src/enroll/admission.ts';
+import type { WatchedUses } from '../src/enroll/certificate-admission.ts';
 import {
   createEnroller,
   type Enroller,
@@ -29,6 +30,8 @@ import type { Ledger } from '../src/enroll/ports.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../src/enroll/service-issuer.ts';
 import type { HardwareModule } from '../src/fleet/ports.ts';
 import { createRevoker, type Revoker } from '../src/fleet/revoker.ts';
+import { createUseNoter, type UseNoter } from '../src/fleet/rotation/note-use.ts';
+import { DEFAULT_ROTATION, parseRotation, type RotationPolicy } from '../src/fleet/rotation/settings.ts';
 import { createFileSigner } from '../src/keys/file-signer.ts';
 import { type AuthorityKeyAlgorithm, generateKey } from '../src/keys/key-algorithm.ts';
 import type { Signer } from '../src/keys/signer.ts';
@@ -57,6 +60,8 @@ export interface TestHouseOptions {
   readonly profiles?: Readonly<Record<string, Partial<ProfileConfig>>>;
   readonly algorithm?: AuthorityKeyAlgorithm;
   readonly shards?: number;
+  /** What differs from the usual policy. */
+  readonly rotation?: Partial<RotationPolicy>;
   readonly random?: RandomBytes;
   /** The ledger's file; in memory by default. */
   readonly path?: string;
@@ -93,6 +98,10 @@ export interface TestHouse extends Disposable {
   readonly issueService: ServiceIssuer;
   readonly crls: CrlRoom;
   readonly revoker: Revoker;
+  readonly rotation: RotationPolicy;
+  readonly uses: UseNoter;
+  /** For admissions by certificate. */
+  readonly watched: WatchedUses;
   /** Nobody has made it signers. */
   readonly ocsp: OcspResponder;
   /** A request of a device with a key of its own. */
@@ -222,7 +231,10 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     policy: { shards, validityMs: 10 * 3_600_000, coalesceMs: 60_000, idp: 'partitionedOnly' },
   };
   const shared = { ledger: faulty?.(ledger) ?? ledger, issuing, keyLimits: KEY_LIMITS, clock: guardedClock };
-  const enroll = createEnroller(shared);
+  const policy = parseRotation(DEFAULT_ROTATION);
+  const rotation = { ...policy, ...options.rotation };
+  const uses = createUseNoter({ policy: rotation, idevidProfiles: issuing.idevidProfiles });
+  const enroll = createEnroller({ ...shared, maxUnseen: rotation.maxUnseen });
   const request: TestHouse['request'] = (serialNumber, asking = {}) => {
     const { key, csr, profile = 'idevid', namespace = OWN_NAMESPACE, ...known } = asking;
     return {
@@ -245,6 +257,9 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     enroll,
     issueService: createServiceIssuer(shared),
     crls,
+    rotation,
+    uses,
+    watched: { uses, clock: guardedClock, place: 'door:test' },
     revoker: createRevoker({
       ledger,
       crls,

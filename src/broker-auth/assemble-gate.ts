@@ -3,7 +3,7 @@ import type { RandomBytes } from '../core/random.ts';
 import { createDecider } from './decide.ts';
 import { createEnforcer, type Enforcer, type EnforcerOptions } from './enforcer.ts';
 import { createGate, type Gate, type GateOptions } from './gate.ts';
-import { type CrlSource, createCredentialJudge } from './judge-credential.ts';
+import { createCredentialJudge } from './judge-credential.ts';
 import type { GatePolicy } from './policy.ts';
 import type { BehaviourGuard, KickDriver } from './ports.ts';
 import { Sessions } from './sessions.ts';
@@ -16,7 +16,6 @@ export interface AssembleOptions
   /** Asked in order. */
   readonly sources: readonly StatusSource[];
   readonly names?: NameStatusSource;
-  readonly crls?: () => CrlSource;
   readonly drivers: readonly KickDriver[];
   readonly guard?: BehaviourGuard;
   readonly clock: Clock;
@@ -30,13 +29,12 @@ export interface AssembledGate {
 
 /** A gate out of its parts: rules, what is known of statuses, ways to end sessions. */
 export function assembleGate(options: AssembleOptions): AssembledGate {
-  const { policy, sources, names, crls, drivers, guard, clock, random, onVerdict, onEnded, onError } =
-    options;
+  const { policy, sources, names, drivers, guard, clock, random, onVerdict, onEnded, onError } = options;
   const sessions = new Sessions();
   const enforcer = createEnforcer({ sessions, drivers, clock, onError, ...(onEnded && { onEnded }) });
   const decide = createDecider({
     policy,
-    judge: createCredentialJudge({ trust: policy.trust, sources, ...(crls && { crls }) }),
+    judge: createCredentialJudge({ trust: policy.trust, sources }),
     hasOtherSession: (identity, clientId) =>
       sessions.ofIdentity(identity).some((session) => session.clientId !== clientId),
     random,

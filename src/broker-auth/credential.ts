@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { toHex } from '../core/bytes.ts';
 import { parseCertificate, type TbsCertificate } from '../x509/certificate.ts';
+import { type CertificateRules, readCertificateRules } from '../x509/path/certificate-rules.ts';
 import { keyIdentifier } from '../x509/public-key.ts';
 import type { CertificateKey } from './status/status-table.ts';
 
@@ -14,6 +15,14 @@ export interface CredentialId {
   readonly keyHash: string;
   /** The same in octets, where they are at hand. */
   readonly octets?: CertificateKey;
+  /** What lists must know beside, where the certificate itself was seen. */
+  readonly subject?: StatusSubject;
+}
+
+/** A certificate as lists see it: which of them speak of it depends on what it says. */
+export interface StatusSubject {
+  readonly tbs: TbsCertificate;
+  readonly rules: CertificateRules;
 }
 
 /** What a status table is asked by. */
@@ -54,11 +63,13 @@ interface Issuer {
  *
  * @param path DER, from the leaf to the anchor
  * @param leaf the first of them, as read
+ * @param rules what its extensions say
  * @param namespace whose device it is
  */
 export type CredentialReader = (
   path: readonly Uint8Array[],
   leaf: TbsCertificate,
+  rules: CertificateRules,
   namespace: string,
 ) => Credential;
 
@@ -75,15 +86,15 @@ export function createCredentialReader(): CredentialReader {
     }
     return issuer;
   };
-  return (path, leaf, namespace) => {
+  return (path, leaf, rules, namespace) => {
     const above = path.slice(1).map(issuerOf);
     const [issuer] = above;
     if (!issuer) throw new Error('a path to an anchor has a leaf and the anchor at least');
-    const id = idOf(leaf, issuer);
+    const id = idOf(leaf, rules, issuer);
     const ids = above.slice(0, -1).map((ca, at) => {
       const signer = above[at + 1] ?? ca;
       // Another one where several have certified it.
-      if (ca.id?.issuerKeyId !== signer.keyIdText) ca.id = idOf(ca.tbs, signer);
+      if (ca.id?.issuerKeyId !== signer.keyIdText) ca.id = idOf(ca.tbs, readCertificateRules(ca.tbs), signer);
       return ca.id;
     });
     const issuers = above.map(({ tbs }) => tbs);
@@ -98,16 +109,13 @@ export function createCredentialReader(): CredentialReader {
  * @param namespace whose device it is
  */
 export function readCredential(path: readonly Uint8Array[], namespace: string): Credential {
-  return createCredentialReader()(path, parseCertificate(path[0] ?? new Uint8Array()).tbs, namespace);
+  const { tbs } = parseCertificate(path[0] ?? new Uint8Array());
+  return createCredentialReader()(path, tbs, readCertificateRules(tbs), namespace);
 }
 
-function idOf({ serial, spki }: TbsCertificate, { keyId, keyIdText }: Issuer): CredentialId {
+function idOf(tbs: TbsCertificate, rules: CertificateRules, { keyId, keyIdText }: Issuer): CredentialId {
+  const { serial, spki } = tbs;
   const keyHash = hash('sha256', spki, 'hex');
   const octets = { issuerKeyId: keyId, serial, keyHash: Buffer.from(keyHash, 'hex') };
-  return { issuerKeyId: keyIdText, serial: toHex(serial), keyHash, octets };
-}
-
-/** SHA-256 of a certificate: the key of caches, never of what is denied, since its signature may be rewritten. */
-export function fingerprintOf(der: Uint8Array): string {
-  return hash('sha256', der, 'base64');
+  return { issuerKeyId: keyIdText, serial: toHex(serial), keyHash, octets, subject: { tbs, rules } };
 }

@@ -112,7 +112,7 @@ export function createDecider({
     const known =
       evidence.level === 'certificate'
         ? knowByCertificate(judge(evidence.leaf, evidence.chain, listener, at), policy)
-        : knowByName(evidence.name, policy, listener, at, names);
+        : knowByName(evidence.name, policy, listener, names);
     if ('allow' in known) return known;
     if (onStep) tellKnown(known, policy, onStep);
     return withRole(known, listener, clientId, at, onStep);

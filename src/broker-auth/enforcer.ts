@@ -13,8 +13,12 @@ export interface EnforcerOptions {
 }
 
 export interface Enforcer {
-  /** Ends sessions, and does not rest before their broker has let them go. */
-  end(sessions: readonly Session[], cause: EndCause): void;
+  /**
+   * Ends sessions, and does not rest before their broker has let them go.
+   *
+   * @param barred their devices have nothing to come back with
+   */
+  end(sessions: readonly Session[], cause: EndCause, barred?: boolean): void;
   /** Resolves when nothing is left to end, for a shutdown and for tests. */
   settled(): Promise<void>;
   stop(): void;
@@ -33,12 +37,18 @@ export function createEnforcer({ sessions, drivers, clock, onEnded, onError }: E
   const running = new Set<Promise<void>>();
   const stopping = new AbortController();
 
-  async function endAt(driver: KickDriver, asked: readonly Session[], cause: EndCause): Promise<void> {
+  async function endAt(
+    driver: KickDriver,
+    asked: readonly Session[],
+    cause: EndCause,
+    barred: boolean,
+  ): Promise<void> {
+    const scope = { barred, isCurrent };
     let left = asked;
     for (let pauseMs = FIRST_PAUSE_MS; left.length > 0; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       let live: ReadonlySet<Session> = new Set(left);
       try {
-        await driver.kick(left, cause);
+        await driver.kick(left, cause, scope);
         live = new Set(await driver.stillLive(left));
       } catch (error) {
         onError(error, driver.broker, left.length);
@@ -86,14 +96,14 @@ export function createEnforcer({ sessions, drivers, clock, onEnded, onError }: E
   }
 
   return {
-    end(ended, cause) {
+    end(ended, cause, barred = false) {
       for (const [broker, group] of Map.groupBy(ended, (session) => session.broker)) {
         const driver = byBroker.get(broker);
         if (!driver) {
           onError(new Error(`there is no way to end a session of broker ${broker}`), broker, group.length);
           continue;
         }
-        const run = endAt(driver, group, cause).finally(() => running.delete(run));
+        const run = endAt(driver, group, cause, barred).finally(() => running.delete(run));
         running.add(run);
       }
     },

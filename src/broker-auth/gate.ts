@@ -36,8 +36,12 @@ export interface Gate {
   disconnected(place: SessionPlace, how: 'clean' | 'abnormal', session?: Session): void;
   /** Whether a live session may do so; no live session, no. */
   mayAct(place: SessionPlace, act: TopicAct, topic: string): boolean;
-  /** Ends what stands on a certificate or a key that was taken back, at once. Returns how many sessions that is. */
-  takenBack(what: TakenBack, cause: EndCause): number;
+  /**
+   * Ends what stands on a certificate or a key that was taken back, at once. Returns how many sessions that is.
+   *
+   * @param barred its device has no other certificate to come back with
+   */
+  takenBack(what: TakenBack, cause: EndCause, barred?: boolean): number;
   /** Ends what a device has live at brokers that show its name only: nobody can tell which certificate it came with. */
   endNamed(identity: Identity, cause: EndCause): number;
   /** Ends what a device has live. */
@@ -99,10 +103,10 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
     };
   }
 
-  function end(ended: readonly Session[], cause: EndCause): number {
+  function end(ended: readonly Session[], cause: EndCause, barred = false): number {
     const fresh = ended.filter((session) => !ending.has(session));
     for (const session of fresh) ending.add(session);
-    if (fresh.length > 0) enforcer.end(fresh, cause);
+    if (fresh.length > 0) enforcer.end(fresh, cause, barred);
     return fresh.length;
   }
 
@@ -145,7 +149,7 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
         guard?.note('topicDenied', known.origin, session.listener, clock(), topic);
       return may;
     },
-    takenBack: (what, cause) => end(sessions.standingOn(what), cause),
+    takenBack: (what, cause, barred) => end(sessions.standingOn(what), cause, barred),
     endNamed: (identity, cause) =>
       end(
         sessions.ofIdentity(identity).filter(({ credentials }) => credentials.length === 0),

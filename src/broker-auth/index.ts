@@ -5,6 +5,8 @@
  * the gate out of both, and an adapter (`birthmark/broker-auth/aedes`) puts it into a broker. Call `gate.tick()` each second.
  */
 
+export type { Clock, Monotonic } from '../core/clock.ts';
+export { createSteadyClock, type SteadyClock } from '../core/steady-clock.ts';
 export type { StatusFinding } from './ask-sources.ts';
 export { type AssembledGate, type AssembleOptions, assembleGate } from './assemble-gate.ts';
 export type { Credential, CredentialId } from './credential.ts';
@@ -14,7 +16,6 @@ export type { Gate, GateConnect, GateVerdict, TopicAct } from './gate.ts';
 export { createGuard, type Guard } from './guard/behaviour-guard.ts';
 export { type GuardConfig, GuardConfigSchema } from './guard/guard-config.ts';
 export { parseGuard } from './guard/parse-guard.ts';
-export type { CrlSource } from './judge-credential.ts';
 export { type ConnackCodes, connackCodes, DISCONNECT } from './mqtt-codes.ts';
 export { parsePolicy } from './parse-policy.ts';
 export type { GatePolicy, ListenerPolicy, Role, TrustedNamespace } from './policy.ts';

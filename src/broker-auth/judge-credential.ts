@@ -1,15 +1,14 @@
 import { LRUCache } from 'lru-cache';
-import { equalBytes } from '../core/bytes.ts';
+import { asBuffer, equalBytes } from '../core/bytes.ts';
 import { findExtension, parseCertificate, type TbsCertificate } from '../x509/certificate.ts';
-import type { Crl } from '../x509/crl-reader.ts';
 import { NO_EXPIRY } from '../x509/der/time.ts';
 import { EXTENSION } from '../x509/extensions.ts';
 import { ATTRIBUTE_OIDS, parseName } from '../x509/name.ts';
 import { openTrust } from '../x509/path/trust.ts';
 import { type PathInput, validatePath } from '../x509/path/validate-path.ts';
-import type { Refusal, Verdict } from '../x509/path/verdict.ts';
+import type { Refusal } from '../x509/path/verdict.ts';
 import { askSources, type StatusFinding } from './ask-sources.ts';
-import { type Credential, createCredentialReader, fingerprintOf } from './credential.ts';
+import { type Credential, createCredentialReader } from './credential.ts';
 import { createKeyJudge, type KeyDemand } from './key-demand.ts';
 import type { ListenerPolicy, TrustedNamespace } from './policy.ts';
 import type { StatusSource } from './status-source.ts';
@@ -31,18 +30,10 @@ export type CredentialVerdict =
       readonly status?: StatusFinding;
     };
 
-/** CRLs as last loaded; the generation is another number after each change. */
-export interface CrlSource {
-  readonly generation: number;
-  readonly crls: readonly Crl[];
-}
-
 export interface CredentialJudgeOptions {
   readonly trust: readonly TrustedNamespace[];
   /** The one that looked last is believed, and before all others one that says revoked, which is never taken back. */
   readonly sources: readonly StatusSource[];
-  /** Asked where no source knows all of a path, or only what is too old. */
-  readonly crls?: () => CrlSource;
   /** Verdicts remembered; one takes about 3 KiB. */
   readonly remembered?: number;
 }
@@ -56,13 +47,14 @@ export type JudgeCredential = (
 ) => CredentialVerdict;
 
 interface Remembered {
+  /** DER. */
+  readonly leaf: Uint8Array;
   readonly credential: Credential;
   /** What was demanded of its keys, and that they are so. */
   keys?: KeyDemand;
   readonly usage: Usage;
   readonly until: number;
   readonly from: number;
-  byCrl?: { readonly generation: number; readonly verdict: Verdict };
 }
 
 const REMEMBERED = 50_000;
@@ -74,7 +66,6 @@ const REMEMBERED = 50_000;
 export function createCredentialJudge({
   trust: namespaces,
   sources,
-  crls,
   remembered = REMEMBERED,
 }: CredentialJudgeOptions): JudgeCredential {
   const trust = openTrust({
@@ -87,10 +78,11 @@ export function createCredentialJudge({
   const cache = new LRUCache<string, Remembered>({ max: remembered });
 
   return (leaf, chain, policy, at) => {
-    const key = fingerprintOf(leaf);
+    const key = endOf(leaf);
     let entry = cache.get(key);
     if (
       !entry ||
+      !equalBytes(leaf, entry.leaf) ||
       at >= entry.until ||
       at < entry.from ||
       !ALLOWED_USAGE[policy.withoutUsage].includes(entry.usage)
@@ -105,7 +97,7 @@ export function createCredentialJudge({
       if (weak !== undefined) return { reason: 'weak', detail: weak, credential: entry.credential };
       entry.keys = policy.keys;
     }
-    const status = policy.status === 'off' ? NOT_ASKED : statusOf(entry, leaf, chain, policy, at);
+    const status = policy.status === 'off' ? NOT_ASKED : statusOf(entry, policy);
     const { credential, until } = entry;
     if ('reason' in status) return { ...status, credential };
     return { reason: 'ok', credential, status, until };
@@ -128,8 +120,9 @@ export function createCredentialJudge({
     const trusted = ownerOf(verdict.path.at(-1));
     if (!trusted || verdict.path.length < 2)
       return { reason: 'untrusted', detail: 'the certificate is an anchor itself, and no client' };
-    const credential = readCredential(verdict.path, verdict.leaf, namespaceOf(verdict.leaf, trusted));
-    return { credential, usage, from: at, until: verdict.lookAgainAt };
+    const { path, leaf: tbs, leafRules, lookAgainAt: until } = verdict;
+    const credential = readCredential(path, tbs, leafRules, namespaceOf(tbs, trusted));
+    return { leaf: Uint8Array.from(leaf), credential, usage, from: at, until };
   }
 
   /** Anchors are the same object in each path. */
@@ -146,51 +139,32 @@ export function createCredentialJudge({
     return { trust, untrusted: chain, at, purpose: 'clientAuth', possessionProven: true };
   }
 
-  function statusOf(
-    entry: Remembered,
-    leaf: Uint8Array,
-    chain: readonly Uint8Array[],
-    policy: ListenerPolicy,
-    at: number,
-  ): StatusFinding | Denied {
-    const told = askSources(entry.credential.path, sources, at, policy.maxStatusAgeMs);
-    if ('reason' in told) return told;
-    if (told.gap === undefined) return told;
-    const listed = crls && byCrls(entry, leaf, chain, at, crls());
-    if (listed?.reason === 'ok') return { source: 'crl' };
-    if (listed && listed.reason !== 'statusUnknown')
-      return { reason: listed.reason, detail: listed.detail, status: { source: 'crl' } };
-    if (policy.status === 'soft') return told;
-    const detail =
-      told.ageMs === undefined
-        ? 'nothing is known of its status'
-        : `its status was known ${Math.round(told.ageMs / 1000)} s ago`;
-    return { reason: 'statusUnknown', detail, status: told };
+  function statusOf({ credential }: Remembered, policy: ListenerPolicy): StatusFinding | Denied {
+    const { path } = credential;
+    const mayBeUnknown = policy.withoutRevocation === 'accepted' && path[0]?.subject?.rules.noRevAvail;
+    const told = askSources(path, sources, policy, mayBeUnknown);
+    if ('reason' in told || told.gap === undefined || policy.status === 'soft') return told;
+    return { reason: 'statusUnknown', detail: gapText(told), status: told };
   }
+}
 
-  function byCrls(
-    entry: Remembered,
-    leaf: Uint8Array,
-    chain: readonly Uint8Array[],
-    at: number,
-    { generation, crls: lists }: CrlSource,
-  ): Verdict {
-    const before = entry.byCrl;
-    const holds = before && !(before.verdict.reason === 'ok' && at >= before.verdict.lookAgainAt);
-    if (holds && before.generation === generation) return before.verdict;
-    const verdict = validatePath(leaf, {
-      ...pathInput(chain, at),
-      strictPurpose: entry.usage === 'stated',
-      status: 'chain',
-      crls: lists,
-    });
-    entry.byCrl = { generation, verdict };
-    return verdict;
-  }
+function gapText({ ageMs, gap, why, source }: StatusFinding): string {
+  if (why !== undefined) return `nothing is known of its status: ${why}`;
+  if (gap !== 'stale') return 'nothing is known of its status';
+  if (ageMs === undefined)
+    return 'nobody can say how old is what is known of its status: the clock was set back';
+  return `its status was known ${Math.round(ageMs / 1000)} s ago, as ${source} says`;
+}
+
+/** A key of the cache, which holds the whole of it too: two certificates of one end would only push each other out. */
+function endOf(leaf: Uint8Array): string {
+  return asBuffer(leaf).toString('latin1', Math.max(0, leaf.length - END_OCTETS));
 }
 
 type Denied = Exclude<CredentialVerdict, { readonly reason: 'ok' }>;
 
+/** Of the signature. */
+const END_OCTETS = 24;
 const NO_OCTETS = new Uint8Array(0);
 const NOT_ASKED: StatusFinding = { source: 'none' };
 

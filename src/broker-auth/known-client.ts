@@ -66,7 +66,6 @@ export function knowByName(
   name: string,
   { trust }: GatePolicy,
   listener: ListenerPolicy,
-  at: number,
   names: NameStatusSource | undefined,
 ): KnownClient | Denied {
   const [namespace, ...more] = new Set(trust.map((one) => one.namespace));
@@ -78,7 +77,7 @@ export function knowByName(
     ['id', name],
     ['namespace', namespace],
   ];
-  const status = names && listener.status !== 'off' ? statusOfName(identity, listener, at, names) : NOT_ASKED;
+  const status = names && listener.status !== 'off' ? statusOfName(identity, listener, names) : NOT_ASKED;
   if ('allow' in status) return status;
   return { identity, values: new Map(values), status, until: Number.POSITIVE_INFINITY };
 }
@@ -88,7 +87,6 @@ const NOT_ASKED: StatusFinding = { source: 'none' };
 function statusOfName(
   identity: Identity,
   { status: mode, maxStatusAgeMs }: ListenerPolicy,
-  at: number,
   names: NameStatusSource,
 ): StatusFinding | Denied {
   const known = names.statusOf(identity);
@@ -98,7 +96,7 @@ function statusOfName(
       ? status
       : deny('statusUnknown', 'nothing is known of its status', { identity, status });
   }
-  const finding = { source: 'feed', ageMs: Math.max(0, at - known.asOf) } as const;
+  const finding = { source: 'feed', ageMs: known.ageMs } as const;
   if (known.status !== 'good')
     return deny(
       known.status === 'held' ? 'onHold' : 'revoked',

@@ -10,6 +10,7 @@ import { namesVariable, parseTemplate, type Template } from './variables.ts';
 
 const SECOND_MS = 1000;
 const DEFAULT_JITTER = 0.2;
+const DEFAULT_RESIGHT_SECONDS = 600;
 
 /**
  * Holds the written rules to what a schema cannot say, and fills in what is not given.
@@ -34,12 +35,14 @@ export function parsePolicy(config: PolicyConfig, trust: readonly TrustedNamespa
     listeners.set(name, parseListener(name, listener));
   }
   if (listeners.size === 0) throw invalid('listeners', 'name one listener at least');
-  return { trust, identity: config.identity ?? 'serialNumber', roles, listeners };
+  const { identity = 'serialNumber', resightSeconds = DEFAULT_RESIGHT_SECONDS } = config;
+  return { trust, identity, roles, listeners, resightMs: resightSeconds * 1000 };
 }
 
 const EVIDENCE = ['none', 'name', 'certificate'] as const;
 const STATUS = ['off', 'soft', 'hard'] as const;
 const WITHOUT_USAGE = ['accepted', 'idevid', 'refused'] as const;
+const WITHOUT_REVOCATION = ['accepted', 'refused'] as const;
 
 function parseListener(name: string, config: ListenerConfig): ListenerPolicy {
   const { preset: presetName = 'transport', roles } = config;
@@ -78,6 +81,14 @@ function parseListener(name: string, config: ListenerConfig): ListenerPolicy {
     maxStatusAgeMs:
       atMost('maxStatusAgeSeconds', preset.maxStatusAgeMs, config.maxStatusAgeSeconds) ??
       preset.maxStatusAgeMs,
+    listGraceMs: (config.listGraceSeconds ?? 0) * SECOND_MS,
+    withoutRevocation: strict(
+      'withoutRevocation',
+      WITHOUT_REVOCATION,
+      preset.withoutRevocation,
+      config.withoutRevocation ?? 'refused',
+    ),
+    ...(config.maxListAgeSeconds !== undefined && { maxListAgeMs: config.maxListAgeSeconds * SECOND_MS }),
     sessionJitter: config.sessionJitter ?? DEFAULT_JITTER,
     ...(maxSessionMs !== undefined && { maxSessionMs }),
     ...(roles && { roles }),

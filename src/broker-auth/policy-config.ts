@@ -97,7 +97,30 @@ const ListenerConfigSchema = Type.Object(
         minimum: 1,
         maximum: 2_592_000,
         description:
-          'What is known of a status may be so old: as the preset says where it is not given, 300 for most.',
+          'What the feed says of a status may be so old: as the preset says where it is not given, 300 for most.',
+      }),
+    ),
+    maxListAgeSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 31_536_000,
+        description:
+          'A list or an OCSP answer of [status] may be so old; until its nextUpdate where this is not given.',
+      }),
+    ),
+    listGraceSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 2_592_000,
+        description:
+          'A list or an OCSP answer is taken for so long behind its nextUpdate: 0 where it is not given.',
+      }),
+    ),
+    withoutRevocation: Type.Optional(
+      Type.Enum(['refused', 'accepted'], {
+        description:
+          'Devices of whose certificate nothing is known because it says that it is never taken back (noRevAvail, RFC 9608): refused where it ' +
+          'is not given.',
       }),
     ),
     withoutUsage: Type.Optional(
@@ -141,6 +164,15 @@ export const PolicyConfigSchema = Type.Object(
       Type.Array(TrustConfigSchema, {
         minItems: 1,
         description: 'Whose certificates are believed, a table a namespace.',
+      }),
+    ),
+    resightSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 86_400,
+        description:
+          'Of a credential that connects again and again the authority is told once in so long (600 where it is not given): that is how it ' +
+          'finds an old certificate in use after its successor (docs/rotation.md).',
       }),
     ),
     listeners: Type.Record(Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$' }), ListenerConfigSchema, {

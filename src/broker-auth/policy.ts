@@ -20,8 +20,14 @@ export interface ListenerPolicy {
   /** Less than this is denied, whatever it says. */
   readonly evidence: EvidenceLevel;
   readonly status: StatusMode;
-  /** What is known of a status may be so old, with the grace in it. */
+  /** What the feed says of a status may be so old, with the grace in it. */
   readonly maxStatusAgeMs: number;
+  /** A list or an answer may be so old, whatever it says itself of how long it holds. */
+  readonly maxListAgeMs?: number;
+  /** For so long it is taken behind its nextUpdate. */
+  readonly listGraceMs: number;
+  /** Devices whose certificate says that it is never taken back (noRevAvail, RFC 9608). */
+  readonly withoutRevocation: 'refused' | 'accepted';
   /** Certificates without extKeyUsage: those of IEEE 802.1AR have none. */
   readonly withoutUsage: 'refused' | 'idevid' | 'accepted';
   /** A session ends after so long at the latest. */
@@ -70,4 +76,6 @@ export interface GatePolicy {
   /** The first that fits is the client's. */
   readonly roles: readonly Role[];
   readonly listeners: ReadonlyMap<string, ListenerPolicy>;
+  /** How long after it was told a credential's CONNECT is told again. */
+  readonly resightMs: number;
 }

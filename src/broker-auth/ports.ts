@@ -5,7 +5,24 @@ import type { Session } from './sessions.ts';
 /** Why a live session is ended. */
 export type EndCause =
   /** Its key is in other hands: what it left at the broker is removed too, where the broker lets us. */
-  'compromised' | 'revoked' | 'held' | 'expired' | 'sessionAge' | 'quarantined' | 'blocked' | 'exclusive';
+  | 'compromised'
+  | 'revoked'
+  /** Its device has a newer certificate: nothing but the connection ends, and the device is as welcome as before. */
+  | 'superseded'
+  | 'held'
+  | 'expired'
+  | 'sessionAge'
+  | 'quarantined'
+  | 'blocked'
+  | 'exclusive';
+
+/** What a driver that acts on ClientIds or names must know of whom it would hit. */
+export interface KickScope {
+  /** The device was taken back with its last certificate: it has none to come back with. */
+  readonly barred: boolean;
+  /** Whether that session is still the one in its place: a device keeps its ClientId when it comes with a new certificate. */
+  isCurrent(session: Session): boolean;
+}
 
 /** Ends live sessions at one broker. */
 export interface KickDriver {
@@ -14,7 +31,7 @@ export interface KickDriver {
   /** Milliseconds: the broker may not list, and not end, a session that was allowed so recently. At once where absent. */
   readonly listsWithinMs?: number;
   /** Tells the broker to end them; those that are gone already are no error. Rejects where the broker cannot be reached. */
-  kick(sessions: readonly Session[], cause: EndCause): Promise<void>;
+  kick(sessions: readonly Session[], cause: EndCause, scope: KickScope): Promise<void>;
   /** Those of them that the broker still has. A broker that cannot be asked has none: then a kick is told and believed. */
   stillLive(sessions: readonly Session[]): Promise<readonly Session[]>;
 }

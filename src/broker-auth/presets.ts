@@ -21,6 +21,7 @@ export interface Preset {
   readonly maxStatusAgeMs: number;
   readonly maxSessionMs?: number;
   readonly withoutUsage: ListenerPolicy['withoutUsage'];
+  readonly withoutRevocation: ListenerPolicy['withoutRevocation'];
   /** Where the demands come from, for `doctor` and the docs. */
   readonly source: string;
 }
@@ -70,6 +71,7 @@ export const PRESETS: Readonly<Record<Exclude<PresetName, 'cnsa-2'>, Preset>> = 
     status: 'off',
     maxStatusAgeMs: 24 * HOUR_MS,
     withoutUsage: 'accepted',
+    withoutRevocation: 'accepted',
     source: 'MQTT 3.1.1 §5.4.11 "clear communication": for tests only',
   },
   'private-network': {
@@ -78,6 +80,7 @@ export const PRESETS: Readonly<Record<Exclude<PresetName, 'cnsa-2'>, Preset>> = 
     status: 'soft',
     maxStatusAgeMs: HOUR_MS,
     withoutUsage: 'idevid',
+    withoutRevocation: 'accepted',
     source: 'MQTT 3.1.1 §5.4.11 "secured network communication"',
   },
   transport: {
@@ -87,6 +90,7 @@ export const PRESETS: Readonly<Record<Exclude<PresetName, 'cnsa-2'>, Preset>> = 
     status: 'hard',
     maxStatusAgeMs: 5 * MINUTE_MS,
     withoutUsage: 'idevid',
+    withoutRevocation: 'accepted',
     source: 'MQTT 3.1.1 §5.4.11 "secured transport communication"; RFC 9325 §3.1, §4.2',
   },
   'fips-140': {
@@ -96,6 +100,7 @@ export const PRESETS: Readonly<Record<Exclude<PresetName, 'cnsa-2'>, Preset>> = 
     status: 'hard',
     maxStatusAgeMs: 5 * MINUTE_MS,
     withoutUsage: 'idevid',
+    withoutRevocation: 'accepted',
     source: 'NIST SP 800-52r2 §3.1, §3.3; SP 800-131Ar2 §3',
   },
   'nist-7628': {
@@ -106,6 +111,7 @@ export const PRESETS: Readonly<Record<Exclude<PresetName, 'cnsa-2'>, Preset>> = 
     maxStatusAgeMs: 5 * MINUTE_MS,
     maxSessionMs: 24 * HOUR_MS,
     withoutUsage: 'idevid',
+    withoutRevocation: 'accepted',
     source: 'NISTIR 7628r1 vol. 1 §4.2 (approved algorithms, revocation known); the session age is ours',
   },
   'pci-dss': {
@@ -116,6 +122,7 @@ export const PRESETS: Readonly<Record<Exclude<PresetName, 'cnsa-2'>, Preset>> = 
     maxStatusAgeMs: 5 * MINUTE_MS,
     maxSessionMs: 24 * HOUR_MS,
     withoutUsage: 'refused',
+    withoutRevocation: 'refused',
     source: 'PCI DSS 4.0.1 §4.2.1 (certificates valid, not expired, not revoked); the session age is ours',
   },
   'cnsa-1': {
@@ -129,6 +136,7 @@ export const PRESETS: Readonly<Record<Exclude<PresetName, 'cnsa-2'>, Preset>> = 
     status: 'hard',
     maxStatusAgeMs: 5 * MINUTE_MS,
     withoutUsage: 'refused',
+    withoutRevocation: 'accepted',
     source: 'RFC 9151 §4, §5, §6',
   },
 };

@@ -147,7 +147,9 @@ const BrokerConfigSchema = Type.Object(
         minimum: 1,
         maximum: 31_536_000,
         examples: [3600],
-        description: 'Of EMQX: also ban the ClientId of a device that was taken back, for so long.',
+        description:
+          'Of EMQX: also ban the ClientId of a device that was taken back with its last certificate, for so long, whatever ' +
+          'certificate it gets meanwhile. Never of one that has another.',
       }),
     ),
   },

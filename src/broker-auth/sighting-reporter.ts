@@ -11,16 +11,28 @@ export interface SeenReport {
   readonly at: string;
 }
 
+export interface SeenAtListener extends SeenReport {
+  readonly listener: string;
+}
+
 /** What `POST /api/v1/sightings` takes. */
 export interface SightingReport {
-  readonly seen: readonly (SeenReport & { readonly listener: string })[];
+  readonly seen: readonly SeenAtListener[];
   readonly enforced: readonly SeenReport[];
+  /** Denied because they were taken back, by who proved their keys. */
+  readonly refused: readonly SeenAtListener[];
+  /** By the same clock as the other times. */
+  readonly sentAt: string;
 }
+
+type Name = Pick<CredentialId, 'issuerKeyId' | 'serial'>;
 
 export interface ReporterOptions {
   readonly gate: Pick<Gate, 'sessions'>;
   /** Rejects where it did not arrive: it is told again. */
   readonly send: (report: SightingReport) => Promise<void>;
+  /** How long after it was told a credential's CONNECT is told again. */
+  readonly resightMs: number;
   readonly clock: Clock;
   readonly onFault: (error: unknown) => void;
 }
@@ -29,33 +41,76 @@ export interface ReporterOptions {
 export interface SightingReporter {
   /** A session was let in. */
   seen(session: Session): void;
+  /** A CONNECT was denied because its certificate was taken back, and the handshake had proved its key. */
+  refused(credential: Name, listener: string): void;
   /** A certificate was taken back, and the gate has been told so: enforced once none of these sessions is left. */
-  takenBack(id: Pick<CredentialId, 'issuerKeyId' | 'serial'>, standing: readonly Session[]): void;
+  takenBack(id: Name, standing: readonly Session[]): void;
   /** Sends what is there, if anything is. To be called each second, and when sessions have ended. */
   tick(): void;
   /** Waits for what is under way. */
   stop(): Promise<void>;
 }
 
-/** What was told of so many is remembered, so that a credential is told of once. */
+/** When each of so many was told is remembered. */
 const REMEMBERED = 100_000;
 const MOST_WAITING = 20_000;
 const AT_ONCE = 500;
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
 
+/** CONNECTs to tell, each credential's once in a while: the last of those that came meanwhile is told when its time comes. */
+interface Retold {
+  readonly waiting: ReadonlyMap<string, SeenAtListener>;
+  put(key: string, seen: SeenAtListener): void;
+  /** Moves on what has waited long enough. */
+  settle(): void;
+  told(key: string, seen: SeenAtListener): void;
+}
+
+function retold(resightMs: number, clock: Clock): Retold {
+  const toldAt = new LRUCache<string, number>({ max: REMEMBERED });
+  const waiting = new Map<string, SeenAtListener>();
+  const later = new Map<string, SeenAtListener>();
+  let lookAt = 0;
+  const isEarly = (key: string) => {
+    const at = toldAt.get(key);
+    // A clock that went back must not keep it quiet.
+    return at !== undefined && Math.abs(clock() - at) < resightMs;
+  };
+  return {
+    waiting,
+    put(key, seen) {
+      put(isEarly(key) ? later : waiting, key, seen);
+    },
+    settle() {
+      const now = clock();
+      if (later.size === 0 || Math.abs(now - lookAt) < Math.min(resightMs, 5000)) return;
+      lookAt = now;
+      for (const [key, seen] of later) {
+        if (isEarly(key)) continue;
+        later.delete(key);
+        put(waiting, key, seen);
+      }
+    },
+    told(key, seen) {
+      toldAt.set(key, clock());
+      const now = waiting.get(key);
+      waiting.delete(key);
+      if (now && now !== seen) put(later, key, now);
+    },
+  };
+}
+
 /**
  * Batches, and tries again until it arrives. Its memory is bounded: what does not fit is dropped, the oldest sight first, since a
  * device that comes again is seen again.
  */
-export function createSightingReporter({ gate, send, clock, onFault }: ReporterOptions): SightingReporter {
-  const told = new LRUCache<string, true>({ max: REMEMBERED });
-  const seen = new Map<string, SightingReport['seen'][number]>();
+export function createSightingReporter(options: ReporterOptions): SightingReporter {
+  const { gate, send, resightMs, clock, onFault } = options;
+  const seen = retold(resightMs, clock);
+  const refused = retold(resightMs, clock);
   const enforced = new Map<string, SeenReport>();
-  const ending = new Map<
-    string,
-    { readonly id: Pick<SeenReport, 'issuerKeyId' | 'serial'>; left: readonly Session[] }
-  >();
+  const ending = new Map<string, { readonly id: Name; left: readonly Session[] }>();
   let sending: Promise<void> | undefined;
   let pauseMs = FIRST_PAUSE_MS;
   let notBefore = 0;
@@ -63,6 +118,8 @@ export function createSightingReporter({ gate, send, clock, onFault }: ReporterO
   const now = () => new Date(clock()).toISOString();
 
   function settle(): void {
+    seen.settle();
+    refused.settle();
     for (const [key, one] of ending) {
       one.left = one.left.filter((session) => gate.sessions.get(session) === session);
       if (one.left.length > 0) continue;
@@ -72,13 +129,19 @@ export function createSightingReporter({ gate, send, clock, onFault }: ReporterO
   }
 
   async function sendSome(): Promise<void> {
-    const [some, others] = [[...seen].slice(0, AT_ONCE), [...enforced].slice(0, AT_ONCE)];
+    const some = [...seen.waiting].slice(0, AT_ONCE);
+    const turnedAway = [...refused.waiting].slice(0, AT_ONCE);
+    const others = [...enforced].slice(0, AT_ONCE);
+    const valuesOf = <T>(entries: readonly (readonly [string, T])[]) => entries.map(([, one]) => one);
     try {
-      await send({ seen: some.map(([, one]) => one), enforced: others.map(([, one]) => one) });
-      for (const [key] of some) {
-        seen.delete(key);
-        told.set(key, true);
-      }
+      await send({
+        seen: valuesOf(some),
+        enforced: valuesOf(others),
+        refused: valuesOf(turnedAway),
+        sentAt: now(),
+      });
+      for (const [key, one] of some) seen.told(key, one);
+      for (const [key, one] of turnedAway) refused.told(key, one);
       // Taken back, released and taken back again while it was on its way: that is told too.
       for (const [key, one] of others) if (enforced.get(key) === one) enforced.delete(key);
       pauseMs = FIRST_PAUSE_MS;
@@ -94,16 +157,18 @@ export function createSightingReporter({ gate, send, clock, onFault }: ReporterO
     seen({ credentials: [leaf], listener }) {
       if (!leaf) return;
       const { issuerKeyId, serial } = leaf;
-      const key = keyOf(leaf);
-      if (told.has(key) || seen.has(key)) return;
-      put(seen, key, { issuerKeyId, serial, at: now(), listener });
+      seen.put(keyOf(leaf), { issuerKeyId, serial, at: now(), listener });
+    },
+    refused({ issuerKeyId, serial }, listener) {
+      refused.put(keyOf({ issuerKeyId, serial }), { issuerKeyId, serial, at: now(), listener });
     },
     takenBack({ issuerKeyId, serial }, standing) {
       put(ending, keyOf({ issuerKeyId, serial }), { id: { issuerKeyId, serial }, left: standing });
     },
     tick() {
       settle();
-      if (sending || (seen.size === 0 && enforced.size === 0) || clock() < notBefore) return;
+      const waiting = seen.waiting.size + refused.waiting.size + enforced.size;
+      if (sending || waiting === 0 || clock() < notBefore) return;
       sending = sendSome().finally(() => {
         sending = undefined;
       });
@@ -121,6 +186,6 @@ function put<T>(map: Map<string, T>, key: string, value: T): void {
   if (oldest !== undefined) map.delete(oldest);
 }
 
-function keyOf({ issuerKeyId, serial }: Pick<CredentialId, 'issuerKeyId' | 'serial'>): string {
+function keyOf({ issuerKeyId, serial }: Name): string {
   return `${issuerKeyId}/${serial}`;
 }

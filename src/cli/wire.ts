@@ -8,15 +8,18 @@ import { createIssuingRoom, type IssuingRoom } from '../ca/issuing-room.ts';
 import type { AuthorityRecord } from '../ca/ports.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
 import { createStanding } from '../ca/standing.ts';
-import { type Clock, systemClock } from '../core/clock.ts';
+import { type Clock, systemClock, systemMonotonic } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { poolRandom } from '../core/pooled-random.ts';
 import type { RandomBytes } from '../core/random.ts';
+import { createSteadyClock, type SteadyClock } from '../core/steady-clock.ts';
 import { createDeviceDoor, type DeviceDoor } from '../enroll/device-door.ts';
 import { createEnroller, type Enroller } from '../enroll/enroller.ts';
 import { createIdentifier } from '../enroll/identify.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../enroll/service-issuer.ts';
 import { createRevoker, type Revoker } from '../fleet/revoker.ts';
+import { createUseNoter, type UseNoter } from '../fleet/rotation/note-use.ts';
+import { DEFAULT_ROTATION, parseRotation, type RotationPolicy } from '../fleet/rotation/settings.ts';
 import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
 import { createMetrics, type Metrics } from '../server/metrics.ts';
@@ -38,6 +41,8 @@ export interface House {
   /** Guarded: refuses to go back. */
   readonly clock: Clock;
   readonly wallClock: Clock;
+  /** Ages of what is known of statuses go by it. */
+  readonly steady: SteadyClock;
   readonly random: RandomBytes;
   readonly ledger: SqliteLedger;
   readonly authorities: Authorities;
@@ -46,6 +51,8 @@ export interface House {
   readonly crls: CrlRoom;
   readonly enroll: Enroller;
   readonly devices: DeviceDoor;
+  readonly rotation: RotationPolicy;
+  readonly uses: UseNoter;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
   /** One for all listeners of the process. */
@@ -146,10 +153,14 @@ export async function openHouse(
     };
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
     const metrics = createMetrics(worker);
-    const enroll = metrics.counting(createEnroller(shared));
+    const rotation = parseRotation(config.rotation ?? DEFAULT_ROTATION);
+    const uses = createUseNoter({ policy: rotation, idevidProfiles: issuing.idevidProfiles });
+    const enroll = metrics.counting(createEnroller({ ...shared, maxUnseen: rotation.maxUnseen }));
+    const steady = createSteadyClock(systemClock, systemMonotonic);
     const statusTail = createStatusTail({
       ledger: ledger.read,
       clock: systemClock,
+      steady,
       onFault: (error) =>
         logger.error({ err: error }, 'the status feed cannot see the ledger; it tries again'),
     });
@@ -166,13 +177,16 @@ export async function openHouse(
       logger,
       clock,
       wallClock: systemClock,
+      steady,
       random,
       ledger,
       authorities,
       issuing,
       crls,
       enroll,
-      devices: createDeviceDoor({ ledger, enroll, identify, clock }),
+      rotation,
+      uses,
+      devices: createDeviceDoor({ ledger, enroll, identify, uses, clock }),
       issueService: createServiceIssuer(shared),
       revoker: createRevoker({
         ledger,

@@ -3,3 +3,9 @@ export type Clock = () => number;
 
 /** The operating system's clock. */
 export const systemClock: Clock = () => Date.now();
+
+/** Milliseconds that only ever grow, from any beginning: they say how long ago something was, never when it was. */
+export type Monotonic = () => number;
+
+/** The operating system's, as long as this process lives. */
+export const systemMonotonic: Monotonic = () => performance.now();

@@ -58,6 +58,7 @@ export const ERROR_CODES = [
   'reason-invalid',
   'device-already-born',
   'device-unknown',
+  'device-restrained',
   'already-exists',
   // What an authority tells of statuses, as a gate sees it.
   'snapshot-refused',

@@ -2,6 +2,7 @@ import type { Actor } from '../core/audit.ts';
 import { equalBytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import type { Way } from '../fleet/life.ts';
 import type { LedgerTx, TicketRecord, TokenRecord } from './ports.ts';
 
 /**
@@ -10,6 +11,8 @@ import type { LedgerTx, TicketRecord, TokenRecord } from './ports.ts';
  */
 export interface Admission {
   readonly actor: Actor;
+  /** By what the device comes, see `fleet/life.ts`. */
+  readonly way: Way;
   /** As the certificate's record keeps it: `token:ID`, `ticket:ID`, `operator:NAME`. */
   readonly vouchedBy: string;
   /**
@@ -35,6 +38,7 @@ export interface Used {
 export function operatorAdmission(actor: Actor): Admission {
   return {
     actor,
+    way: 'operator',
     vouchedBy: actor,
     redeem: () => Promise.resolve(Number.POSITIVE_INFINITY),
     settle: () => Promise.resolve(),
@@ -45,6 +49,7 @@ export function operatorAdmission(actor: Actor): Admission {
 export function tokenAdmission(token: TokenRecord, clock: Clock): Admission {
   return {
     actor: `token:${token.name}`,
+    way: 'factory',
     vouchedBy: `token:${token.id}`,
     redeem: async (tx) => {
       const now = await tx.findToken(token.id);
@@ -67,6 +72,7 @@ export function tokenAdmission(token: TokenRecord, clock: Clock): Admission {
 export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
   return {
     actor: `ticket:${ticket.id}`,
+    way: 'ticket',
     vouchedBy: `ticket:${ticket.id}`,
     redeem: async (tx, keyHashes) => {
       const now = await tx.findTicket(ticket.id);

@@ -1,5 +1,7 @@
+import type { CertificateRecord } from '../ca/ports.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import type { UseNoter } from '../fleet/rotation/note-use.ts';
 import { findExtension } from '../x509/certificate.ts';
 import { compareIdentity, type IdentityDifference } from '../x509/compare-identity.ts';
 import { type CertificateRequest, parseCsr } from '../x509/csr.ts';
@@ -57,8 +59,11 @@ export interface Admitted {
 export interface AdmitOptions {
   readonly identify: Identify;
   readonly clock: () => number;
+  readonly uses: UseNoter;
   /** Told each rule that held, in order: the first that does not is the error. */
   readonly onStep?: (step: AdmissionStep) => void;
+  /** Told of a certificate of ours that was proven and is revoked or held. */
+  readonly onTakenBack?: (record: CertificateRecord) => void;
   /** Told who is asking, as soon as that is known. */
   readonly onVoucher?: (admission: Admission, request: Omit<EnrollmentRequest, 'csr'>) => void;
 }
@@ -72,7 +77,7 @@ export interface AdmitOptions {
  */
 export async function admitDevice(application: Application, options: AdmitOptions): Promise<Admitted> {
   const { label, peer, ticket, door } = application;
-  const { clock, onStep = () => undefined, onVoucher } = options;
+  const { clock, uses, onStep = () => undefined, onVoucher } = options;
   const identity = ticket ? undefined : await identifyPeer(application, options);
   const { namespace, serialNumber } = identity?.device ?? ticket ?? unreachable();
   const device = { namespace, serialNumber };
@@ -83,7 +88,9 @@ export async function admitDevice(application: Application, options: AdmitOption
     ...(peer.certificate && { via: peer.certificate.via }),
     ...(identity && { certificate: identity.fingerprint }),
   };
-  const bare = identity ? certificateAdmission(identity) : ticketAdmission(ticket ?? unreachable(), clock);
+  const bare = identity
+    ? certificateAdmission(identity, { uses, clock, place: `door:${door}` })
+    : ticketAdmission(ticket ?? unreachable(), clock);
   onVoucher?.(bare, { device, profile: label.profile, facts });
   onStep({ rule: 'voucher', detail: identity?.detail ?? `a ticket for ${serialNumber}` });
   const voucher = identity?.voucher ?? 'ticket';
@@ -127,7 +134,7 @@ export async function admitDevice(application: Application, options: AdmitOption
 
 function identifyPeer(
   { peer, label, operation }: Application,
-  { identify, clock }: AdmitOptions,
+  { identify, clock, onTakenBack }: AdmitOptions,
 ): Promise<DeviceIdentity> {
   if (!peer.certificate) {
     throw new BirthmarkError(
@@ -138,7 +145,7 @@ function identifyPeer(
     );
   }
   const graceMs = operation === 'reenroll' ? label.renewalGraceMs : 0;
-  return identify(peer.certificate, { at: clock(), graceMs });
+  return identify(peer.certificate, { at: clock(), graceMs, onTakenBack });
 }
 
 function assertAdmits(label: Label, voucher: DeviceIdentity['voucher'] | 'ticket'): void {

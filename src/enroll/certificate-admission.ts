@@ -1,20 +1,36 @@
+import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import type { UseNoter } from '../fleet/rotation/note-use.ts';
 import type { Admission } from './admission.ts';
 import type { DeviceIdentity } from './identify.ts';
 import type { LedgerTx } from './ports.ts';
 import { refuseTakenBack } from './refuse-taken-back.ts';
 
+/** Where uses of certificates are noted. */
+export interface WatchedUses {
+  readonly uses: UseNoter;
+  readonly clock: Clock;
+  /** The door, for people. */
+  readonly place: string;
+}
+
 /**
  * A certificate vouches for one certificate more. Whether its key may still speak is looked at again in the unit of work
  * that reserves: a block or a revocation that came in between counts.
  */
-export function certificateAdmission(identity: DeviceIdentity): Admission {
-  const { device, vouchedBy, keyHash, record } = identity;
+export function certificateAdmission(
+  identity: DeviceIdentity,
+  { uses, clock, place }: WatchedUses,
+): Admission {
+  const { device, vouchedBy, keyHash, record, voucher } = identity;
+  const actor = `device:${device.namespace}/${device.serialNumber}`;
   return {
-    actor: `device:${device.namespace}/${device.serialNumber}`,
+    actor,
+    way: voucher === 'ldevid' ? 'ldevid' : 'idevid',
     vouchedBy,
     redeem: async (tx) => {
       if (record) await refuseTakenBack(tx, record.id);
+      if (record) await noteUse(tx, record.id);
       const [key] = await tx.findKeys([keyHash]);
       if (key?.blocked !== undefined)
         throw new BirthmarkError('key-blocked', "the key of the client's certificate is on the block list");
@@ -22,6 +38,13 @@ export function certificateAdmission(identity: DeviceIdentity): Admission {
     },
     settle: () => Promise.resolve(),
   };
+
+  /** To come with a certificate is to use it. Where that shows that two hold the identity, it vouches for nothing. */
+  async function noteUse(tx: LedgerTx, certificateId: number): Promise<void> {
+    const now = clock();
+    await uses.note(tx, [{ certificateId, at: now }], { actor, place, now });
+    await refuseTakenBack(tx, certificateId);
+  }
 }
 
 /** What waits for approval. */

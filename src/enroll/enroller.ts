@@ -57,6 +57,8 @@ export interface EnrollerOptions {
   readonly ledger: Ledger;
   readonly issuing: IssuingRoom;
   readonly keyLimits: KeyLimits;
+  /** See `RotationPolicy`. */
+  readonly maxUnseen: number;
   /** Guarded against going back. */
   readonly clock: Clock;
 }
@@ -85,7 +87,7 @@ const SLICE = 16;
  * The way from a request to a certificate, the same for every door: read, prove, prepare and lint; decide and reserve in
  * one unit of work; sign; commit; answer.
  */
-export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOptions): Enroller {
+export function createEnroller({ ledger, issuing, keyLimits, maxUnseen, clock }: EnrollerOptions): Enroller {
   return async (requests, admission) => {
     const examined: (Candidate | BirthmarkError)[] = [];
     for (let at = 0; at < requests.length; at += SLICE) {
@@ -137,7 +139,7 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
   async function issue(candidates: readonly Candidate[], admission: Admission): Promise<readonly Outcome[]> {
     try {
       const decisions = await ledger.write(async (tx): Promise<Decision[]> => {
-        const { actor, vouchedBy } = admission;
+        const { actor, vouchedBy, way } = admission;
         const now = clock();
         const quota = await redeem(tx, admission, candidates);
         if (quota instanceof BirthmarkError) {
@@ -150,6 +152,8 @@ export function createEnroller({ ledger, issuing, keyLimits, clock }: EnrollerOp
         const decided = await registerIdentities(tx, candidates, {
           actor,
           vouchedBy,
+          way,
+          maxUnseen,
           quota,
           idevidProfiles: issuing.idevidProfiles,
           now,

@@ -47,6 +47,8 @@ export interface IdentifyOptions {
   readonly at: number;
   /** For so long after its end an LDevID of ours still counts. */
   readonly graceMs: number;
+  /** Told of a certificate that was proven and is revoked or held, before it is refused. */
+  readonly onTakenBack?: ((record: CertificateRecord) => void) | undefined;
 }
 
 /** Recognizes a device, or throws BirthmarkError `certificate-refused`, `certificate-revoked`, `certificate-held`, `key-blocked`, … */
@@ -86,7 +88,7 @@ export function createIdentifier({
 
   async function byUs(
     peer: PeerCertificate,
-    { at, graceMs }: IdentifyOptions,
+    { at, graceMs, onTakenBack }: IdentifyOptions,
     verdict: Verdict,
   ): Promise<DeviceIdentity> {
     if (verdict.reason !== 'ok' && verdict.reason !== 'expired') throw refused(verdict);
@@ -108,7 +110,7 @@ export function createIdentifier({
         'certificate-refused',
         'the certificate is not one of a device of this authority',
       );
-    await refuseTakenBack(ledger.read, record.id);
+    await refuseTakenBack(ledger.read, record.id, () => onTakenBack?.(record));
     await refuseBlocked(record.keyHash);
     return {
       voucher: kind,

@@ -9,9 +9,11 @@ import { BirthmarkError } from '../core/errors.ts';
 export async function refuseTakenBack(
   reads: Pick<RevocationReads, 'findRevocations'>,
   certificateId: number,
+  onTakenBack?: () => void,
 ): Promise<void> {
   const [revocation] = await reads.findRevocations([certificateId]);
   if (!revocation) return;
+  onTakenBack?.();
   throw revocation.held
     ? new BirthmarkError('certificate-held', "the client's certificate is held; an operator must release it")
     : new BirthmarkError('certificate-revoked', "the client's certificate is revoked");

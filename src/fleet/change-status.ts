@@ -3,6 +3,7 @@ import type { Actor } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import type { FleetReads, FleetTx } from './ports.ts';
 import { vouchedFor } from './select-certificates.ts';
+import { settleDevices } from './settle-devices.ts';
 
 /** What is to become of certificates, and why. Times in milliseconds since the epoch. */
 export interface StatusOrder {
@@ -128,6 +129,14 @@ export async function changeStatuses(
       facts: { by, holder: certificate.holder, ...(act === 'revoke' && { reason: reason ?? 'unspecified' }) },
     })),
   );
+  const devices = new Set(plan.change.flatMap(({ certificate: { deviceId } }) => deviceId ?? []));
+  await settleDevices(tx, [...devices], {
+    idevidProfiles,
+    actor,
+    cause: `${act === 'revoke' ? (reason ?? 'unspecified') : act} by ${by}`,
+    now,
+    compromised: reason === 'keyCompromise',
+  });
   return plan;
 }
 

@@ -4,7 +4,10 @@ import type { Actor, AuditRecord } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { UnitOfWork } from '../core/unit-of-work.ts';
-import type { FleetReads, FleetTx } from './ports.ts';
+import type { FleetReads, FleetTx, Sighting } from './ports.ts';
+import type { UseNoter } from './rotation/note-use.ts';
+import type { Use } from './rotation/plan-uses.ts';
+import { settleDevices } from './settle-devices.ts';
 
 /** A certificate as a gate knows it. */
 export interface SeenCertificate {
@@ -16,11 +19,19 @@ export interface SeenCertificate {
   readonly at: number;
 }
 
+export interface SeenAtListener extends SeenCertificate {
+  readonly listener: string;
+}
+
 export interface Sightings {
   /** Was let in. */
-  readonly seen: readonly (SeenCertificate & { readonly listener: string })[];
+  readonly seen: readonly SeenAtListener[];
   /** Its revocation or hold is enforced: it has no session any more, and gets none. */
   readonly enforced: readonly SeenCertificate[];
+  /** Proved its key and was denied, because it was taken back. */
+  readonly refused?: readonly SeenAtListener[];
+  /** What the gate's clock says as it tells: where it is wrong, all its times are wrong by as much. */
+  readonly sentAt?: number;
 }
 
 /** How many were news. */
@@ -34,39 +45,72 @@ export interface NotedSightings {
 export interface NoteSightingsOptions {
   readonly ledger: UnitOfWork<FleetTx, FleetReads>;
   readonly authorities: Authorities;
+  readonly uses: UseNoter;
+  readonly idevidProfiles: ReadonlySet<string>;
   readonly clock: Clock;
 }
 
-/** Keeps the first sight of each certificate and the first enforcement of each revocation; told again, nothing changes. */
+/** How much later a certificate must be seen again for that to be written down. */
+const SEEN_AGAIN_MS = 86_400_000;
+
+interface Found<T extends SeenCertificate> {
+  readonly record: CertificateRecord;
+  readonly told: T;
+  /** By our clock. */
+  readonly at: number;
+}
+
+/**
+ * Keeps the first sight of each certificate, the first enforcement of each revocation, and what uses mean for rotations. Told
+ * again, nothing changes, and nothing is written.
+ */
 export async function noteSightings(
-  { ledger, authorities, clock }: NoteSightingsOptions,
-  { seen, enforced }: Sightings,
+  { ledger, authorities, uses, idevidProfiles, clock }: NoteSightingsOptions,
+  { seen, enforced, refused = [], sentAt }: Sightings,
   actor: Actor,
 ): Promise<NotedSightings> {
   const now = clock();
+  const ahead = sentAt === undefined ? 0 : sentAt - now;
   const names = new Map([...authorities.values()].map(({ name, keyId }) => [toHex(keyId), name]));
   const find = async <T extends SeenCertificate>(told: readonly T[]) => {
-    const found: { readonly record: CertificateRecord; readonly told: T }[] = [];
+    const found: Found<T>[] = [];
     for (const one of told) {
       const record = await ledger.read.findBySerial(Buffer.from(one.serial, 'hex'));
+      // A gate whose clock is ahead must not write into the future.
       if (record?.signature && names.get(one.issuerKeyId) === record.authority)
-        found.push({ record, told: one });
+        found.push({ record, told: one, at: Math.min(one.at - ahead, now) });
     }
     return found;
   };
-  const [inUse, ended] = [await find(seen), await find(enforced)];
-  // A gate whose clock is ahead must not write into the future.
-  const sightings = inUse.map(({ record: { id }, told: { at, listener } }) => ({
-    id,
-    seenAt: Math.min(at, now),
-    listener,
-    toldBy: actor,
-  }));
+  const [inUse, ended, turnedAway] = [await find(seen), await find(enforced), await find(refused)];
+  const sightings = inUse.map(({ record: { id }, told: { listener }, at }): Sighting => {
+    return { id, seenAt: at, lastSeenAt: at, listener, toldBy: actor };
+  });
+  const of = (found: readonly Found<SeenAtListener>[], isRefused: boolean) =>
+    found.map(({ record, told, at }) => ({
+      use: { certificateId: record.id, at, ...(isRefused && { refused: true }) } satisfies Use,
+      place: told.listener,
+    }));
+  const used = [...of(inUse, false), ...of(turnedAway, true)];
+  const told = {
+    unknown: seen.length + enforced.length + refused.length - inUse.length - ended.length - turnedAway.length,
+  };
+  if (!(await isNews())) return { seen: 0, enforced: 0, ...told };
+
   const news = await ledger.write(async (tx) => {
     const first = await tx.addSightings(sightings);
-    const enforcedNow = await tx.noteEnforced(
-      ended.map(({ record: { id }, told: { at } }) => ({ id, at: Math.min(at, now) })),
+    for (const [place, some] of Map.groupBy(used, (one) => one.place))
+      await uses.note(
+        tx,
+        some.map(({ use }) => use),
+        { actor, place, now },
+      );
+    const firstIds = new Set(first.map(({ id }) => id));
+    const devices = inUse.flatMap(({ record: { id, deviceId } }) =>
+      firstIds.has(id) && deviceId !== null ? [deviceId] : [],
     );
+    await settleDevices(tx, [...new Set(devices)], { idevidProfiles, actor, cause: 'seen', now });
+    const enforcedNow = await tx.noteEnforced(ended.map(({ record: { id }, at }) => ({ id, at })));
     const serials = new Map([...inUse, ...ended].map(({ record: { id, serial } }) => [id, toHex(serial)]));
     const act = (action: string, id: number, facts: AuditRecord['facts'] = {}): AuditRecord => ({
       at: now,
@@ -83,5 +127,21 @@ export async function noteSightings(
     if (acts.length > 0) await tx.appendAudit(acts);
     return { seen: first.length, enforced: enforcedNow.length };
   });
-  return { ...news, unknown: seen.length + enforced.length - inUse.length - ended.length };
+  return { ...news, ...told };
+
+  async function isNews(): Promise<boolean> {
+    const known = await ledger.read.findSightings(sightings.map(({ id }) => id));
+    if (sightings.some(({ seenAt }, at) => isOld(known[at], seenAt))) return true;
+    const revocations = await ledger.read.findRevocations(ended.map(({ record: { id } }) => id));
+    if (revocations.some((one) => one && one.enforcedAt === undefined)) return true;
+    return uses.isNews(
+      ledger.read,
+      used.map(({ use }) => use),
+      now,
+    );
+  }
+}
+
+function isOld(known: Sighting | undefined, seenAt: number): boolean {
+  return !known || seenAt - known.lastSeenAt >= SEEN_AGAIN_MS;
 }

@@ -1,11 +1,15 @@
 import { type Decision, toReservation } from '../ca/issue.ts';
-import type { CertificateRecord, KeyRecord } from '../ca/ports.ts';
+import type { CertificateRecord, KeyRecord, RevocationRecord } from '../ca/ports.ts';
 import type { PreparedCertificate } from '../ca/prepare.ts';
 import type { Actor, AuditRecord, Incident } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { decideIdentity, type IdentityVerdict } from './decide-identity.ts';
-import type { DeviceKey, DeviceRecord, FleetTx, HardwareModule, NewDevice } from './ports.ts';
+import { findShutOut } from './find-shut-out.ts';
+import type { Way } from './life.ts';
+import type { DeviceKey, DeviceRecord, DeviceState, FleetTx, HardwareModule } from './ports.ts';
+import { recordDevices } from './record-devices.ts';
+import { findSuccessions, type Issuing, noteIssued } from './rotation/note-issued.ts';
 
 /** A device that asks, with its certificate prepared. */
 export interface IdentityRequest {
@@ -25,6 +29,10 @@ export interface RegisterOptions {
   readonly actor: Actor;
   /** Who vouches, as the certificate's record keeps it. */
   readonly vouchedBy: string;
+  /** By what it comes, see `life.ts`. */
+  readonly way: Way;
+  /** Certificates of a device that nobody has seen in use, see `RotationPolicy`. */
+  readonly maxUnseen: number;
   /** How many certificates may be reserved; those beyond are refused with `token-exhausted`. */
   readonly quota: number;
   readonly idevidProfiles: ReadonlySet<string>;
@@ -71,21 +79,27 @@ function independentRounds(requests: readonly IdentityRequest[]): IdentityReques
   return rounds;
 }
 
-interface Judged {
+export interface Judged {
   readonly request: IdentityRequest;
   readonly device: DeviceRecord | undefined;
   readonly key: KeyRecord | undefined;
+  /** All that the device had before, oldest first. */
+  readonly issued: readonly CertificateRecord[];
   readonly verdict: IdentityVerdict;
 }
+
+type Revocations = ReadonlyMap<number, RevocationRecord>;
 
 async function registerRound(
   tx: FleetTx,
   requests: readonly IdentityRequest[],
   options: RegisterOptions,
 ): Promise<Decision[]> {
-  const judged = await judge(tx, requests, options);
+  const { judged, revocations } = await judge(tx, requests, options);
   const granted = judged.filter(({ verdict }) => verdict.kind === 'issue');
-  const deviceIds = await recordDevices(tx, granted, options.now);
+  const issuing = granted.map((one) => issuingOf(one, options.way));
+  const successions = await findSuccessions(tx, issuing, revocations, options);
+  const { ids: deviceIds, moved } = await recordDevices(tx, granted, successions, options.now);
   await tx.claimKeys(
     granted.flatMap(({ request, key }, at) =>
       key ? [] : [{ keyHash: request.keyHash, deviceId: deviceIds[at] ?? 0 }],
@@ -105,7 +119,8 @@ async function registerRound(
       ),
     ),
   );
-  await tx.appendAudit(judged.flatMap((one) => auditOf(one, options)));
+  await noteIssued(tx, issuing, ids, successions, options);
+  await tx.appendAudit(judged.flatMap((one) => auditOf(one, moved.get(one), options)));
   await tx.appendIncidents(judged.flatMap((one) => incidentOf(one, options)));
   const idOf = new Map(granted.map((one, at) => [one, ids[at] ?? 0]));
   return judged.map((one) => {
@@ -120,7 +135,7 @@ async function judge(
   tx: FleetTx,
   requests: readonly IdentityRequest[],
   options: RegisterOptions,
-): Promise<Judged[]> {
+): Promise<{ readonly judged: readonly Judged[]; readonly revocations: Revocations }> {
   const devices = await tx.findDevices(requests.map(({ device }) => device));
   const keys = await tx.findKeys(requests.map(({ keyHash }) => keyHash));
   const known = devices.flatMap((device) => (device ? [device.id] : []));
@@ -129,9 +144,10 @@ async function judge(
     certificates.length === 0 ? [] : await tx.findRevocations(certificates.map(({ id }) => id));
   const revocations = new Map(takenBack.flatMap((one) => (one ? [[one.id, one] as const] : [])));
   const byDevice = Map.groupBy(certificates, ({ deviceId }) => deviceId);
+  const shutOut = await findShutOut(tx, devices, byDevice, revocations, options);
   let quota = options.quota;
-  return requests.map((request, at) => {
-    const device = devices[at];
+  const judged = requests.map((request, at): Judged => {
+    const device = allowRebirth(devices[at], options.way);
     const key = keys[at];
     const issued: readonly CertificateRecord[] = (device && byDevice.get(device.id)) ?? [];
     const { profile } = request.prepared;
@@ -143,12 +159,42 @@ async function judge(
       options.now,
       request.renewed,
     );
+    if (verdict.kind !== 'refuse' && device && shutOut.has(device.id))
+      verdict = { kind: 'refuse', error: restrained(device) };
     if (verdict.kind === 'issue') {
       quota -= 1;
       if (quota < 0) verdict = { kind: 'refuse', error: exhausted() };
     }
-    return { request, device, key, verdict };
+    return { request, device, key, issued, verdict };
   });
+  return { judged, revocations };
+}
+
+/** A recovery ticket is an operator's word that the device may be born again. */
+function allowRebirth(device: DeviceRecord | undefined, way: Way): DeviceRecord | undefined {
+  return device && way === 'recoveryTicket' ? { ...device, rebirthAllowed: true } : device;
+}
+
+function restrained({ serialNumber, state }: DeviceRecord): BirthmarkError {
+  return new BirthmarkError(
+    'device-restrained',
+    `device ${serialNumber} is ${state}, and may not come to this door by what it brings; an operator sees why and what to do ` +
+      '(birthmark device show)',
+  );
+}
+
+/** What a certificate that is granted may take the place of; undefined where its device is new. */
+function issuingOf({ request, device, issued }: Judged, way: Way): Issuing | undefined {
+  if (!device) return undefined;
+  const { profile } = request.prepared;
+  return {
+    device,
+    profile: profile.name,
+    kind: profile.kind === 'idevid' ? 'idevid' : 'ldevid',
+    renewed: request.renewed,
+    issued,
+    proven: way === 'idevid' || way === 'recoveryTicket',
+  };
 }
 
 function exhausted(): BirthmarkError {
@@ -158,41 +204,12 @@ function exhausted(): BirthmarkError {
   );
 }
 
-/** Adds the devices that are new, moves on those that are known, and returns every id in order. */
-async function recordDevices(tx: FleetTx, granted: readonly Judged[], now: number): Promise<number[]> {
-  const fresh: NewDevice[] = [];
-  for (const { request, device } of granted) if (!device) fresh.push(newDevice(request, now));
-  const added = await tx.addDevices(fresh);
-  let next = 0;
-  const ids: number[] = [];
-  for (const { request, device, verdict } of granted) {
-    if (!device) {
-      ids.push(added[next] ?? 0);
-      next += 1;
-      continue;
-    }
-    ids.push(device.id);
-    const { kind } = request.prepared.profile;
-    if (kind === 'ldevid' && device.state !== 'enrolled') await tx.setDeviceState(device.id, 'enrolled');
-    if (verdict.kind === 'issue' && verdict.usesRebirth) await tx.setRebirthAllowed(device.id, false);
-  }
-  return ids;
-}
-
-function newDevice({ device, model, batch, hardware, prepared }: IdentityRequest, now: number): NewDevice {
-  return {
-    namespace: device.namespace,
-    serialNumber: device.serialNumber,
-    ...(model === undefined ? {} : { model }),
-    ...(batch === undefined ? {} : { batch }),
-    ...(hardware === undefined ? {} : { hardware }),
-    state: prepared.profile.kind === 'idevid' ? 'manufactured' : 'enrolled',
-    createdAt: now,
-  };
-}
-
-/** A repeated answer is no new act. */
-function auditOf({ request, verdict }: Judged, { actor, now }: RegisterOptions): AuditRecord[] {
+/** A repeated answer is no new act. With the state that the device is in from now on, where it is another one. */
+function auditOf(
+  { request, verdict }: Judged,
+  state: DeviceState | undefined,
+  { actor, now }: RegisterOptions,
+): AuditRecord[] {
   if (verdict.kind === 'repeat') return [];
   const { prepared, device } = request;
   const issued = verdict.kind === 'issue';
@@ -204,7 +221,12 @@ function auditOf({ request, verdict }: Judged, { actor, now }: RegisterOptions):
       subject: `device:${deviceName(device)}`,
       outcome: issued ? 'done' : `refused:${verdict.error.code}`,
       facts: issued
-        ? { ...request.facts, profile: prepared.profile.name, serial: toHex(prepared.serial) }
+        ? {
+            ...request.facts,
+            profile: prepared.profile.name,
+            serial: toHex(prepared.serial),
+            ...(state && { state }),
+          }
         : { ...request.facts, profile: prepared.profile.name },
     },
   ];

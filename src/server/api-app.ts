@@ -16,6 +16,7 @@ import type { Labels } from '../enroll/label.ts';
 import type { Ledger } from '../enroll/ports.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
 import type { Revoker } from '../fleet/revoker.ts';
+import type { UseNoter } from '../fleet/rotation/note-use.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } from './caller.ts';
 import { type Metrics, mountMetrics } from './metrics.ts';
@@ -42,6 +43,8 @@ export interface ApiAppOptions {
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  /** How uses of certificates reach rotations. */
+  readonly uses: UseNoter;
   readonly compromise: CompromiseDesk;
   /** What the status feed and the snapshot are made of. */
   readonly status: StatusDesk;
@@ -181,6 +184,7 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountSightings(api, {
     ...routes,
     authorities: options.status.snapshot.authorities,
+    idevidProfiles: options.issuing.idevidProfiles,
     clock: options.wallClock,
   });
   mountTokens(api, routes);

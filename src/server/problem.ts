@@ -54,6 +54,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   'reason-invalid': 400,
   'device-already-born': 409,
   'device-unknown': 404,
+  'device-restrained': 403,
   'already-exists': 409,
   'snapshot-refused': 502,
   'feed-broken': 502,

@@ -1,10 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { parseCertificate } from '../../src/x509/certificate.ts';
-import { readCrl } from '../../src/x509/crl-reader.ts';
 import { NO_EXPIRY } from '../../src/x509/der/time.ts';
 import { EXTENDED_KEY_USAGE, keyUsage } from '../../src/x509/extensions.ts';
 import { makeAuthority, makeCertificate, NOW, type Traits } from '../x509/path/make-certificate.ts';
-import { makeCrl } from '../x509/path/make-crl.ts';
 import { type Lab, makeMaker, named, openLab, policyConfig, reasonOf, toldStatus } from './lab.ts';
 
 const DAY = 86_400_000;
@@ -195,51 +193,6 @@ describe('a status', () => {
     expect(reasonOf(lab.connect(device, 'dev1'))).toBe('onHold');
     ocsp.tell(device, maker.issuer, 'revoked');
     expect(reasonOf(lab.connect(device, 'dev1'))).toBe('revoked');
-  });
-});
-
-describe('CRLs, where no source knows', () => {
-  const maker = makeMaker('own');
-  const device = maker.device('dev1');
-  const listed = maker.device('dev2');
-  const readable = (issuer: typeof maker.root, ...revoked: (typeof device)[]) =>
-    readCrl(makeCrl({ issuer, listed: revoked.map((certificate) => ({ certificate })) }));
-  const full = [readable(maker.root), readable(maker.issuer, listed)];
-  const lists = (crls = full, generation = 1) => ({ generation, crls });
-  const config = policyConfig({ roles: [{ name: 'any', clientId: { bind: 'any' } }] });
-
-  test('say who is good and who is revoked', () => {
-    using lab = openLab({ makers: [maker], config, judge: { sources: [], crls: () => lists() } });
-    expect(lab.connect(device, 'a')).toMatchObject({ allow: true, status: { source: 'crl' } });
-    expect(reasonOf(lab.connect(listed, 'b'))).toBe('revoked');
-  });
-  test('leave it unknown where one of the path has none', () => {
-    using lab = openLab({
-      makers: [maker],
-      config,
-      judge: { sources: [], crls: () => lists(full.slice(1)) },
-    });
-    expect(reasonOf(lab.connect(device, 'a'))).toBe('statusUnknown');
-  });
-  test('are looked at anew when they change, and when they end', () => {
-    let current = lists();
-    using lab = openLab({ makers: [maker], config, judge: { sources: [], crls: () => current } });
-    expect(reasonOf(lab.connect(device, 'a'))).toBe('ok');
-    current = lists([readable(maker.root), readable(maker.issuer, listed, device)], 2);
-    expect(reasonOf(lab.connect(device, 'a'))).toBe('revoked');
-    current = lists(full, 3);
-    expect(reasonOf(lab.connect(device, 'a'))).toBe('ok');
-    lab.clock.pass(DAY - 1);
-    expect(reasonOf(lab.connect(device, 'a'))).toBe('ok');
-  });
-  test('step in for a source that is stale, and never for one that says revoked', () => {
-    const clock = { now: () => NOW, pass: () => undefined };
-    const feed = toldStatus(clock, [maker.root, maker.issuer]);
-    using lab = openLab({ makers: [maker], config, judge: { sources: [feed], crls: () => lists() } });
-    feed.asOf = NOW - DAY;
-    expect(lab.connect(device, 'a')).toMatchObject({ allow: true, status: { source: 'crl' } });
-    feed.tell(device, maker.issuer, 'revoked');
-    expect(reasonOf(lab.connect(device, 'a'))).toBe('revoked');
   });
 });
 

@@ -12,7 +12,7 @@ import type { TrustedNamespace } from '../../src/broker-auth/policy.ts';
 import type { ListenerConfig, PolicyConfig } from '../../src/broker-auth/policy-config.ts';
 import type { BehaviourGuard, EndCause, KickDriver } from '../../src/broker-auth/ports.ts';
 import { type Session, Sessions } from '../../src/broker-auth/sessions.ts';
-import type { KnownStatus, StatusSource } from '../../src/broker-auth/status-source.ts';
+import type { KnownStatus, NameStatusSource, StatusSource } from '../../src/broker-auth/status-source.ts';
 import { toHex } from '../../src/core/bytes.ts';
 import { parseCertificate } from '../../src/x509/certificate.ts';
 import { type Attribute, encodeName } from '../../src/x509/name.ts';
@@ -81,7 +81,10 @@ export function toldStatus(
     },
     statusOf({ issuerKeyId, serial }) {
       if (!known.has(issuerKeyId)) return undefined;
-      return { status: told.get(`${issuerKeyId}/${serial}`) ?? 'good', asOf: this.asOf ?? clock.now() };
+      return {
+        status: told.get(`${issuerKeyId}/${serial}`) ?? 'good',
+        ageMs: clock.now() - (this.asOf ?? clock.now()),
+      };
     },
   };
 }
@@ -135,6 +138,9 @@ export interface LabOptions {
   readonly judge?: Partial<CredentialJudgeOptions>;
   readonly random?: number;
   readonly guard?: BehaviourGuard;
+  /** In place of the broker that holds sessions until it is told. */
+  readonly drivers?: readonly KickDriver[];
+  readonly names?: NameStatusSource;
 }
 
 export interface Lab extends Disposable {
@@ -154,7 +160,7 @@ export interface Lab extends Disposable {
 const ours = makeMaker('own');
 
 export function openLab(options: LabOptions = {}): Lab {
-  const { config = policyConfig(), makers = [ours], random = 0, guard } = options;
+  const { config = policyConfig(), makers = [ours], random = 0, guard, names } = options;
   const [maker = ours] = makers;
   const clock = testClock(NOW);
   const status = toldStatus(
@@ -167,7 +173,7 @@ export function openLab(options: LabOptions = {}): Lab {
   const errors: unknown[] = [];
   const enforcer = createEnforcer({
     sessions,
-    drivers: [broker],
+    drivers: options.drivers ?? [broker],
     clock: clock.now,
     onEnded: (gone, cause) => ended.push({ clientIds: gone.map(({ clientId }) => clientId), cause }),
     onError: (error) => errors.push(error),
@@ -177,6 +183,7 @@ export function openLab(options: LabOptions = {}): Lab {
   const decide = createDecider({
     policy: parsePolicy(config, trust),
     judge,
+    ...(names && { names }),
     hasOtherSession: (identity, clientId) =>
       sessions.ofIdentity(identity).some((session) => session.clientId !== clientId),
     random: (size) => new Uint8Array(size).fill(random),

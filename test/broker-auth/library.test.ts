@@ -31,7 +31,7 @@ const policy = parsePolicy(
 const { door } = await openAedesBroker({ broker: 'mine', onFault: console.error });
 const { gate } = assembleGate({
   policy,
-  sources: [{ name: 'feed', statusOf: () => ({ status: 'good', asOf: Date.now() }) }],
+  sources: [{ name: 'feed', statusOf: () => ({ status: 'good', ageMs: 0 }) }],
   drivers: [door.driver],
   clock: () => Date.now(),
   random: randomBytes,

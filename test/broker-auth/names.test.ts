@@ -49,7 +49,7 @@ describe('a client that shows a name only', () => {
   const NOW = 1_000_000_000;
   const connect = (
     mode: StatusMode,
-    known: { status: 'good' | 'revoked' | 'held'; asOf: number } | undefined,
+    known: { status: 'good' | 'revoked' | 'held'; ageMs: number } | undefined,
   ) => {
     const trust = [makeMaker('own').trust];
     const preset = { hard: 'transport', soft: 'private-network', off: 'open' } as const;
@@ -69,15 +69,15 @@ describe('a client that shows a name only', () => {
     return reasonOf(gate.connect({ ...attempt, evidence: { level: 'name', name: 'dev1' } }));
   };
   test.each([
-    ['hard', { status: 'good', asOf: NOW }, 'ok'],
-    ['hard', { status: 'good', asOf: NOW - 60_001 }, 'statusUnknown'],
-    ['hard', { status: 'revoked', asOf: NOW - 60_001 }, 'revoked'],
-    ['hard', { status: 'held', asOf: NOW }, 'onHold'],
+    ['hard', { status: 'good', ageMs: 0 }, 'ok'],
+    ['hard', { status: 'good', ageMs: 60_001 }, 'statusUnknown'],
+    ['hard', { status: 'revoked', ageMs: 60_001 }, 'revoked'],
+    ['hard', { status: 'held', ageMs: 0 }, 'onHold'],
     ['hard', undefined, 'statusUnknown'],
-    ['soft', { status: 'good', asOf: NOW - 60_001 }, 'ok'],
-    ['soft', { status: 'revoked', asOf: NOW - 60_001 }, 'revoked'],
+    ['soft', { status: 'good', ageMs: 60_001 }, 'ok'],
+    ['soft', { status: 'revoked', ageMs: 60_001 }, 'revoked'],
     ['soft', undefined, 'ok'],
-    ['off', { status: 'revoked', asOf: NOW }, 'ok'],
+    ['off', { status: 'revoked', ageMs: 0 }, 'ok'],
   ] as const)('%s, known %j: %s', (mode, known, reason) => {
     expect(connect(mode, known)).toBe(reason);
   });

@@ -11,6 +11,7 @@ function reporting(lab: Lab) {
   const reporter = createSightingReporter({
     gate: lab.gate,
     clock: lab.clock.now,
+    resightMs: 600_000,
     send: async (report) => {
       if (state.failing > 0) {
         state.failing -= 1;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createCredentialReader } from '../../src/broker-auth/credential.ts';
+import { readCredential } from '../../src/broker-auth/credential.ts';
 import {
   expandTemplate,
   namesVariable,
@@ -7,7 +7,6 @@ import {
   type Variable,
   variablesOf,
 } from '../../src/broker-auth/variables.ts';
-import { parseCertificate } from '../../src/x509/certificate.ts';
 import * as extensions from '../../src/x509/extensions.ts';
 import { type Attribute, encodeName } from '../../src/x509/name.ts';
 import { codeOf } from '../x509/code-of.ts';
@@ -27,7 +26,7 @@ const issuer = makeAuthority({
 function variables(traits: Traits) {
   const leaf = makeCertificate({ issuer, ...traits });
   const path = [leaf.der, issuer.der, root.der];
-  return variablesOf(createCredentialReader()(path, parseCertificate(leaf.der).tbs, 'own'));
+  return variablesOf(readCredential(path, 'own'));
 }
 
 function named(...subject: readonly Attribute[]): Traits {

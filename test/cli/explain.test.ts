@@ -18,7 +18,7 @@ const asking = (changes: Partial<Question> = {}): Question => ({
   at: NOW,
   ...changes,
 });
-const known = (status: KnownStatus['status']) => async () => ({ status, asOf: NOW });
+const known = (status: KnownStatus['status']) => async () => ({ status, ageMs: 0 });
 const asked = (question: Question, status: KnownStatus['status'] = 'good') =>
   explain(policy, question, seededRandom(), known(status));
 

@@ -25,6 +25,7 @@ const device: DeviceRecord = {
   state: 'manufactured',
   createdAt: NOW,
   rebirthAllowed: false,
+  ticketsAfter: 0,
 };
 const ownKey: KeyRecord = { keyHash: KEY_A, deviceId: 7 };
 

@@ -29,7 +29,7 @@ function identify(house: TestHouse, { certificate }: { certificate: Uint8Array }
 
 /** Enrolls a device by a certificate that it has; gives what came out. */
 async function enrollBy(house: TestHouse, voucher: { certificate: Uint8Array }, serialNumber: string) {
-  const admission = certificateAdmission(await identify(house, voucher));
+  const admission = certificateAdmission(await identify(house, voucher), house.watched);
   return only(await house.enroll([house.request(serialNumber, { profile: 'ldevid' })], admission));
 }
 
@@ -343,8 +343,8 @@ describe('a door', () => {
     using house = await openTestHouse();
     const [thief, neighbour] = [await house.grant('SN-1'), await house.grant('SN-2')];
     const admitted = [
-      certificateAdmission(await identify(house, thief)),
-      certificateAdmission(await identify(house, neighbour)),
+      certificateAdmission(await identify(house, thief), house.watched),
+      certificateAdmission(await identify(house, neighbour), house.watched),
     ];
     await house.revoker({ act, by: bySerial(thief.serial) }, OPERATOR);
     const outcomes: string[] = [];

@@ -107,7 +107,7 @@ describe("a proof for a device's key", () => {
     const peer = { leaf: certificate, chain: [], via: 'tls' } as const;
     const identity = await createIdentifier(house)(peer, { at: house.clock.now(), graceMs: 0 });
     const request = house.request('KC-1', { profile: 'ldevid' });
-    const child = granted((await house.enroll([request], certificateAdmission(identity)))[0]);
+    const child = granted((await house.enroll([request], certificateAdmission(identity, house.watched)))[0]);
     expect((await send(server, proof(key))).json.revoked).toBe(1);
     const [status] = await house.ledger.read.findStatuses('ldevid', [child.serial]);
     expect(status).toEqual({ status: 'good' });

@@ -1,6 +1,7 @@
 // The listeners' applications over a house in memory, asked by `inject`.
 import pino from 'pino';
 import { afterAll } from 'vitest';
+import { createSteadyClock } from '../../src/core/steady-clock.ts';
 import { createCompromiseDesk } from '../../src/enroll/compromise/compromise-desk.ts';
 import { createDeviceDoor } from '../../src/enroll/device-door.ts';
 import { DEFAULT_EST } from '../../src/enroll/est/settings.ts';
@@ -82,6 +83,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const tail = createStatusTail({
     ledger: ledger.read,
     clock: house.clock.now,
+    steady: createSteadyClock(house.clock.now, house.clock.now),
     onFault: (error) => logger.error({ err: error }, 'the status feed cannot see the ledger'),
     lookEveryMs,
     beatMs,
@@ -116,6 +118,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       ledger,
       enroll,
       identify: createIdentifier({ ledger, authorities, issuing }),
+      uses: house.uses,
       clock,
     }),
     labels: parseLabels(options.labels ?? DEFAULT_LABELS, [...issuing.profiles.values()]),
@@ -128,6 +131,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     enroll,
     issueService: house.issueService,
     revoker: house.revoker,
+    uses: house.uses,
     clock: house.guardedClock,
     wallClock: house.clock.now,
     random: house.random,

@@ -3,6 +3,7 @@ import type { CrlMoments } from '../../src/ca/crl/ports.ts';
 import type { Ledger } from '../../src/enroll/ports.ts';
 import { caContract } from './ca-contract.ts';
 import { credentialsContract } from './credentials-contract.ts';
+import { lifeContract } from './life-contract.ts';
 import { coded } from './reading.ts';
 import { revocationContract } from './revocation-contract.ts';
 import { audit, device } from './samples.ts';
@@ -132,9 +133,9 @@ export function ledgerContract(newPlace: () => Promise<LedgerPlace>): void {
       const full = device('SN-2', { model: 'M-1', batch: 'B-7', hardware, state: 'enrolled' });
       const [first, second] = await ledger.write((tx) => tx.addDevices([device('SN-1'), full]));
       expect(await ledger.read.findDevices([own('SN-2'), own('SN-9'), own('SN-1')])).toEqual([
-        { ...full, id: second, rebirthAllowed: false },
+        { ...full, id: second, rebirthAllowed: false, ticketsAfter: 0 },
         undefined,
-        { ...device('SN-1'), id: first, rebirthAllowed: false },
+        { ...device('SN-1'), id: first, rebirthAllowed: false, ticketsAfter: 0 },
       ]);
     });
 
@@ -143,9 +144,9 @@ export function ledgerContract(newPlace: () => Promise<LedgerPlace>): void {
         tx.addDevices([device('SN-1'), device('SN-2')]),
       );
       expect(await ledger.read.findDevicesById([second, second + 1, first])).toEqual([
-        { ...device('SN-2'), id: second, rebirthAllowed: false },
+        { ...device('SN-2'), id: second, rebirthAllowed: false, ticketsAfter: 0 },
         undefined,
-        { ...device('SN-1'), id: first, rebirthAllowed: false },
+        { ...device('SN-1'), id: first, rebirthAllowed: false, ticketsAfter: 0 },
       ]);
     });
 
@@ -168,7 +169,7 @@ export function ledgerContract(newPlace: () => Promise<LedgerPlace>): void {
     it('moves a device to another state and allows it a rebirth', async () => {
       await ledger.write(async (tx) => {
         const [id = 0] = await tx.addDevices([device('SN-1')]);
-        await tx.setDeviceState(id, 'enrolled');
+        await tx.moveDevices([{ deviceId: id, to: 'enrolled' }]);
         await tx.setRebirthAllowed(id, true);
       });
       expect(await ledger.read.findDevices([own('SN-1')])).toMatchObject([
@@ -178,6 +179,7 @@ export function ledgerContract(newPlace: () => Promise<LedgerPlace>): void {
   });
 
   caContract(() => ledger);
+  lifeContract(() => ledger);
   credentialsContract(() => ledger);
   revocationContract(() => ledger);
   searchContract(() => ledger);

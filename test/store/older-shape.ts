@@ -7,10 +7,11 @@ import { revocation } from '../../src/store/sqlite/migrations/0003-revocation.ts
 import { record } from '../../src/store/sqlite/migrations/0004-record.ts';
 import { blockedKeys } from '../../src/store/sqlite/migrations/0005-blocked-keys.ts';
 import { delta } from '../../src/store/sqlite/migrations/0006-delta.ts';
+import { sightings } from '../../src/store/sqlite/migrations/0007-sightings.ts';
 import { NOW } from './samples.ts';
 
 /** The newest of these was written by the version before. */
-const SHAPES = [ledger, trust, revocation, record, blockedKeys, delta] as const;
+const SHAPES = [ledger, trust, revocation, record, blockedKeys, delta, sightings] as const;
 export const NEWEST_OLD_SHAPE = SHAPES.length;
 
 /** With one device in it. */

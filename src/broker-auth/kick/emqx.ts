@@ -18,12 +18,15 @@ export interface EmqxKickOptions {
   readonly broker: string;
   readonly ask: AskBroker;
   readonly clock: Clock;
-  /** A device that was taken back is also banned by its ClientId for so long; not at all where it is not given. */
+  /**
+   * A device that was taken back with its last certificate is also banned by its ClientId for so long; not at all where it
+   * is not given. A ban holds against whatever certificate comes with the ClientId, so who has another one is never banned.
+   */
   readonly banMs?: number;
 }
 
-/** What EMQX's own list of the banned says of it. */
-const BANNED: readonly EndCause[] = ['compromised', 'revoked', 'quarantined', 'blocked'];
+/** Holds, blocks and quarantines are lifted again, which EMQX would not hear of. */
+const BANNED: readonly EndCause[] = ['compromised', 'revoked'];
 const KICKED_AT_ONCE = 500;
 /** Above that the whole list costs less. */
 const ASKED_ONE_BY_ONE = 50;
@@ -71,11 +74,13 @@ export function emqxKickDriver({ broker, ask, clock, banMs }: EmqxKickOptions): 
   return {
     broker,
     listsWithinMs: LISTS_WITHIN_MS,
-    async kick(sessions, cause) {
-      const ids = sessions.map(({ clientId }) => clientId);
-      for (let at = 0; at < ids.length; at += KICKED_AT_ONCE)
-        await kickAll(ids.slice(at, at + KICKED_AT_ONCE));
-      if (banMs !== undefined && BANNED.includes(cause)) for (const id of ids) await ban(id, cause, banMs);
+    async kick(sessions, cause, { barred, isCurrent }) {
+      for (let at = 0; at < sessions.length; at += KICKED_AT_ONCE) {
+        const some = sessions.slice(at, at + KICKED_AT_ONCE).filter(isCurrent);
+        if (some.length > 0) await kickAll(some.map(({ clientId }) => clientId));
+      }
+      if (banMs === undefined || !barred || !BANNED.includes(cause)) return;
+      for (const session of sessions) if (isCurrent(session)) await ban(session.clientId, cause, banMs);
     },
     async stillLive(sessions) {
       if (sessions.length > ASKED_ONE_BY_ONE) {

@@ -27,9 +27,10 @@ export function rabbitmqKickDriver({ broker, ask }: RabbitmqKickOptions): KickDr
   return {
     broker,
     listsWithinMs: LISTS_WITHIN_MS,
-    async kick(sessions, cause) {
+    async kick(sessions, cause, { isCurrent }) {
       const headers = { 'x-reason': `birthmark: ${cause}` };
-      for (const user of new Set(sessions.map(({ identity }) => identity.id))) {
+      for (const [user, own] of Map.groupBy(sessions, ({ identity }) => identity.id)) {
+        if (!own.some(isCurrent)) continue;
         const path = `/api/connections/username/${encodeURIComponent(user)}`;
         expectStatus(await ask('DELETE', path, { headers }), 'delete', 200, 204, 404);
       }

@@ -11,11 +11,11 @@ export interface VernemqKickOptions {
   readonly ask: AskBroker;
 }
 
-const CLEANED: readonly EndCause[] = ['compromised', 'revoked', 'quarantined'];
+const CLEANED: readonly EndCause[] = ['compromised', 'quarantined'];
 
 /**
- * Ends sessions by VerneMQ's HTTP API (v2): with DISCONNECT 0x98 for MQTT 5. What it kept for a device that was taken back
- * goes with it.
+ * Ends sessions by VerneMQ's HTTP API (v2): with DISCONNECT 0x98 for MQTT 5. What it kept for a device whose key was
+ * stolen, or that was taken back with its last certificate, goes with it.
  */
 export function vernemqKickDriver({ broker, ask }: VernemqKickOptions): KickDriver {
   // No mountpoint: an empty one is another than none to it.
@@ -23,9 +23,11 @@ export function vernemqKickDriver({ broker, ask }: VernemqKickOptions): KickDriv
   return {
     broker,
     listsWithinMs: LISTS_WITHIN_MS,
-    async kick(sessions, cause) {
-      const cleanup = CLEANED.includes(cause) ? '&cleanup' : '';
+    async kick(sessions, cause, { barred, isCurrent }) {
+      const isOver = CLEANED.includes(cause) || (cause === 'revoked' && barred);
+      const cleanup = isOver ? '&cleanup' : '';
       for (const session of sessions) {
+        if (!isCurrent(session)) continue;
         const answer = await ask('GET', `/api/v2/disconnect?${query(session)}${cleanup}`);
         expectStatus(answer, 'disconnect', 200);
       }

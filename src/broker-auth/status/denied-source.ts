@@ -1,3 +1,5 @@
+import type { Clock } from '../../core/clock.ts';
+import type { SteadyClock } from '../../core/steady-clock.ts';
 import { certificateKeyOf } from '../credential.ts';
 import { certificateDigest, type DeniedChange, type DeniedSource, keyDigest } from '../denied-entry.ts';
 import type { ReadSnapshot } from './read-snapshot.ts';
@@ -7,11 +9,17 @@ import type { Change } from './wire.ts';
 const NOWHERE = { epoch: 'none', sequence: 0, asOf: 0 } as const;
 
 /** What the feed told, as all that is denied: for a broker that looks for itself. */
-export function deniedSource(known: () => ReadSnapshot | undefined): DeniedSource {
+export function deniedSource(
+  known: () => ReadSnapshot | undefined,
+  clock: Clock,
+  steady: SteadyClock,
+): DeniedSource {
   return {
     position() {
       const table = known()?.table;
-      return table ? { ...table.position, asOf: table.asOf } : NOWHERE;
+      if (!table) return NOWHERE;
+      // By the wall clock of now, which a broker goes by that looks for itself.
+      return { ...table.position, asOf: Math.max(0, clock() - table.ageMs(steady.now())) };
     },
     denied: () => known()?.table.denied() ?? [],
     isDenied: (id) => (known()?.table.statusOf(certificateKeyOf(id)).status ?? 'good') !== 'good',

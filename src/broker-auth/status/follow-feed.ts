@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
+import type { SteadyClock } from '../../core/steady-clock.ts';
 import type { Trust } from '../../x509/path/trust.ts';
 import { type AuthorityOptions, createAuthorityClient } from './authority-client.ts';
 import { type FeedEvent, readFeedEvents } from './feed-events.ts';
 import { type ReadSnapshot, readSnapshot } from './read-snapshot.ts';
-import { changeNote, confirmNote, type StatusStore } from './status-store.ts';
+import { changeNote, clockNote, confirmNote, type StatusStore } from './status-store.ts';
 import type { StatusTable } from './status-table.ts';
 import type { Change } from './wire.ts';
 
@@ -14,6 +15,8 @@ export interface FollowOptions extends AuthorityOptions {
   /** Who may have certified the signer of snapshots. */
   readonly trust: Trust;
   readonly clock: Clock;
+  /** Made of that clock and a monotonic one: how old knowledge is goes by it. */
+  readonly steady: SteadyClock;
   readonly random: RandomBytes;
   /** What is known from before, as `readStored` has it. */
   readonly start?: ReadSnapshot;
@@ -46,6 +49,8 @@ const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 30_000;
 const SNAPSHOT_EVERY_MS = 60_000;
 const NOTE_EVERY_MS = 5000;
+/** While nothing is heard: a clock that was set back meanwhile is known by it at the next start. */
+const CLOCK_EVERY_MS = 60_000;
 
 /**
  * Keeps a table up to date for as long as it is wanted: a snapshot to begin with, then the feed, from the last event again
@@ -55,7 +60,7 @@ const NOTE_EVERY_MS = 5000;
  * @throws BirthmarkError `config-invalid` for plain HTTP to another machine
  */
 export function followFeed(options: FollowOptions): Following {
-  const { trust, clock, random, start, store, holders = false, onTable, onChange, onFault } = options;
+  const { trust, clock, steady, random, start, store, holders = false, onTable, onChange, onFault } = options;
   const authority = createAuthorityClient(options);
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -64,25 +69,32 @@ export function followFeed(options: FollowOptions): Following {
   let isWanted = false;
   let isConnected = false;
   let failures = 0;
-  let triedAt = 0;
-  let notedAt = 0;
+  let triedAt = Number.NEGATIVE_INFINITY;
+  let notedAt = Number.NEGATIVE_INFINITY;
 
   const isDue = () => {
     if (isLost || !known) return true;
     const at = clock();
-    if (at - triedAt < SNAPSHOT_EVERY_MS) return false;
+    if (steady.now() - triedAt < SNAPSHOT_EVERY_MS) return false;
     const [from, to] = [Date.parse(known.header.issuedAt), Date.parse(known.header.validUntil)];
     return isWanted || at >= from + (to - from) / 2;
   };
   const fetchSnapshot = async () => {
-    triedAt = clock();
+    triedAt = steady.now();
     const held = known && { ...known.table.position, issuedAt: known.header.issuedAt };
     const octets = await authority.openSnapshot(signal, holders);
     const kept = store?.writeSnapshot(octets);
     try {
-      const rules = { trust, at: clock(), holders, ...(known && held && { known: known.table, held }) };
+      const rules = {
+        trust,
+        at: clock(),
+        steady,
+        holders,
+        ...(known && held && { known: known.table, held }),
+      };
       const latest = await readSnapshot(kept?.through ?? octets, rules);
       await kept?.keep();
+      store?.note(clockNote(clock()));
       known = latest;
     } catch (error) {
       await kept?.drop();
@@ -107,10 +119,10 @@ export function followFeed(options: FollowOptions): Following {
     if (event.kind === 'position') {
       // A clock that is ahead must not make old knowledge look fresh.
       const at = Math.min(event.at, clock());
-      table.confirm(event.position, at);
-      if (store && at - notedAt >= NOTE_EVERY_MS) {
-        store.note(confirmNote(event.position, at));
-        notedAt = at;
+      table.confirm(event.position, steady.of(at));
+      if (store && steady.now() - notedAt >= NOTE_EVERY_MS) {
+        store.note(confirmNote(event.position, at, event.at));
+        notedAt = steady.now();
       }
     }
     if (event.kind === 'change') {
@@ -161,6 +173,15 @@ export function followFeed(options: FollowOptions): Following {
       await sleep(pause * part, undefined, { signal }).catch(() => undefined);
     }
   };
+  const noteClock = () => {
+    if (!known || steady.now() - notedAt < NOTE_EVERY_MS) return;
+    try {
+      store?.note(clockNote(clock()));
+    } catch (error) {
+      onFault(error);
+    }
+  };
+  const clockTimer = setInterval(noteClock, CLOCK_EVERY_MS).unref();
   const done = run();
   return {
     get table() {
@@ -177,6 +198,7 @@ export function followFeed(options: FollowOptions): Following {
     },
     stop: () => {
       stopping.abort();
+      clearInterval(clockTimer);
       return done;
     },
   };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { breathe } from '../../core/breathe.ts';
 import { parseBase64 } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
+import type { SteadyClock } from '../../core/steady-clock.ts';
 import { SIGNATURE_ALGORITHMS, verifySignature } from '../../x509/algorithms.ts';
 import { parseCertificate } from '../../x509/certificate.ts';
 import { EXTENDED_KEY_USAGE, KEY_USAGE } from '../../x509/extensions.ts';
@@ -20,6 +21,13 @@ export interface SnapshotRules {
   readonly trust: Trust;
   /** Now, in milliseconds since the epoch. */
   readonly at: number;
+  /** What is read is as old as this clock says from then on. */
+  readonly steady: SteadyClock;
+  /**
+   * It was believed when it was kept: it may have ended since, and is then only old. Who was taken back is known by it whatever the
+   * clock says, which a machine that lost its time would else let in.
+   */
+  readonly kept?: boolean;
   /** What is known already: nothing older is taken. */
   readonly held?: Pick<SnapshotHeader, 'epoch' | 'sequence' | 'issuedAt'>;
   /** What is known of certificates already: who was taken back signs no snapshot. */
@@ -50,7 +58,7 @@ const SKEW_MS = 5 * 60_000;
  */
 export async function readSnapshot(
   source: AsyncIterable<Uint8Array>,
-  { trust, at, held, known, holders = false }: SnapshotRules,
+  { trust, at: now, steady, kept = false, held, known, holders = false }: SnapshotRules,
 ): Promise<ReadSnapshot> {
   const digest = createHash('sha256');
   let header: SnapshotHeader | undefined;
@@ -58,6 +66,7 @@ export async function readSnapshot(
   const names = holders ? new NameTable() : undefined;
   let last: Buffer | undefined;
   let count = 0;
+  let at = now;
   // A line is of the content once another one follows it.
   const take = (line: Buffer) => {
     digest.update(line).update('\n');
@@ -68,11 +77,10 @@ export async function readSnapshot(
       return;
     }
     header = parse(line, parseHeader);
+    const issuedAt = Date.parse(header.issuedAt);
+    if (kept) at = issuedAt;
     refuseOld(header, at, held);
-    table = new StatusTable(
-      { epoch: header.epoch, sequence: header.sequence },
-      Math.min(at, Date.parse(header.issuedAt)),
-    );
+    table = new StatusTable({ epoch: header.epoch, sequence: header.sequence }, steady.of(issuedAt));
   };
   for await (const line of cutLines(source, LINE_OCTETS)) {
     if (last) take(last);

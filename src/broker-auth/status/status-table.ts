@@ -58,7 +58,7 @@ export class StatusTable {
   #position: Position;
   #asOf: number;
 
-  /** @param asOf when that position was the last, in milliseconds since the epoch */
+  /** @param asOf when that position was the last, by the steady clock of this process */
   constructor(position: Position, asOf: number) {
     this.#position = position;
     this.#asOf = asOf;
@@ -68,9 +68,27 @@ export class StatusTable {
     return this.#position;
   }
 
-  /** Nothing older than this is missing here; who needs fresher knowledge must deny. */
+  /**
+   * Nothing older than this is missing here; who needs fresher knowledge must deny. By the steady clock: -Infinity where nobody
+   * can say how old it is.
+   */
   get asOf(): number {
     return this.#asOf;
+  }
+
+  /** Milliseconds. @param now by the steady clock */
+  ageMs(now: number): number {
+    return Math.max(0, now - this.#asOf);
+  }
+
+  /** @param asOf by the steady clock: what was read from disk is as old as that */
+  date(asOf: number): void {
+    this.#asOf = asOf;
+  }
+
+  /** Nobody can say how old it is until the next word: it counts as older than any policy allows. */
+  doubt(): void {
+    this.#asOf = Number.NEGATIVE_INFINITY;
   }
 
   /** Octets of memory. */
@@ -127,6 +145,7 @@ export class StatusTable {
   /**
    * The feed says that there was nothing behind that position at that time.
    *
+   * @param at by the steady clock
    * @throws BirthmarkError `feed-broken` where we stand elsewhere
    */
   confirm({ epoch, sequence }: Position, at: number): void {

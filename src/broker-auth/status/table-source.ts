@@ -1,5 +1,7 @@
+import type { SteadyClock } from '../../core/steady-clock.ts';
 import { certificateKeyOf } from '../credential.ts';
 import type { Gate } from '../gate.ts';
+import type { EndCause } from '../ports.ts';
 import type { Session } from '../sessions.ts';
 import type { SightingReporter } from '../sighting-reporter.ts';
 import type { KnownStatus, NameStatusSource, StatusSource } from '../status-source.ts';
@@ -8,7 +10,7 @@ import type { CertificateKey } from './status-table.ts';
 import type { Change } from './wire.ts';
 
 /** What the feed told, as a source of the gate's. Of an issuer that the snapshot does not name it knows nothing good. */
-export function tableSource(known: () => ReadSnapshot | undefined): StatusSource {
+export function tableSource(known: () => ReadSnapshot | undefined, steady: SteadyClock): StatusSource {
   let header: ReadSnapshot['header'] | undefined;
   let issuers: ReadonlySet<string> = new Set();
   return {
@@ -20,7 +22,7 @@ export function tableSource(known: () => ReadSnapshot | undefined): StatusSource
         header = latest.header;
         issuers = new Set(header.authorities.map(({ issuerKeyId }) => issuerKeyId));
       }
-      return statusIn(latest, certificateKeyOf(id), issuers.has(id.issuerKeyId));
+      return statusIn(latest, certificateKeyOf(id), issuers.has(id.issuerKeyId), steady.now());
     },
   };
 }
@@ -29,21 +31,23 @@ function statusIn(
   { table }: ReadSnapshot,
   key: CertificateKey,
   knowsIssuer: boolean,
+  now: number,
 ): KnownStatus | undefined {
   const standing = table.statusOf(key);
-  const { asOf } = table;
-  if (standing.status === 'good') return knowsIssuer ? { status: 'good', asOf } : undefined;
+  const ageMs = table.ageMs(now);
+  if (standing.status === 'good') return knowsIssuer ? { status: 'good', ageMs } : undefined;
   const { status, reason, at } = standing;
-  return { status, asOf, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
+  return { status, ageMs, ...(reason !== undefined && { reason }), ...(at !== undefined && { since: at }) };
 }
 
 /** The same for brokers that show a name only. */
-export function nameSource(known: () => ReadSnapshot | undefined): NameStatusSource {
+export function nameSource(known: () => ReadSnapshot | undefined, steady: SteadyClock): NameStatusSource {
   return {
     statusOf: (identity) => {
       const latest = known();
       if (!latest?.names) return undefined;
-      return { status: latest.names.statusOf(identity) ?? 'good', asOf: latest.table.asOf };
+      const ageMs = latest.table.ageMs(steady.now());
+      return { status: latest.names.statusOf(identity) ?? 'good', ageMs };
     },
   };
 }
@@ -64,12 +68,20 @@ export function endTakenBack(
     certificate: { issuerKeyId, serial },
     ...(reason === 'keyCompromise' && { keyHash }),
   };
-  const identity = holder && { namespace: holder.namespace, id: holder.serialNumber };
+  const cause = causeOf(status, reason);
+  // A name is all that such a broker shows: it stands for the newer certificate as well, and nobody stole the older one.
+  const stays = cause === 'superseded' && holder?.others === true;
+  const identity = holder && !stays ? { namespace: holder.namespace, id: holder.serialNumber } : undefined;
   const named = identity ? gate.sessions.ofIdentity(identity).filter(isNamed) : [];
   reporter?.takenBack({ issuerKeyId, serial }, [...gate.sessions.standingOn(taken), ...named]);
-  const cause = reason === 'keyCompromise' ? 'compromised' : status;
   if (identity) gate.endNamed(identity, cause);
-  gate.takenBack(taken, cause);
+  gate.takenBack(taken, cause, status === 'revoked' && holder?.others === false);
+}
+
+/** RFC 5280 §5.3.1. */
+function causeOf(status: 'revoked' | 'held', reason: string | undefined): EndCause {
+  if (status === 'held') return 'held';
+  return reason === 'keyCompromise' ? 'compromised' : reason === 'superseded' ? 'superseded' : 'revoked';
 }
 
 function isNamed({ credentials }: Session): boolean {
@@ -82,8 +94,9 @@ export function endAllTakenBack(gate: Gate, source: StatusSource, names: NameSta
     const named = isNamed(session) ? names.statusOf(session.identity)?.status : undefined;
     if (named !== undefined && named !== 'good') gate.endNamed(session.identity, named);
     for (const id of session.credentials) {
-      const status = source.statusOf(id)?.status ?? 'good';
-      if (status !== 'good') gate.takenBack({ certificate: id }, status);
+      const known = source.statusOf(id);
+      if (known && known.status !== 'good')
+        gate.takenBack({ certificate: id }, causeOf(known.status, known.reason));
     }
   }
 }

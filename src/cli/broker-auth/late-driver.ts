@@ -18,7 +18,7 @@ export function createLateDriver(broker: string): LateDriver {
     bind: (found) => {
       bound = found;
     },
-    kick: async (sessions, cause) => driver().kick(sessions, cause),
+    kick: async (sessions, cause, scope) => driver().kick(sessions, cause, scope),
     stillLive: async (sessions) => driver().stillLive(sessions),
   };
 }

@@ -99,6 +99,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
         if (session) reporter.seen(session);
         return;
       }
+      if (credential && verdict.reason === 'revoked') reporter.refused(credential, listener);
       if (attempt.evidence.level === 'name' && verdict.reason === 'revoked') options.onNameDenied();
       logger.info({ ...facts, reason: verdict.reason, rule: verdict.detail }, 'denied');
     },
@@ -115,6 +116,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
   const reporter = createSightingReporter({
     gate,
     send: options.sendSightings,
+    resightMs: policy.resightMs,
     clock,
     onFault: (error) => logger.warn({ err: error }, 'what was seen could not be told; it is told again'),
   });

@@ -15,9 +15,18 @@ export function readiness(
 ): ReturnType<Readiness> {
   const asked = [...listeners.values()].filter(({ status }) => status === 'hard');
   const strictest = Math.min(...asked.map(({ maxStatusAgeMs }) => maxStatusAgeMs));
-  const facts = { connected, ...(ageMs !== undefined && { statusAgeSeconds: Math.round(ageMs / 1000) }) };
+  const facts = {
+    connected,
+    ...(Number.isFinite(ageMs) && { statusAgeSeconds: Math.round((ageMs ?? 0) / 1000) }),
+  };
   if (asked.length === 0) return facts;
   if (ageMs === undefined) return { ...facts, fault: 'nothing is known of statuses yet' };
+  if (ageMs === Number.POSITIVE_INFINITY)
+    return {
+      ...facts,
+      fault:
+        'the clock stands before what it said earlier: set it right, or wait until the authority is heard',
+    };
   if (ageMs > strictest) return { ...facts, fault: 'what is known of statuses is too old' };
   return facts;
 }

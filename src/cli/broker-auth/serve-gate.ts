@@ -4,16 +4,16 @@ import { mountDialects } from '../../broker-auth/mount-dialects.ts';
 import { type AuthorityOptions, createAuthorityClient } from '../../broker-auth/status/authority-client.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
 import { type Following, followFeed } from '../../broker-auth/status/follow-feed.ts';
-import type { SnapshotRules } from '../../broker-auth/status/read-snapshot.ts';
-import { readStored, type StatusStore } from '../../broker-auth/status/status-store.ts';
+import { readStored, type StatusStore, type StoredRules } from '../../broker-auth/status/status-store.ts';
 import {
   endAllTakenBack,
   endTakenBack,
   nameSource,
   tableSource,
 } from '../../broker-auth/status/table-source.ts';
-import { systemClock } from '../../core/clock.ts';
+import { systemClock, systemMonotonic } from '../../core/clock.ts';
 import { poolRandom } from '../../core/pooled-random.ts';
+import { createSteadyClock } from '../../core/steady-clock.ts';
 import { writeDurably } from '../../keys/durable-file.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
 import { openTrust, type Trust } from '../../x509/path/trust.ts';
@@ -39,6 +39,7 @@ export interface ServeGateOptions {
 
 const random = poolRandom((size) => randomBytes(size));
 const clock = systemClock;
+const steady = createSteadyClock(systemClock, systemMonotonic);
 const SEND_WITHIN_MS = 10_000;
 
 /**
@@ -54,16 +55,16 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   const store = openStatusFiles(at(config.authority.snapshotFile));
   const trust = trustOf(loaded);
   const holders = [...loaded.policy.listeners.values()].some(({ evidence }) => evidence === 'name');
-  const start = await readDisk(store, { trust, at: clock(), holders }, logger);
-  const source = tableSource(() => following.known);
-  const names = nameSource(() => following.known);
+  const start = await readDisk(store, { trust, at: clock(), steady, holders }, logger);
+  const source = tableSource(() => following.known, steady);
+  const names = nameSource(() => following.known, steady);
   let open: OpenGate | undefined;
   const watchers = new Set<DeniedWatcher>();
   const access = authorityOf(loaded);
   const authority = createAuthorityClient(access);
   const following = followFeed({
     ...access,
-    ...{ store, trust, holders, clock, random, ...(start && { start }) },
+    ...{ store, trust, holders, clock, steady, random, ...(start && { start }) },
     onChange: (change) => {
       for (const watcher of watchers) watcher.changed(deniedChanges(change));
       if (open) endTakenBack(open.gate, change, open.reporter);
@@ -100,7 +101,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
       driver &&
       (await openMosquitto({
         ...{ config: config.mosquitto, policy: loaded.policy, open: gateOf, driver, at, clock, logger },
-        source: deniedSource(() => following.known),
+        source: deniedSource(() => following.known, clock, steady),
         watch: (watcher) => void watchers.add(watcher),
       }));
     if (mosquitto) closers.push(() => mosquitto.close());
@@ -160,9 +161,16 @@ function trustOf({ config: { authority }, at }: LoadedGate): Trust {
 }
 
 /** What cannot be read is fetched anew. */
-async function readDisk(store: StatusStore, rules: SnapshotRules, logger: Logger) {
+async function readDisk(store: StatusStore, rules: StoredRules, logger: Logger) {
   try {
-    return await readStored(store, rules);
+    return await readStored(store, {
+      ...rules,
+      onClockBack: (seen) =>
+        logger.error(
+          { seen: new Date(seen).toISOString() },
+          'the clock stands before what it said when the gate ran last: what is known of statuses counts as too old until the authority is heard',
+        ),
+    });
   } catch (error) {
     logger.warn({ err: error }, 'what is known of statuses on disk cannot be used');
     return undefined;
@@ -170,7 +178,7 @@ async function readDisk(store: StatusStore, rules: SnapshotRules, logger: Logger
 }
 
 function ageOf({ known }: Following): number | undefined {
-  return known && Math.max(0, clock() - known.table.asOf);
+  return known?.table.ageMs(steady.now());
 }
 
 /** A signal that comes again must not cut short what the first began. */

@@ -35,6 +35,12 @@ export function tellPluginEvents(
     }, TELL_MS).unref();
   }
 
+  /** The canary is there to be denied. */
+  function tellRefused({ reason, issuerKeyId, serial }: Extract<PluginEvent, { event: 'denied' }>): void {
+    if (reason !== 'revoked' || issuerKeyId === undefined || serial === undefined) return;
+    if (serial !== canary?.serial) reporter.refused({ issuerKeyId, serial }, listener);
+  }
+
   return (event, session) => {
     const facts = { broker, listener, ...clientOf(event) };
     switch (event.event) {
@@ -45,6 +51,7 @@ export function tellPluginEvents(
       case 'denied': {
         const level = canary && event.serial === canary.serial ? 'debug' : 'info';
         metrics.told(listener, event.reason);
+        tellRefused(event);
         logger[level]({ ...facts, reason: event.reason, rule: event.detail }, 'denied');
         break;
       }

@@ -92,8 +92,7 @@ function withStatuses<T>(home: Home, shell: Shell, work: (askStatus: AskStatus) 
     work(async ({ serial }) => {
       try {
         const { status } = parseStatus(await call('GET', `/certificates/${serial}`), '');
-        const { systemClock } = await import('../../core/clock.ts');
-        return { status, asOf: systemClock() };
+        return { status, ageMs: 0 };
       } catch (error) {
         if (error instanceof BirthmarkError && error.code === 'not-found') return undefined;
         throw error;

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import Type from 'typebox';
 import { schemaParser } from '../../core/schema.ts';
+import { DEVICE_STATES } from '../../fleet/ports.ts';
 import { withApi } from '../api-client.ts';
 import { type CommonOptions, homeOf, newCommand, type Shell, wholeNumber } from '../command.ts';
 import { listAll, printTable } from '../output.ts';
@@ -53,7 +54,7 @@ function listDevices(shell: Shell): Command {
     'birthmark device list --query SN-7 --state manufactured',
   )
     .option('--query <text>', 'beginning of the serial number, or the whole model or batch')
-    .addOption(new Option('--state <state>', 'only those').choices(['manufactured', 'enrolled']))
+    .addOption(new Option('--state <state>', 'only those').choices([...DEVICE_STATES]))
     .option('--limit <n>', 'at most so many', wholeNumber(1, 1_000_000), DEFAULT_LIMIT)
     .action(async (options: ListOptions) => {
       const { query, state } = options;

@@ -3,6 +3,7 @@ import { defaultProfiles } from '../../ca/profile-config.ts';
 import { DEFAULT_KEY_COMPROMISE } from '../../enroll/compromise/settings.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
 import { DEFAULT_LABELS } from '../../enroll/label-config.ts';
+import { DEFAULT_ROTATION } from '../../fleet/rotation/settings.ts';
 import type { AuthorityKeyAlgorithm } from '../../keys/key-algorithm.ts';
 import { DEFAULT_STATUS } from '../../server/status/settings.ts';
 import { DEFAULT_BROKER_AUTH } from './broker-auth-config.ts';
@@ -69,6 +70,7 @@ export function defaultConfig({
     broker: DEFAULT_BROKER,
     brokerAuth: DEFAULT_BROKER_AUTH,
     est: DEFAULT_EST,
+    rotation: DEFAULT_ROTATION,
     labels: { ...DEFAULT_LABELS },
     profiles: defaultProfiles(organization),
   };

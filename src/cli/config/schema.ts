@@ -4,6 +4,7 @@ import { ProfileConfigSchema } from '../../ca/profile-config.ts';
 import { KeyCompromiseConfigSchema } from '../../enroll/compromise/settings.ts';
 import { EstConfigSchema } from '../../enroll/est/settings.ts';
 import { LabelConfigSchema } from '../../enroll/label-config.ts';
+import { RotationConfigSchema } from '../../fleet/rotation/settings.ts';
 import { KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
 import { StatusConfigSchema } from '../../server/status/settings.ts';
 import { BrokerAuthSectionSchema } from './broker-auth-config.ts';
@@ -217,6 +218,10 @@ export const ConfigSchema = Type.Object(
         'own root are believed; brokerAuth.trust adds others.',
     }),
     est: Type.Optional({ ...EstConfigSchema, description: 'The EST door (RFC 7030).' }),
+    rotation: Type.Optional({
+      ...RotationConfigSchema,
+      description: 'How certificates of devices take the place of each other (docs/rotation.md).',
+    }),
     labels: Type.Optional(
       Type.Record(Type.String(), LabelConfigSchema, {
         description:

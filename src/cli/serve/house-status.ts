@@ -40,7 +40,10 @@ export async function openHouseStatus({
   ledger,
   authorities,
   tail,
+  issuing,
+  uses,
   wallClock,
+  steady,
   logger,
 }: House): Promise<HouseStatus> {
   const gates = new Set<OpenGate>();
@@ -61,22 +64,23 @@ export async function openHouseStatus({
     },
     onFault: (error) => logger.error({ err: error }, 'the gate cannot see the ledger; it tries again'),
   });
-  const source = tableSource(() => status.known());
-  const names = nameSource(() => status.known());
+  const source = tableSource(() => status.known(), steady);
+  const names = nameSource(() => status.known(), steady);
   return {
     source,
     names,
-    denied: deniedSource(() => status.known()),
-    ageMs: () => Math.max(0, wallClock() - status.known().table.asOf),
+    denied: deniedSource(() => status.known(), wallClock, steady),
+    ageMs: () => status.known().table.ageMs(steady.now()),
     watch: (open) => {
       gates.add(open);
       endAllTakenBack(open.gate, source, names);
     },
     tell: (watcher) => void watchers.add(watcher),
-    note: async ({ seen, enforced }) => {
+    note: async ({ seen, enforced, refused }) => {
       const timed = <T extends { readonly at: string }>(one: T) => ({ ...one, at: Date.parse(one.at) });
-      const noted = { seen: seen.map(timed), enforced: enforced.map(timed) };
-      await noteSightings({ ledger, authorities, clock: wallClock }, noted, 'system');
+      const noted = { seen: seen.map(timed), enforced: enforced.map(timed), refused: refused.map(timed) };
+      const { idevidProfiles } = issuing;
+      await noteSightings({ ledger, authorities, uses, idevidProfiles, clock: wallClock }, noted, 'system');
     },
     refresh: () => status.refresh(),
     stop: () => status.stop(),

@@ -1,5 +1,6 @@
 import { finishReserved } from '../../ca/issue.ts';
 import { publishDueCrls } from '../../ca/publish-due-crls.ts';
+import { settleReplayed } from '../../fleet/settle-devices.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import type { House } from '../wire.ts';
 import { prepareOcspSigners, prepareTlsCertificate } from './house-options.ts';
@@ -18,6 +19,7 @@ export async function prepareToServe(house: House): Promise<void> {
   // Whatever its time: the clock that reserved may have been a little ahead of this one.
   const finished = await finishReserved(ledger, authorities, clock, Number.POSITIVE_INFINITY);
   if (finished > 0) logger.warn({ finished }, 'signed certificates that a crash had left reserved');
+  await settle(house);
   await prepareTlsCertificate(house);
   await prepareOcspSigners(house);
   await publishDue(house);
@@ -45,6 +47,7 @@ export function keepUp(house: House): () => Promise<void> {
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
     ['crl', LISTS_EVERY_MS, publisher()],
     ['reservations', MINUTE_MS, finishAbandoned],
+    ['states', MINUTE_MS, settle],
     ['tls', HOUR_MS, prepareTlsCertificate],
     ['ocsp', HOUR_MS, prepareOcspSigners],
   ];
@@ -59,6 +62,12 @@ export function keepUp(house: House): () => Promise<void> {
     stopWal();
     await Promise.all(stops.map((stop) => stop()));
   };
+}
+
+/** Works out the states of devices that the record brought back. */
+async function settle({ ledger, issuing, wallClock, logger }: House): Promise<void> {
+  const settled = await settleReplayed(ledger, issuing.idevidProfiles, wallClock());
+  if (settled > 0) logger.info({ settled }, 'worked out the states of devices');
 }
 
 /** Publishes what is due. Where statuses changed since the time before, an act may be under way. */

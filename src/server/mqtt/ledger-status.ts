@@ -62,8 +62,8 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
   const running = run();
 
   async function read(): Promise<ReadSnapshot> {
-    const { epoch, sequence, at } = await tail.look();
-    const table = new StatusTable({ epoch, sequence }, at);
+    const { epoch, sequence, at, steadyAt } = await tail.look();
+    const table = new StatusTable({ epoch, sequence }, steadyAt);
     const names = tellHolders ? new NameTable() : undefined;
     for (let after: number | undefined = 0; after !== undefined; ) {
       const found = await ledger.listTakenBack({ endedBefore: 0, after, limit: PAGE });
@@ -163,7 +163,8 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
     known() {
       const { seen } = tail;
       const { epoch, sequence } = known.table.position;
-      if (seen && seen.epoch === epoch && seen.sequence === sequence) known.table.confirm(seen, seen.at);
+      if (seen && seen.epoch === epoch && seen.sequence === sequence)
+        known.table.confirm(seen, seen.steadyAt);
       return known;
     },
     refresh() {

@@ -5,7 +5,7 @@ import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { OWN_NAMESPACE } from '../../core/identifiers.ts';
 import type { Ledger } from '../../enroll/ports.ts';
-import type { DeviceRecord } from '../../fleet/ports.ts';
+import { DEVICE_STATES, type DeviceRecord } from '../../fleet/ports.ts';
 import { type Authenticate, assertRole } from '../caller.ts';
 import { CertificateSummary, summarize } from './certificate-summary.ts';
 import { PageQuery, pageOf, toDateTime } from './schemas.ts';
@@ -31,7 +31,7 @@ const ListQuery = Type.Object(
         description: 'Beginning of the serial number, or the whole model or batch.',
       }),
     ),
-    state: Type.Optional(Type.Enum(['manufactured', 'enrolled'])),
+    state: Type.Optional(Type.Enum([...DEVICE_STATES])),
     namespace: Type.Optional(Type.String({ maxLength: 64 })),
   },
   { additionalProperties: false },

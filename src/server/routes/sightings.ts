@@ -30,6 +30,19 @@ const SightingsBody = Type.Object(
         description: 'Certificates whose revocation or hold is enforced: no session stands on them any more.',
       }),
     ),
+    refused: Type.Optional(
+      Type.Array(Type.Object({ ...certificate, listener: ListenerName }, closed), {
+        maxItems: MOST,
+        description: 'Certificates that proved their key and were denied because they were taken back.',
+      }),
+    ),
+    sentAt: Type.Optional(
+      Type.String({
+        format: 'date-time',
+        description:
+          "What the gate's clock says as it sends this: where it is wrong, its times are set right by it.",
+      }),
+    ),
   },
   closed,
 );
@@ -51,8 +64,8 @@ export function mountSightings(app: FastifyInstance, { authenticate, ...options 
       schema: {
         summary: "A gate's word of what it saw",
         description:
-          'That a credential was let in, or that a revocation is enforced at a broker. The first word of each is kept; who tells it ' +
-          'again changes nothing. A token speaks for its own listeners only (token create --listener).',
+          'That a credential was let in or turned away, or that a revocation is enforced at a broker. The first word of each is kept; who ' +
+          'tells it again changes nothing, unless a credential is used whose successor was: then two hold the identity (docs/rotation.md). A token speaks for its own listeners only (token create --listener).',
         tags: ['status'],
         body: SightingsBody,
         response: { 200: Noted },
@@ -61,14 +74,23 @@ export function mountSightings(app: FastifyInstance, { authenticate, ...options 
     async (request) => {
       const caller = await authenticate(request);
       assertRole(caller, 'gate');
-      const { seen = [], enforced = [] } = request.body;
-      if (seen.length + enforced.length > 0)
+      const { seen = [], enforced = [], refused = [], sentAt } = request.body;
+      if (seen.length + enforced.length + refused.length > 0)
         refuseOthers(
           caller,
-          seen.map(({ listener }) => listener),
+          [...seen, ...refused].map(({ listener }) => listener),
         );
       const timed = <T extends { at: string }>(one: T) => ({ ...one, at: Date.parse(one.at) });
-      return noteSightings(options, { seen: seen.map(timed), enforced: enforced.map(timed) }, caller.actor);
+      return noteSightings(
+        options,
+        {
+          seen: seen.map(timed),
+          enforced: enforced.map(timed),
+          refused: refused.map(timed),
+          ...(sentAt !== undefined && { sentAt: Date.parse(sentAt) }),
+        },
+        caller.actor,
+      );
     },
   );
 }

@@ -1,11 +1,14 @@
 import type { Position } from '../../broker-auth/status/position.ts';
 import type { RevocationReads } from '../../ca/ports.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { SteadyClock } from '../../core/steady-clock.ts';
 
 /** Where the ledger stood when it was looked at. */
 export interface Seen extends Position {
   /** Milliseconds since the epoch of 1970: before the look, so that nothing older is missing. */
   readonly at: number;
+  /** The same by the steady clock. */
+  readonly steadyAt: number;
 }
 
 /** Knows the last change of a status, whichever process made it, as long as somebody listens. */
@@ -28,6 +31,7 @@ export interface StatusTail {
 export interface StatusTailOptions {
   readonly ledger: Pick<RevocationReads, 'lastStatusChange' | 'statusEpoch'>;
   readonly clock: Clock;
+  readonly steady: SteadyClock;
   readonly onFault: (error: unknown) => void;
   /** Between two looks: how late a change of another process may be heard of at most. */
   readonly lookEveryMs?: number;
@@ -43,6 +47,7 @@ const BEAT_MS = 2000;
 export function createStatusTail({
   ledger,
   clock,
+  steady,
   onFault,
   lookEveryMs = LOOK_EVERY_MS,
   beatMs = BEAT_MS,
@@ -63,9 +68,10 @@ export function createStatusTail({
   };
   const lookOnce = async (): Promise<Seen> => {
     const at = clock();
+    const steadyAt = steady.now();
     const [epoch, sequence] = await Promise.all([ledger.statusEpoch(), ledger.lastStatusChange()]);
     const changed = seen?.epoch !== epoch || seen.sequence !== sequence;
-    const latest = { epoch, sequence, at };
+    const latest = { epoch, sequence, at, steadyAt };
     seen = latest;
     failed = false;
     if (changed) wake();

@@ -1,6 +1,7 @@
 import { BirthmarkError } from '../../core/errors.ts';
-import type { DeviceReads, DeviceState, DeviceWrites } from '../../fleet/ports.ts';
+import type { DeviceReads, DeviceWrites } from '../../fleet/ports.ts';
 import type { Connection } from './connection.ts';
+import { deviceLifeReads, deviceLifeWrites } from './device-life.ts';
 import { later } from './later.ts';
 import { type DevicesTable, toDevice } from './rows.ts';
 
@@ -29,16 +30,17 @@ export function deviceReads(connection: Connection): DeviceReads {
       const { deviceSearch } = await import('./search-devices.ts');
       return deviceSearch(connection);
     }),
+    ...deviceLifeReads(connection),
   };
 }
 
-export function deviceWrites({ db, call }: Connection): Omit<DeviceWrites, keyof DeviceReads> {
+export function deviceWrites(connection: Connection): Omit<DeviceWrites, keyof DeviceReads> {
+  const { db, call } = connection;
   const add = db.prepare<unknown[]>(
     `INSERT INTO devices (namespace, serial_number, model, batch, hw_type, hw_serial_num, state, created_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const label = db.prepare<[string]>('INSERT OR IGNORE INTO device_labels (label) VALUES (?)');
-  const setState = db.prepare<[DeviceState, number]>('UPDATE devices SET state = ? WHERE id = ?');
   const setRebirth = db.prepare<[number, number]>('UPDATE devices SET rebirth_allowed = ? WHERE id = ?');
   return {
     addDevices: (devices) =>
@@ -63,17 +65,11 @@ export function deviceWrites({ db, call }: Connection): Omit<DeviceWrites, keyof
         for (const text of labels) label.run(text);
         return ids;
       }),
-    setDeviceState: (deviceId, state) =>
-      call(() => {
-        if (setState.run(state, deviceId).changes === 0) throw unknownDevice();
-      }),
     setRebirthAllowed: (deviceId, allowed) =>
       call(() => {
-        if (setRebirth.run(allowed ? 1 : 0, deviceId).changes === 0) throw unknownDevice();
+        if (setRebirth.run(allowed ? 1 : 0, deviceId).changes === 0)
+          throw new BirthmarkError('device-unknown', 'the ledger has no such device');
       }),
+    ...deviceLifeWrites(connection),
   };
-}
-
-function unknownDevice(): BirthmarkError {
-  return new BirthmarkError('device-unknown', 'the ledger has no such device');
 }

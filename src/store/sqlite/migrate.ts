@@ -7,10 +7,20 @@ import { record } from './migrations/0004-record.ts';
 import { blockedKeys } from './migrations/0005-blocked-keys.ts';
 import { delta } from './migrations/0006-delta.ts';
 import { sightings } from './migrations/0007-sightings.ts';
+import { life } from './migrations/0008-life.ts';
 import { isBusy } from './translate-error.ts';
 
 /** In order; what was released is never changed, only added to. */
-const MIGRATIONS: readonly string[] = [ledger, trust, revocation, record, blockedKeys, delta, sightings];
+const MIGRATIONS: readonly string[] = [
+  ledger,
+  trust,
+  revocation,
+  record,
+  blockedKeys,
+  delta,
+  sightings,
+  life,
+];
 
 /** `BMRK`, in the file's header (https://www.sqlite.org/fileformat.html#application_id): whose file this is. */
 export const APPLICATION_ID = 0x424d524b;

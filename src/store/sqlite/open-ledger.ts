@@ -21,7 +21,9 @@ import { migrate } from './migrate.ts';
 import { readerConnection, readsOf } from './read-ledger.ts';
 import { headReader } from './record/head.ts';
 import { type LedgerRecord, ledgerRecord, type RecordOptions } from './record/ledger-record.ts';
+import { renewalCallWrites } from './renewal-calls.ts';
 import { revocationWrites } from './revocations.ts';
+import { rotationWrites } from './rotations.ts';
 import { sightingWrites } from './sightings.ts';
 import { translateError } from './translate-error.ts';
 import { trustWrites } from './trust.ts';
@@ -152,7 +154,9 @@ function writesOf(connection: Connection): LedgerTx {
     ...crlWrites(connection),
     ...deviceWrites(connection),
     ...keyWrites(connection),
+    ...renewalCallWrites(connection),
     ...revocationWrites(connection),
+    ...rotationWrites(connection),
     ...sightingWrites(connection),
     ...trustWrites(connection),
   };

@@ -11,7 +11,9 @@ import { crlReads } from './crls.ts';
 import { deviceReads } from './devices.ts';
 import { keyReads } from './keys.ts';
 import { refuseOtherShape } from './migrate.ts';
+import { renewalCallReads } from './renewal-calls.ts';
 import { revocationReads } from './revocations.ts';
+import { rotationReads } from './rotations.ts';
 import { sightingReads } from './sightings.ts';
 import { ledgerClosed, translateError } from './translate-error.ts';
 import { trustReads } from './trust.ts';
@@ -80,7 +82,9 @@ export function readsOf(connection: Connection): LedgerReads {
     ...crlReads(connection),
     ...deviceReads(connection),
     ...keyReads(connection),
+    ...renewalCallReads(connection),
     ...revocationReads(connection),
+    ...rotationReads(connection),
     ...sightingReads(connection),
     ...trustReads(connection),
   };

@@ -13,6 +13,7 @@ export interface DevicesTable {
   readonly state: DeviceState;
   readonly created_at: number;
   readonly rebirth_allowed: number;
+  readonly tickets_after: number;
 }
 
 /** A row of `certificates`. */
@@ -49,6 +50,7 @@ export function toDevice(row: DevicesTable): DeviceRecord {
     state: row.state,
     createdAt: row.created_at,
     rebirthAllowed: row.rebirth_allowed === 1,
+    ticketsAfter: row.tickets_after,
   };
 }
 

@@ -81,11 +81,14 @@ function judge(leafDer: Uint8Array, input: PathInput, limits: PathLimits, budget
   const path = found.path?.map(({ raw }) => raw);
   if ('fault' in found) return path ? { ...found.fault, path } : found.fault;
   const anchor = found.path.at(-1) ?? leaf;
+  const { rules: leafRules } = leaf;
+  if (leafRules instanceof BirthmarkError) return malformed(leaf, leafRules);
   return {
     reason: 'ok',
     detail: `its path ends at ${anchor.title}`,
     path: path ?? [],
     leaf: leaf.tbs,
+    leafRules,
     lookAgainAt: found.until,
   };
 }

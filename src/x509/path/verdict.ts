@@ -1,4 +1,5 @@
 import type { TbsCertificate } from '../certificate.ts';
+import type { CertificateRules } from './certificate-rules.ts';
 
 /** What a path can be refused for; with `ok`, the closed list of reasons that a verdict has. */
 export const REFUSALS = [
@@ -61,6 +62,8 @@ export interface Accepted {
   readonly path: readonly Uint8Array[];
   /** The first of the path, as read. */
   readonly leaf: TbsCertificate;
+  /** What the leaf's extensions say. */
+  readonly leafRules: CertificateRules;
   /**
    * Milliseconds since the epoch: the earliest end of a certificate of the path or of a status that was used. The
    * verdict holds until then, as far as what was given says.

@@ -3,7 +3,9 @@ import { connect as connectTls } from 'node:tls';
 import type { MqttClient } from 'mqtt';
 import { describe, expect, test } from 'vitest';
 import type { EndCause } from '../../../src/broker-auth/ports.ts';
+import { endTakenBack } from '../../../src/broker-auth/status/table-source.ts';
 import { keyUsage } from '../../../src/x509/extensions.ts';
+import type { Party } from '../../x509/path/make-certificate.ts';
 import { idOf, makeMaker, policyConfig } from '../lab.ts';
 import { type AedesHouse, keyPem, openAedesHouse, pem } from './aedes-house.ts';
 
@@ -15,6 +17,21 @@ async function admitted(house: AedesHouse, clientId: string, options: object = {
   const client = await house.connect(house.maker.device(clientId), { clientId, ...options });
   if (typeof client === 'number') throw new Error(`${clientId} was denied with ${client}`);
   return client;
+}
+
+async function admittedWith(house: AedesHouse, device: Party, clientId: string): Promise<MqttClient> {
+  const client = await house.connect(device, { clientId });
+  if (typeof client === 'number') throw new Error(`${clientId} was denied with ${client}`);
+  return client;
+}
+
+/** The authority takes a certificate back whose device has a newer one. */
+function retire({ gate, status, maker: { issuer } }: AedesHouse, party: Party): void {
+  status.tell(party, issuer, 'revoked');
+  endTakenBack(gate, {
+    ...{ sequence: 1, authority: 'ldevid', ...idOf(party, issuer), status: 'revoked', reason: 'superseded' },
+    at: '2026-01-02T03:04:05.678Z',
+  });
 }
 
 /** What arrives at a client, in order. */
@@ -143,6 +160,32 @@ describe('a live session', () => {
       expect(await house.connect(device, { clientId: 'dev1' })).not.toBeTypeOf('number');
     },
   );
+
+  test('outlives the old certificate of its device, under the same ClientId', async () => {
+    await using house = await openAedesHouse();
+    const { maker } = house;
+    const [old, fresh] = [maker.device('dev1'), maker.device('dev1')];
+    await admittedWith(house, old, 'dev1');
+    const client = await admittedWith(house, fresh, 'dev1');
+    retire(house, old);
+    await house.settled();
+    await client.publishAsync('devices/dev1/up', 'still here', { qos: 1 });
+    expect([client.connected, house.ended]).toEqual([true, []]);
+    expect(await house.connect(old, { clientId: 'dev1' })).toBe(5);
+    expect(house.gate.sessions.size).toBe(1);
+  });
+
+  test('ends with the old certificate where it stands on that, and its device is let in at once with the new one', async () => {
+    await using house = await openAedesHouse();
+    const { maker } = house;
+    const old = maker.device('dev1');
+    const closed = event(await admittedWith(house, old, 'dev1'), 'close');
+    retire(house, old);
+    expect(await house.connect(maker.device('dev1'), { clientId: 'dev1' })).not.toBeTypeOf('number');
+    await closed;
+    await house.settled();
+    expect(house.gate.sessions.size).toBe(1);
+  });
 
   test('ends with its certificate', async () => {
     await using house = await openAedesHouse();

@@ -3,10 +3,13 @@ import { emqxKickDriver } from '../../../src/broker-auth/kick/emqx.ts';
 import { createManagementClient } from '../../../src/broker-auth/kick/management-client.ts';
 import { rabbitmqKickDriver } from '../../../src/broker-auth/kick/rabbitmq.ts';
 import { vernemqKickDriver } from '../../../src/broker-auth/kick/vernemq.ts';
+import type { KickScope } from '../../../src/broker-auth/ports.ts';
 import { codeOfAsync } from '../../house.ts';
 import { managementApi, PASSWORD, session } from './management-api.ts';
 
 const clock = () => Date.UTC(2026, 0, 1);
+const ANYBODY: KickScope = { barred: false, isCurrent: () => true };
+const BARRED: KickScope = { barred: true, isCurrent: () => true };
 const summary = (asked: readonly { method: string; url: string }[]) =>
   asked.map(({ method, url }) => `${method} ${url}`);
 
@@ -16,27 +19,48 @@ describe('EMQX', () => {
 
   test('is told of all at once', async () => {
     await using api = await managementApi(() => [204]);
-    await driver(api.ask).kick([session('a/b'), session('c')], 'revoked');
+    await driver(api.ask).kick([session('a/b'), session('c')], 'revoked', ANYBODY);
     expect(summary(api.asked)).toEqual(['POST /api/v5/clients/kickout/bulk']);
     expect(api.asked[0]?.body).toEqual(['a/b', 'c']);
   });
   test('is told of one after the other before 5.1', async () => {
     await using api = await managementApi(({ method }) => (method === 'POST' ? [404] : [204]));
-    await driver(api.ask).kick([session('a/b'), session('c')], 'revoked');
+    await driver(api.ask).kick([session('a/b'), session('c')], 'revoked', ANYBODY);
     expect(summary(api.asked).slice(1)).toEqual(['DELETE /api/v5/clients/a%2Fb', 'DELETE /api/v5/clients/c']);
   });
-  test('bans whom the authority took back, and nobody whose time is over', async () => {
+  test('bans whom the authority took back with the last certificate', async () => {
     await using api = await managementApi(() => [200, {}]);
-    await driver(api.ask, 60_000).kick([session('a')], 'expired');
-    expect(api.asked).toHaveLength(1);
-    await driver(api.ask, 60_000).kick([session('a')], 'revoked');
-    expect(api.asked[2]?.body).toEqual({
+    await driver(api.ask, 60_000).kick([session('a')], 'revoked', BARRED);
+    expect(api.asked[1]?.body).toEqual({
       as: 'clientid',
       who: 'a',
       reason: 'revoked',
       by: 'birthmark',
       until: '2026-01-01T00:01:00Z',
     });
+  });
+  test.each([
+    ['whose time is over', 'expired', BARRED],
+    ['who has another certificate', 'revoked', ANYBODY],
+    ['who has another certificate after the key was stolen', 'compromised', ANYBODY],
+    ['whose certificate was superseded', 'superseded', BARRED],
+    ['who may be released', 'held', BARRED],
+    ['whose block may be lifted', 'blocked', BARRED],
+    ['who came back with another certificate meanwhile', 'revoked', { barred: true, isCurrent: () => false }],
+  ] as const)('never bans one %s', async (_name, cause, scope) => {
+    await using api = await managementApi(() => [200, {}]);
+    await driver(api.ask, 60_000).kick([session('a')], cause, scope);
+    expect(summary(api.asked).filter((one) => one.includes('banned'))).toEqual([]);
+  });
+  test('does not ban one who came back while it was told', async () => {
+    let isBack = false;
+    await using api = await managementApi(() => {
+      isBack = true;
+      return [200, {}];
+    });
+    const scope: KickScope = { barred: true, isCurrent: () => !isBack };
+    await driver(api.ask, 60_000).kick([session('a')], 'revoked', scope);
+    expect(summary(api.asked)).toEqual(['POST /api/v5/clients/kickout/bulk']);
   });
   test('is asked whom it still has: a session that waits for its client is none', async () => {
     const clients: Readonly<Record<string, object>> = { a: { connected: true }, b: { connected: false } };
@@ -64,11 +88,15 @@ describe('VerneMQ', () => {
   test('is told by ClientId, without a mount point', async () => {
     await using api = await managementApi(() => [200, 'ok']);
     const driver = vernemqKickDriver({ broker: 'test', ask: api.ask });
-    await driver.kick([session('a&b')], 'expired');
-    await driver.kick([session('c')], 'revoked');
+    await driver.kick([session('a&b')], 'expired', ANYBODY);
+    await driver.kick([session('c')], 'revoked', BARRED);
+    await driver.kick([session('d')], 'revoked', ANYBODY);
+    await driver.kick([session('e')], 'compromised', ANYBODY);
     expect(summary(api.asked)).toEqual([
       'GET /api/v2/disconnect?client_id=a%26b',
       'GET /api/v2/disconnect?client_id=c&cleanup',
+      'GET /api/v2/disconnect?client_id=d',
+      'GET /api/v2/disconnect?client_id=e&cleanup',
     ]);
   });
   test('is asked whom it still has', async () => {
@@ -86,7 +114,7 @@ describe('RabbitMQ', () => {
   test('is told by name, once a device, and why', async () => {
     await using api = await managementApi(() => [204]);
     const driver = rabbitmqKickDriver({ broker: 'test', ask: api.ask });
-    await driver.kick([session('a-1', 'dev a'), session('a-2', 'dev a')], 'revoked');
+    await driver.kick([session('a-1', 'dev a'), session('a-2', 'dev a')], 'revoked', ANYBODY);
     expect(summary(api.asked)).toEqual(['DELETE /api/connections/username/dev%20a']);
     expect(api.asked[0]?.headers['x-reason']).toBe('birthmark: revoked');
   });

@@ -224,7 +224,7 @@ describe.skipIf(!canBuild)("Mosquitto's plugin", () => {
           sources: [
             {
               name: 'feed',
-              statusOf: (id) => ({ status: source.isDenied(id) ? 'revoked' : 'good', asOf: Date.now() }),
+              statusOf: (id) => ({ status: source.isDenied(id) ? 'revoked' : 'good', ageMs: 0 }),
             },
           ],
         }),

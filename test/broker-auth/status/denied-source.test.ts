@@ -5,7 +5,10 @@ import { buildBase, DeniedOverlay } from '../../../src/broker-auth/adapters/mosq
 import { StatusTable } from '../../../src/broker-auth/index.ts';
 import { deniedChanges, deniedSource } from '../../../src/broker-auth/status/denied-source.ts';
 import type { ReadSnapshot } from '../../../src/broker-auth/status/read-snapshot.ts';
+import { createSteadyClock } from '../../../src/core/steady-clock.ts';
 
+const clock = () => 5000;
+const steady = createSteadyClock(clock, clock);
 const digestOf = (text: string) => hash('sha256', text, 'hex');
 const ISSUER = 'ab'.repeat(20);
 const AT = '2026-01-02T03:04:05.678Z';
@@ -53,7 +56,7 @@ describe('what the feed told, as all that is denied', () => {
           table.apply(told);
           for (const one of deniedChanges(told)) overlay.put(one);
         }
-        const source = deniedSource(() => snapshotOf(table));
+        const source = deniedSource(() => snapshotOf(table), clock, steady);
         const heard = (['certificate', 'key'] as const).map((kind) => overlay.digests(kind, true));
         const base = await buildBase(source.denied());
         const lengths = heard.map((digests) => {
@@ -93,14 +96,18 @@ describe('what the feed told, as all that is denied', () => {
   });
 
   test('is as old as can be, and knows no CA, while nothing was told', () => {
-    const source = deniedSource(() => undefined);
+    const source = deniedSource(() => undefined, clock, steady);
     expect(source.position()).toEqual({ epoch: 'none', sequence: 0, asOf: 0 });
     expect([...source.denied()]).toEqual([]);
     expect(source.knowsIssuer(ISSUER)).toBe(false);
   });
 
   test('knows the CAs that the snapshot names, and no others', () => {
-    const source = deniedSource(() => snapshotOf(new StatusTable({ epoch: 'e', sequence: 3 }, 1000)));
+    const source = deniedSource(
+      () => snapshotOf(new StatusTable({ epoch: 'e', sequence: 3 }, 1000)),
+      clock,
+      steady,
+    );
     expect(source.position()).toEqual({ epoch: 'e', sequence: 3, asOf: 1000 });
     expect(source.knowsIssuer(ISSUER)).toBe(true);
     expect(source.knowsIssuer('cd'.repeat(20))).toBe(false);

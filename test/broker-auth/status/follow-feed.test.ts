@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Following, followFeed } from '../../../src/broker-auth/index.ts';
+import { createSteadyClock } from '../../../src/core/steady-clock.ts';
 import { openTrust } from '../../../src/x509/path/trust.ts';
 import { codeOfAsync } from '../../house.ts';
 import { startTestServer, type TestServer } from '../../server/test-server.ts';
@@ -61,6 +62,7 @@ async function gateOf(server: TestServer, clock = server.house.clock.now): Promi
     ca: '',
     trust: openTrust({ anchors: [rootOf(server)] }),
     clock,
+    steady: createSteadyClock(clock, clock),
     random: server.house.random,
     onTable: () => told.push('table'),
     onChange: ({ sequence, status }) => told.push(`${sequence} ${status}`),
@@ -177,6 +179,7 @@ test('the token is not sent in the clear to another machine', async () => {
           ca: '',
           trust: openTrust({ anchors: [rootOf(server)] }),
           clock: server.house.clock.now,
+          steady: createSteadyClock(server.house.clock.now, server.house.clock.now),
           random: server.house.random,
           onFault: () => undefined,
         }).stop(),

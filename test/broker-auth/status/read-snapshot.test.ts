@@ -4,6 +4,7 @@ import { readSnapshot } from '../../../src/broker-auth/index.ts';
 import { StatusTable } from '../../../src/broker-auth/status/status-table.ts';
 import { parseLine } from '../../../src/broker-auth/status/wire.ts';
 import { toBase64, toHex } from '../../../src/core/bytes.ts';
+import { createSteadyClock } from '../../../src/core/steady-clock.ts';
 import { createFileSigner } from '../../../src/keys/file-signer.ts';
 import { generateKey } from '../../../src/keys/key-algorithm.ts';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
@@ -84,7 +85,11 @@ test('tells all that is not good, by certificate and by key, and nothing else', 
 
 test.each([1, 7, 1_000_000])('is read in pieces of %i octets', async (size) => {
   const trust = openTrust({ anchors: [rootOf(server)] });
-  const { table } = await readSnapshot(inPieces(octets, size), { trust, at: house.clock.now() });
+  const { table } = await readSnapshot(inPieces(octets, size), {
+    trust,
+    at: house.clock.now(),
+    steady: createSteadyClock(house.clock.now, house.clock.now),
+  });
   expect(table.statusOf(keyOf('held')).status).toBe('held');
 });
 

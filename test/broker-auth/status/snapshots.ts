@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { type ReadSnapshot, readSnapshot, type SnapshotRules } from '../../../src/broker-auth/index.ts';
 import { sealedText } from '../../../src/broker-auth/status/wire.ts';
 import { toBase64 } from '../../../src/core/bytes.ts';
+import { createSteadyClock } from '../../../src/core/steady-clock.ts';
 import type { Signer } from '../../../src/keys/signer.ts';
 import { openTrust } from '../../../src/x509/path/trust.ts';
 import type { TestServer } from '../../server/test-server.ts';
@@ -28,7 +29,9 @@ export function read(
   rules: Partial<SnapshotRules> = {},
 ): Promise<ReadSnapshot> {
   const trust = openTrust({ anchors: [rootOf(server)] });
-  return readSnapshot(inPieces(octets), { trust, at: server.house.clock.now(), ...rules });
+  const { now } = server.house.clock;
+  const steady = createSteadyClock(now, now);
+  return readSnapshot(inPieces(octets), { trust, at: now(), steady, ...rules });
 }
 
 export async function* inPieces(octets: Uint8Array, size = 1000): AsyncGenerator<Uint8Array> {

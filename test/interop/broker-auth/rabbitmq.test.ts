@@ -159,6 +159,22 @@ describe.runIf(hasRabbitmq)('RabbitMQ behind the gate', () => {
     );
   });
 
+  test('leaves a device alone whose old certificate is superseded, connected with the new one', async () => {
+    const old = await issueDevice(house(), 'r10', 'RB-10');
+    const before = await stay(old, 'RB-10', 'devices/RB-10/down/+');
+    const renewed = await issueDevice(house(), 'r10-new', 'RB-10');
+    const live = await stay(renewed, 'RB-10', 'devices/RB-10/down/+');
+    before.child.kill();
+    await house().must('revoke', '--serial', old.serial, '--reason', 'superseded');
+    // RabbitMQ shows no certificates: that the authority's word came shows elsewhere.
+    const shown = () => house().must('certificate', 'show', old.serial, '--json');
+    await until(async () => (await shown()).includes('enforcedAt'), 'the word that it is enforced');
+    await sleep(1000);
+    expect(live.gone()).toBe(false);
+    live.child.kill();
+    expect(await publish(renewed, 'RB-10', 'devices/RB-10/up/x')).toBe(0);
+  });
+
   test('keeps everybody out while the gate is down', async () => {
     const device = await issueDevice(house(), 'r9', 'RB-9');
     expect(await publish(device, 'RB-9', 'devices/RB-9/up/x')).toBe(0);

@@ -68,11 +68,19 @@ const issuing = createIssuingRoom({
   random: house.random,
   mayIssue: () => true,
 });
-const enroll = createEnroller({ ledger, issuing, keyLimits: config.keyPolicy, clock: house.clock });
+const { maxUnseen } = house.rotation;
+const enroll = createEnroller({
+  ledger,
+  issuing,
+  keyLimits: config.keyPolicy,
+  maxUnseen,
+  clock: house.clock,
+});
 const devices = createDeviceDoor({
   ledger,
   enroll,
   identify: createIdentifier({ ledger, authorities, issuing }),
+  uses: house.uses,
   clock: house.clock,
 });
 const { addresses } = await listen({

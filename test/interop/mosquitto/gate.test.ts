@@ -160,6 +160,24 @@ describe.skipIf(!canBuild || !hasMosquitto)('Mosquitto with the plugin', () => {
     expect(codeOf(await broker.connect(makeDevice('revoked', issuing), 'revoked'))).toBe(0);
   });
 
+  test.each([
+    ['for a new key', (_old: Party) => makeDevice('rotated', issuing)],
+    ['for the same key', (old: Party) => makeDevice('rotated', issuing, { key: old.key })],
+  ])('leaves a device alone whose old certificate retires after it came with one %s', async (_name, make) => {
+    const old = makeDevice('rotated', issuing);
+    const before = await live(old, 'rotated');
+    const fresh = make(old);
+    const { client } = await live(fresh, 'rotated');
+    await before.ended;
+    await until(() => sessions.standingOn(idOf(fresh, issuing)).length === 1);
+    revoke(old);
+    await settled();
+    await client.publishAsync('devices/rotated/up', 'still here', { qos: 1 });
+    expect(client.connected).toBe(true);
+    expect(codeOf(await broker.connect(old, 'rotated'))).toBe(NOT_AUTHORIZED);
+    expect(codeOf(await broker.connect(fresh, 'rotated'))).toBe(0);
+  });
+
   test('lets a device in again whose hold was released', async () => {
     const device = makeDevice('held', issuing);
     revoke(device);
@@ -176,7 +194,7 @@ describe.skipIf(!canBuild || !hasMosquitto)('Mosquitto with the plugin', () => {
     await until(() => sessions.standingOn(idOf(device, issuing)).length === 1);
     const asked = sessions.standingOn(idOf(device, issuing));
     expect(await gate.driver.stillLive(asked)).toHaveLength(1);
-    await gate.driver.kick(asked, 'exclusive');
+    await gate.driver.kick(asked, 'exclusive', { barred: false, isCurrent: () => true });
     expect(await ended).toBe(ADMINISTRATIVE_ACTION);
     expect(await gate.driver.stillLive(asked)).toHaveLength(0);
     expect(codeOf(await broker.connect(device, 'asked'))).toBe(0);

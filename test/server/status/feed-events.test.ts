@@ -1,4 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
+import { createSteadyClock } from '../../../src/core/steady-clock.ts';
 import { createChangePages } from '../../../src/server/status/change-pages.ts';
 import { feedEvents } from '../../../src/server/status/feed-events.ts';
 import { createStatusTail } from '../../../src/server/status/status-tail.ts';
@@ -16,7 +17,12 @@ test('a change that comes between a look at the ledger and the next one makes no
   };
   const since = { epoch: await read.statusEpoch(), sequence: await read.lastStatusChange() };
   // Nobody listens, so it looks when the reader comes and never by itself.
-  const tail = createStatusTail({ ledger: read, clock: clock.now, onFault: () => undefined });
+  const tail = createStatusTail({
+    ledger: read,
+    clock: clock.now,
+    steady: createSteadyClock(clock.now, clock.now),
+    onFault: () => undefined,
+  });
   const pages = createChangePages({ ledger: read, authorities, clock: clock.now });
   const gone = new AbortController();
   const reader = { since, gone: gone.signal, mayRead: () => Promise.resolve(true) };
@@ -37,7 +43,12 @@ test('a change that comes between a look at the ledger and the next one makes no
 
 test('a reader that may read no more is ended where the clock was put back, too', async () => {
   const { ledger, authorities, clock } = server.house;
-  const tail = createStatusTail({ ledger: ledger.read, clock: clock.now, onFault: () => undefined });
+  const tail = createStatusTail({
+    ledger: ledger.read,
+    clock: clock.now,
+    steady: createSteadyClock(clock.now, clock.now),
+    onFault: () => undefined,
+  });
   const pages = createChangePages({ ledger: ledger.read, authorities, clock: clock.now });
   const { signal: gone } = new AbortController();
   const events = feedEvents({ tail, pages }, { since: undefined, gone, mayRead: async () => false });

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { get } from 'node:http';
 import { pino } from 'pino';
 import { afterAll, expect, test } from 'vitest';
+import { createSteadyClock } from '../../../src/core/steady-clock.ts';
 import { createBaseApp } from '../../../src/server/base-app.ts';
 import { mountStatus, STATUS_LIMITS } from '../../../src/server/routes/status.ts';
 import { createChangePages } from '../../../src/server/status/change-pages.ts';
@@ -13,7 +14,12 @@ const { ledger, authorities, clock } = server.house;
 afterAll(() => server[Symbol.asyncDispose]());
 
 test('a reader that left while it was found out who it is keeps no place', async () => {
-  const tail = createStatusTail({ ledger: ledger.read, clock: clock.now, onFault: () => undefined });
+  const tail = createStatusTail({
+    ledger: ledger.read,
+    clock: clock.now,
+    steady: createSteadyClock(clock.now, clock.now),
+    onFault: () => undefined,
+  });
   const known = Promise.withResolvers<void>();
   const asked = Promise.withResolvers<void>();
   const app = createBaseApp({ logger: pino({ level: 'silent' }), limits: LIMITS });

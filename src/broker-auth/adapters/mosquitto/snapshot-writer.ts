@@ -36,6 +36,8 @@ const OLD_BASE_KEPT_MS = 5000;
 /** A snapshot is renewed each such part of the time that what it says may be old, and not more often than this. */
 const RENEW_PART = 4;
 const MIN_RENEW_MS = 100;
+/** Below this it is the roughness of clocks. */
+const CLOCK_STEP_MS = 20;
 /** There is no secret in it. */
 const MODE = 0o644;
 const BASE_NAME = /^denied-[0-9a-f]{64}\.bin$/;
@@ -88,7 +90,8 @@ export class SnapshotWriter {
     this.#rebuild();
     const everyMs = Math.max(MIN_RENEW_MS, policy.listener.maxStatusAgeMs / RENEW_PART);
     this.#renewal = setInterval(() => {
-      if (this.#timed && source.position().asOf > this.#asOf) this.#touch();
+      // Also where the clock was set back, which would make the one that is there last longer than it may.
+      if (this.#timed && Math.abs(source.position().asOf - this.#asOf) > CLOCK_STEP_MS) this.#touch();
     }, everyMs).unref();
     await this.written();
   }

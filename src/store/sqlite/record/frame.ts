@@ -3,6 +3,7 @@ import Type, { type Static } from 'typebox';
 import { REVOCATION_REASONS } from '../../../ca/ports.ts';
 import { BirthmarkError } from '../../../core/errors.ts';
 import { schemaParser } from '../../../core/schema.ts';
+import { DEVICE_STATES, QUARANTINE_CAUSES } from '../../../fleet/ports.ts';
 import { decodeMember, encodeMember, MOST_BYTES } from './gzip-member.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -11,6 +12,8 @@ const Base64 = Type.String({ pattern: '^[A-Za-z0-9+/]+={0,2}$' });
 const Whole = Type.Integer({ minimum: 0 });
 /** A time may lie before 1970. */
 const Time = Type.Integer();
+
+const named = { namespace: Type.String(), serialNumber: Type.String() } as const;
 
 /** A device as it is when a certificate is reserved for it. */
 const DeviceSchema = Type.Object(
@@ -21,7 +24,7 @@ const DeviceSchema = Type.Object(
     batch: Type.Optional(Type.String()),
     hwType: Type.Optional(Type.String()),
     hwSerialNum: Type.Optional(Hex),
-    state: Type.Enum(['manufactured', 'enrolled']),
+    state: Type.Enum([...DEVICE_STATES]),
     createdAt: Time,
     rebirthAllowed: Type.Boolean(),
   },
@@ -97,6 +100,22 @@ const ActSchema = Type.Union([
   Type.Object({ act: Type.Literal('countToken'), id: Type.String(), certificates: Type.Integer() }, closed),
   Type.Object({ act: Type.Literal('bindTicket'), id: Type.String(), keyHash: Hex }, closed),
   Type.Object({ act: Type.Literal('removeTrustedCa'), fingerprint: Hex }, closed),
+  /** Which certificate is to take the place of which. What becomes of it follows from their revocations. */
+  Type.Object({ act: Type.Literal('rotate'), old: Hex, new: Hex, at: Time }, closed),
+  Type.Object(
+    {
+      act: Type.Literal('quarantine'),
+      ...named,
+      cause: Type.Enum([...QUARANTINE_CAUSES]),
+      since: Time,
+      by: Type.String(),
+      held: Type.Array(Hex),
+    },
+    closed,
+  ),
+  Type.Object({ act: Type.Literal('endQuarantine'), ...named, state: Type.Enum([...DEVICE_STATES]) }, closed),
+  Type.Object({ act: Type.Literal('retireDevice'), ...named }, closed),
+  Type.Object({ act: Type.Literal('killTickets'), ...named, upTo: Time }, closed),
 ]);
 
 /** What a ledger must not forget, whatever becomes of it. Octets are hexadecimal, those of `tbs` base64. */

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { BirthmarkError } from '../../../core/errors.ts';
 import type { RecordAct, RecordedDevice } from './frame.ts';
+import { isLifeAct, lifeReplayer } from './replay-life.ts';
 
 type Act<Name extends RecordAct['act']> = Extract<RecordAct, { act: Name }>;
 
@@ -19,6 +20,7 @@ const hex = (text: string) => Buffer.from(text, 'hex');
 export function replayer(db: Database): Replay {
   const reserve = reservations(db);
   const statuses = statusChanges(db);
+  const life = lifeReplayer(db);
   const claim = db.prepare<unknown[]>(
     'INSERT OR IGNORE INTO keys (key_hash, holder, blocked) VALUES (?, ?, ?)',
   );
@@ -62,11 +64,15 @@ export function replayer(db: Database): Replay {
     let restored = 0;
     let changed = 0;
     for (const act of acts) {
-      if (act.act === 'reserve') restored += reserve(act) ? 1 : 0;
-      else if (act.act === 'revoke' || act.act === 'release') {
+      if (act.act === 'reserve') {
+        restored += reserve(act) ? 1 : 0;
+        if (act.device) life.touch(act.serial);
+      } else if (act.act === 'revoke' || act.act === 'release') {
         statuses(act);
+        life.touch(act.serial);
         changed += 1;
-      } else repeat(act);
+      } else if (isLifeAct(act)) life.repeat(act);
+      else repeat(act);
     }
     return { reservations: restored, statuses: changed };
   };

@@ -1,0 +1,64 @@
+import type { Actor } from '../../core/audit.ts';
+import type { FleetReads, FleetTx } from '../ports.ts';
+import { settleDevices } from '../settle-devices.ts';
+import { planUses, type Use, type UseNews } from './plan-uses.ts';
+import { raiseConflicts } from './raise-conflict.ts';
+import type { RotationPolicy } from './settings.ts';
+
+export interface UseNoterOptions {
+  readonly policy: RotationPolicy;
+  readonly idevidProfiles: ReadonlySet<string>;
+}
+
+export interface NotedBy {
+  readonly actor: Actor;
+  /** Where it was seen: a listener of a broker, or a door. */
+  readonly place: string;
+  readonly now: number;
+}
+
+/** The one way in which uses of certificates reach rotations: from gates, from doors, and from confirmations. */
+export interface UseNoter {
+  /** Whether uses are news: what is none must cost no write. */
+  isNews(reads: FleetReads, uses: readonly Use[], now: number): Promise<boolean>;
+  /**
+   * Within a unit of work: begins the grace of rotations whose new certificate is used for the first time, and raises the
+   * conflicts that it finds. Told again, nothing changes.
+   */
+  note(tx: FleetTx, uses: readonly Use[], by: NotedBy): Promise<UseNews>;
+}
+
+export function createUseNoter({ policy, idevidProfiles }: UseNoterOptions): UseNoter {
+  return {
+    async isNews(reads, uses, now) {
+      const { used, conflicts } = await planUses(reads, uses, policy, now);
+      return used.length + conflicts.length > 0;
+    },
+    async note(tx, uses, { actor, place, now }) {
+      const news = await planUses(tx, uses, policy, now);
+      const { used, conflicts } = news;
+      if (used.length > 0) {
+        for (const [usedAt, some] of Map.groupBy(used, (one) => one.usedAt ?? now))
+          await tx.noteRotationsUsed(
+            some.map(({ id }) => id),
+            usedAt,
+            now + policy.graceMs,
+          );
+        await tx.addSightings(
+          used.map(({ newId, usedAt = now }) => ({
+            id: newId,
+            seenAt: usedAt,
+            lastSeenAt: usedAt,
+            listener: place,
+            toldBy: actor,
+          })),
+        );
+        const devices = [...new Set(used.map(({ deviceId }) => deviceId))];
+        await settleDevices(tx, devices, { idevidProfiles, actor, cause: `seen at ${place}`, now });
+      }
+      if (conflicts.length > 0)
+        await raiseConflicts(tx, conflicts, { policy, idevidProfiles, actor, place, now });
+      return news;
+    },
+  };
+}

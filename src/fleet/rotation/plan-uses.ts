@@ -1,0 +1,68 @@
+import type { Rotation, RotationReads } from '../ports.ts';
+import type { RotationPolicy } from './settings.ts';
+
+/** That a certificate was used: somebody proved that he holds its key. */
+export interface Use {
+  /** The certificate's row. */
+  readonly certificateId: number;
+  /** Milliseconds since the epoch, by whoever saw it. */
+  readonly at: number;
+  /** He was turned away: that tells who holds the key, and begins no grace. */
+  readonly refused?: boolean;
+}
+
+/** What uses are news of. */
+export interface UseNews {
+  /** Rotations whose new certificate was used for the first time. */
+  readonly used: readonly Rotation[];
+  /** Rotations of which the wrong certificate was used: two hold the identity. */
+  readonly conflicts: readonly Rotation[];
+}
+
+/**
+ * Finds out what uses mean for rotations, without changing anything.
+ *
+ * - The first use of a rotation's new certificate is what its grace begins with.
+ * - The old one, used after that by more than the tolerance, is a conflict, retired or not.
+ * - So is another new one for the same old one: whoever made it had the old key as well.
+ */
+export async function planUses(
+  reads: RotationReads,
+  uses: readonly Use[],
+  { toleranceMs }: Pick<RotationPolicy, 'toleranceMs'>,
+  now: number,
+): Promise<UseNews> {
+  const touched = await reads.findRotationsWith(uses.map(({ certificateId }) => certificateId));
+  if (touched.length === 0) return { used: [], conflicts: [] };
+  const byOld = touched.filter(({ usedAt }) => usedAt === undefined).map(({ oldId }) => oldId);
+  const related = byOld.length === 0 ? [] : await reads.findRotationsWith(byOld);
+  const rotations = new Map([...touched, ...related].map((one) => [one.id, one]));
+  const used: Rotation[] = [];
+  const conflicts = new Map<number, Rotation>();
+  // First uses go first: what one batch tells together may be a conflict by itself.
+  const inTime = [...uses].sort((a, b) => a.at - b.at);
+  for (const { certificateId, at, refused = false } of inTime) {
+    const when = Math.min(at, now);
+    for (const rotation of rotations.values()) {
+      const { newId, oldId, state, usedAt, begunAt } = rotation;
+      const isLate = (other: Rotation) =>
+        (other.state === 'used' || other.state === 'retired') &&
+        other.usedAt !== undefined &&
+        when > other.usedAt + toleranceMs;
+      if (oldId === certificateId && isLate(rotation)) conflicts.set(rotation.id, rotation);
+      if (newId !== certificateId || usedAt !== undefined || (state !== 'open' && state !== 'retired'))
+        continue;
+      const rival = [...rotations.values()].find(
+        (other) => other.oldId === oldId && other.id !== rotation.id && isLate(other),
+      );
+      if (rival) conflicts.set(rival.id, rival);
+      else if (state === 'open' && !refused) {
+        // A gate's clock may be wrong: nobody used it before it was there.
+        const first = { ...rotation, state: 'used', usedAt: Math.max(begunAt, when) } as const;
+        rotations.set(rotation.id, first);
+        used.push(first);
+      }
+    }
+  }
+  return { used, conflicts: [...conflicts.values()] };
+}
