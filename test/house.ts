@@ -29,6 +29,7 @@ import type { KeyLimits } from '../src/enroll/examine.ts';
 import type { Ledger } from '../src/enroll/ports.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../src/enroll/service-issuer.ts';
 import type { HardwareModule } from '../src/fleet/ports.ts';
+import { createDeviceDesk, type DeviceDesk } from '../src/fleet/recovery/device-desk.ts';
 import { createRevoker, type Revoker } from '../src/fleet/revoker.ts';
 import { createUseNoter, type UseNoter } from '../src/fleet/rotation/note-use.ts';
 import { DEFAULT_ROTATION, parseRotation, type RotationPolicy } from '../src/fleet/rotation/settings.ts';
@@ -98,6 +99,7 @@ export interface TestHouse extends Disposable {
   readonly issueService: ServiceIssuer;
   readonly crls: CrlRoom;
   readonly revoker: Revoker;
+  readonly deviceDesk: DeviceDesk;
   readonly rotation: RotationPolicy;
   readonly uses: UseNoter;
   /** For admissions by certificate. */
@@ -257,6 +259,15 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     enroll,
     issueService: createServiceIssuer(shared),
     crls,
+    deviceDesk: createDeviceDesk({
+      ledger,
+      crls,
+      idevidProfiles: issuing.idevidProfiles,
+      clock: clock.now,
+      onUnpublished: (error) => {
+        throw error;
+      },
+    }),
     rotation,
     uses,
     watched: { uses, clock: guardedClock, place: 'door:test' },

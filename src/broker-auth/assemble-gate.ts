@@ -11,7 +11,7 @@ import type { NameStatusSource, StatusSource } from './status-source.ts';
 
 export interface AssembleOptions
   extends Pick<EnforcerOptions, 'onEnded' | 'onError'>,
-    Pick<GateOptions, 'onVerdict'> {
+    Pick<GateOptions, 'onVerdict' | 'memory'> {
   readonly policy: GatePolicy;
   /** Asked in order. */
   readonly sources: readonly StatusSource[];
@@ -29,8 +29,9 @@ export interface AssembledGate {
 
 /** A gate out of its parts: rules, what is known of statuses, ways to end sessions. */
 export function assembleGate(options: AssembleOptions): AssembledGate {
-  const { policy, sources, names, drivers, guard, clock, random, onVerdict, onEnded, onError } = options;
-  const sessions = new Sessions();
+  const { policy, sources, names, drivers, guard, memory, clock, random } = options;
+  const { onVerdict, onEnded, onError } = options;
+  const sessions = new Sessions((session) => memory?.ended(session));
   const enforcer = createEnforcer({ sessions, drivers, clock, onError, ...(onEnded && { onEnded }) });
   const decide = createDecider({
     policy,
@@ -46,6 +47,7 @@ export function assembleGate(options: AssembleOptions): AssembledGate {
     enforcer,
     clock,
     ...(guard && { guard }),
+    ...(memory && { memory }),
     ...(onVerdict && { onVerdict }),
   });
   return { gate, enforcer };

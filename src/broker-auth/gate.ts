@@ -9,9 +9,10 @@ import type {
   Identity,
 } from './decide.ts';
 import type { Enforcer } from './enforcer.ts';
-import type { BehaviourGuard, EndCause, Origin } from './ports.ts';
+import type { KeptSession } from './kept-session.ts';
+import type { BehaviourGuard, EndCause, Origin, SessionMemory } from './ports.ts';
 import type { Session, SessionPlace, Sessions, TakenBack } from './sessions.ts';
-import { mayPublish, mayReceive, maySubscribe } from './topic-rules.ts';
+import { mayPublish, mayReceive, maySubscribe, type Permissions } from './topic-rules.ts';
 
 export interface GateConnect extends ConnectAttempt {
   readonly broker: string;
@@ -34,6 +35,8 @@ export interface Gate {
    * @param session which one, where the broker can tell: one that has taken its place lives on
    */
   disconnected(place: SessionPlace, how: 'clean' | 'abnormal', session?: Session): void;
+  /** A session that is still live from before this process. */
+  restore(kept: KeptSession): void;
   /** Whether a live session may do so; no live session, no. */
   mayAct(place: SessionPlace, act: TopicAct, topic: string): boolean;
   /**
@@ -57,17 +60,27 @@ export interface GateOptions {
   readonly enforcer: Enforcer;
   readonly clock: Clock;
   readonly guard?: BehaviourGuard;
+  /** Told of each session that begins; that it ends `sessions` tells. */
+  readonly memory?: SessionMemory;
   /** Told each verdict: for logs, metrics, and sightings. */
   readonly onVerdict?: (attempt: GateConnect, verdict: ConnectVerdict, tookMs: number) => void;
 }
 
 interface Live {
-  readonly allowed: Allowed;
+  readonly permissions: Permissions;
   readonly origin: Origin;
 }
 
 /** The gate at one or several brokers. */
-export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict }: GateOptions): Gate {
+export function createGate({
+  decide,
+  sessions,
+  enforcer,
+  clock,
+  guard,
+  memory,
+  onVerdict,
+}: GateOptions): Gate {
   const live = new WeakMap<Session, Live>();
   /** What the enforcer has been told of: it does not rest before they are gone, and they may do nothing meanwhile. */
   const ending = new WeakSet<Session>();
@@ -103,6 +116,17 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
     };
   }
 
+  function begin(kept: KeptSession): void {
+    const { session, permissions, address } = kept;
+    const isProven = session.credentials.length > 0;
+    sessions.add(session);
+    live.set(session, {
+      permissions,
+      origin: { address, ...(isProven && { identity: session.identity }) },
+    });
+    memory?.begun(kept);
+  }
+
   function end(ended: readonly Session[], cause: EndCause, barred = false): number {
     const fresh = ended.filter((session) => !ending.has(session));
     for (const session of fresh) ending.add(session);
@@ -120,15 +144,15 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
         onVerdict?.(attempt, verdict, performance.now() - begun);
         return verdict;
       }
-      const { broker, listener, clientId } = attempt;
-      const { identity, credential, until, untilBy } = verdict;
+      const { broker, listener, clientId, address } = attempt;
+      const { identity, credential, permissions, until, untilBy } = verdict;
       const credentials = credential?.path ?? [];
       const session = { broker, listener, clientId, identity, credentials, since: at, until, untilBy };
-      sessions.add(session);
-      live.set(session, { allowed: verdict, origin: originOf(attempt, identity) });
+      begin({ session, permissions, address });
       onVerdict?.(attempt, verdict, performance.now() - begun);
       return { ...verdict, session };
     },
+    restore: begin,
     disconnected(place, how, which) {
       const session = sessions.get(place);
       if (!session || (which && which !== session)) return;
@@ -140,7 +164,7 @@ export function createGate({ decide, sessions, enforcer, clock, guard, onVerdict
       const session = sessions.get(place);
       const known = session && live.get(session);
       if (!known || ending.has(session) || clock() > session.until) return false;
-      const { permissions } = known.allowed;
+      const { permissions } = known;
       const may = { publish: mayPublish, subscribe: maySubscribe, receive: mayReceive }[act](
         permissions,
         topic,

@@ -2,6 +2,7 @@ import { toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { isOid } from '../core/identifiers.ts';
 import type { ClientIdRule } from './client-id.ts';
+import { findCollision } from './client-id-collision.ts';
 import type { GatePolicy, ListenerPolicy, Role, TrustedNamespace } from './policy.ts';
 import type { ListenerConfig, PolicyConfig, RoleConfig } from './policy-config.ts';
 import { PRESETS } from './presets.ts';
@@ -23,6 +24,7 @@ export function parsePolicy(config: PolicyConfig, trust: readonly TrustedNamespa
   const roles = config.roles.map((role, at) => parseRole(role, `roles.${at}`, trust));
   const names = new Set(roles.map(({ name }) => name));
   if (names.size < roles.length) throw invalid('roles', 'two roles have one name');
+  refuseCollisions(roles, trust);
   const listeners = new Map<string, ListenerPolicy>();
   for (const [name, listener] of Object.entries(config.listeners)) {
     const unknown = listener.roles?.find((role) => !names.has(role));
@@ -159,6 +161,22 @@ function parseFilter(text: string, field: string, { several, freeClientId }: Fil
   if (!parseTopicFilter(template.map((piece) => (typeof piece === 'string' ? piece : 'x')).join('')))
     throw invalid(field, `${text} is no topic filter (# only as the last level, + only as a whole level)`);
   return template;
+}
+
+function refuseCollisions(roles: readonly Role[], trust: readonly TrustedNamespace[]): void {
+  const found = findCollision(
+    roles,
+    trust.map(({ namespace }) => namespace),
+  );
+  if (!found) return;
+  const { one, other } = found;
+  const name = (at: number) => roles[at]?.name ?? '';
+  throw invalid(
+    `roles.${other.at}.clientId`,
+    `a device of namespace ${other.namespace} (role ${name(other.at)}) could have the ClientId of one of namespace ` +
+      `${one.namespace} (role ${name(one.at)}), and with it what the broker keeps for that; let it name its namespace, with a ` +
+      'separator that no value has: to = ["${namespace}/${id}"]',
+  );
 }
 
 function refuseSharedAnchors(trust: readonly TrustedNamespace[]): void {

@@ -1,5 +1,6 @@
 import type { CredentialId } from './credential.ts';
 import type { Identity } from './decide.ts';
+import type { KeptSession } from './kept-session.ts';
 import type { Session } from './sessions.ts';
 
 /** Why a live session is ended. */
@@ -34,6 +35,29 @@ export interface KickDriver {
   kick(sessions: readonly Session[], cause: EndCause, scope: KickScope): Promise<void>;
   /** Those of them that the broker still has. A broker that cannot be asked has none: then a kick is told and believed. */
   stillLive(sessions: readonly Session[]): Promise<readonly Session[]>;
+}
+
+/** Remembers live sessions beyond the process. Neither call waits for a disk. */
+export interface SessionMemory {
+  begun(kept: KeptSession): void;
+  ended(session: Session): void;
+}
+
+/** The file of a session memory: it grows at its end, and is written anew now and then. */
+export interface SessionStore {
+  /** What is there; undefined where there is nothing. */
+  read(): AsyncIterable<Uint8Array> | undefined;
+  /** Begins another one beside it, which nobody reads before it is published. */
+  begin(): Promise<SessionFile>;
+}
+
+export interface SessionFile {
+  /** Appends; a killed process loses nothing of what was appended, a power cut what was not synced. */
+  append(lines: string): Promise<void>;
+  sync(): Promise<void>;
+  /** Puts it in the place of the one before, durably: there is the one or the other, whole, at any time. */
+  publish(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** Where a connection comes from, and whose it is as far as its handshake proved that. */

@@ -53,6 +53,15 @@ const common = {
     Path('What the broker sends as "Authorization: Bearer …": a file of mode 0600 that holds nothing else.'),
   ),
 };
+const managed = {
+  ...common,
+  withoutKicks: Type.Optional(
+    Type.Boolean({
+      description:
+        'There is no table of it in [brokers], so nothing ends a session there when its device is taken back: it ends by itself.',
+    }),
+  ),
+};
 const Listeners = (description: string) =>
   Type.Optional(
     Type.Record(Type.String({ minLength: 1, maxLength: 256 }), Type.String({ minLength: 1 }), {
@@ -66,7 +75,7 @@ export const HttpConfigSchema = Type.Object(
     emqx: Type.Optional(
       Type.Object(
         {
-          ...common,
+          ...managed,
           listeners: Listeners(
             'The policy\'s listener by that of EMQX ("ssl:default"), which its template must send; from any other all is denied. ' +
               'Needs a secret or mutual TLS.',
@@ -78,7 +87,7 @@ export const HttpConfigSchema = Type.Object(
     rabbitmq: Type.Optional(
       Type.Object(
         {
-          ...common,
+          ...managed,
           vhost: Type.Optional(
             Type.String({ minLength: 1, description: 'mqtt.vhost; "/" where it is not given.' }),
           ),
@@ -96,7 +105,7 @@ export const HttpConfigSchema = Type.Object(
     vernemq: Type.Optional(
       Type.Object(
         {
-          ...common,
+          ...managed,
           listeners: Listeners(
             "The policy's listener by the port of VerneMQ's; from any other all is denied.",
           ),
@@ -160,7 +169,7 @@ export type BrokerConfig = Static<typeof BrokerConfigSchema>;
 export const BrokersConfigSchema = Type.Record(
   Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$' }),
   BrokerConfigSchema,
-  { description: 'How to end sessions at each broker; where it is missing, they end only by themselves.' },
+  { description: 'How to end sessions at each broker.' },
 );
 
 /** Where statuses come from. */
@@ -182,7 +191,7 @@ export const AuthorityConfigSchema = Type.Object(
     ),
     keyFile: Type.Optional(Path('Its key, PEM, mode 0600.', 'gate-operator.key')),
     snapshotFile: Path(
-      'Where the signed snapshot is kept, and beside it what changed since: the gate starts from it.',
+      'Where the signed snapshot is kept, beside it what changed since, and the live sessions: the gate starts from them.',
     ),
   },
   closed,

@@ -29,9 +29,15 @@ export interface TakenBack {
 
 /** The live sessions of one gate. A ClientId that connects again takes the place of the session before it (MQTT 5 §3.1.4). */
 export class Sessions {
+  readonly #onRemoved: (session: Session) => void;
   readonly #byPlace = new Map<string, Session>();
   readonly #byCredential = new Map<string, Set<Session>>();
   readonly #byIdentity = new Map<string, Set<Session>>();
+
+  /** @param onRemoved told of each session that is live no more */
+  constructor(onRemoved: (session: Session) => void = () => undefined) {
+    this.#onRemoved = onRemoved;
+  }
 
   get size(): number {
     return this.#byPlace.size;
@@ -51,6 +57,7 @@ export class Sessions {
     this.#byPlace.delete(placeKey(session));
     for (const key of credentialKeys(session)) unindex(this.#byCredential, key, session);
     unindex(this.#byIdentity, identityKey(session.identity), session);
+    this.#onRemoved(session);
     return session;
   }
 

@@ -45,6 +45,8 @@ const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>
   revoke: async () => (await import('./commands/revoke.ts')).revokeCommand,
   hold: async () => (await import('./commands/revoke.ts')).holdCommand,
   unhold: async () => (await import('./commands/revoke.ts')).unholdCommand,
+  campaign: async () => (await import('./commands/campaign.ts')).campaignCommand,
+  hygiene: async () => (await import('./commands/hygiene.ts')).hygieneCommand,
   lint: async () => (await import('./commands/lint.ts')).lintCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   admit: async () => (await import('./commands/admit.ts')).admitCommand,

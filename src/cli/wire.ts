@@ -17,12 +17,17 @@ import { createDeviceDoor, type DeviceDoor } from '../enroll/device-door.ts';
 import { createEnroller, type Enroller } from '../enroll/enroller.ts';
 import { createIdentifier } from '../enroll/identify.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../enroll/service-issuer.ts';
+import { type CampaignDesk, createCampaignDesk } from '../fleet/campaign/desk.ts';
+import { createHygiene, type Hygiene } from '../fleet/hygiene/hygiene.ts';
+import { DEFAULT_HYGIENE } from '../fleet/hygiene/settings.ts';
+import { createDeviceDesk, type DeviceDesk } from '../fleet/recovery/device-desk.ts';
 import { createRevoker, type Revoker } from '../fleet/revoker.ts';
 import { createUseNoter, type UseNoter } from '../fleet/rotation/note-use.ts';
 import { DEFAULT_ROTATION, parseRotation, type RotationPolicy } from '../fleet/rotation/settings.ts';
 import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
 import { createMetrics, type Metrics } from '../server/metrics.ts';
+import { watchRotations } from '../server/rotation-metrics.ts';
 import { createStatusTail, type StatusTail } from '../server/status/status-tail.ts';
 import { openLedger, type SqliteLedger } from '../store/sqlite/open-ledger.ts';
 import { parseCertificate } from '../x509/certificate.ts';
@@ -53,8 +58,15 @@ export interface House {
   readonly devices: DeviceDoor;
   readonly rotation: RotationPolicy;
   readonly uses: UseNoter;
+  /** Told how many certificates were retired. */
+  readonly countRetired: (count: number) => void;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  readonly deviceDesk: DeviceDesk;
+  /** Whether recovery tickets wait for a second person. */
+  readonly secondApproval: boolean;
+  readonly campaigns: CampaignDesk;
+  readonly hygiene: Hygiene;
   /** One for all listeners of the process. */
   readonly tail: StatusTail;
   readonly metrics: Metrics;
@@ -152,10 +164,21 @@ export async function openHouse(
       policy: { shards, validityMs: validityHours * HOUR_MS, coalesceMs: coalesceSeconds * SECOND_MS, idp },
     };
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
+    const taking = {
+      idevidProfiles: issuing.idevidProfiles,
+      clock: systemClock,
+      onUnpublished: (error: unknown) =>
+        logger.error(
+          { err: error },
+          'a revocation is in the ledger and not in its CRL yet; it is tried again',
+        ),
+    };
     const metrics = createMetrics(worker);
     const rotation = parseRotation(config.rotation ?? DEFAULT_ROTATION);
     const uses = createUseNoter({ policy: rotation, idevidProfiles: issuing.idevidProfiles });
+    const countRetired = watchRotations(metrics.registry, ledger.read);
     const enroll = metrics.counting(createEnroller({ ...shared, maxUnseen: rotation.maxUnseen }));
+    metrics.followCampaigns(ledger.read);
     const steady = createSteadyClock(systemClock, systemMonotonic);
     const statusTail = createStatusTail({
       ledger: ledger.read,
@@ -186,18 +209,19 @@ export async function openHouse(
       enroll,
       rotation,
       uses,
+      countRetired,
       devices: createDeviceDoor({ ledger, enroll, identify, uses, clock }),
       issueService: createServiceIssuer(shared),
-      revoker: createRevoker({
+      deviceDesk: createDeviceDesk({ ...taking, ledger, crls }),
+      secondApproval: config.recovery?.secondApproval ?? false,
+      revoker: createRevoker({ ...taking, ledger, crls }),
+      campaigns: createCampaignDesk({ ...taking, ledger, crls, profiles: issuing.profiles }),
+      hygiene: createHygiene({
         ledger,
-        crls,
-        idevidProfiles: issuing.idevidProfiles,
+        limits: config.hygiene ?? DEFAULT_HYGIENE,
+        keyLimits: config.keyPolicy,
+        profiles: issuing.profiles,
         clock: systemClock,
-        onUnpublished: (error) =>
-          logger.error(
-            { err: error },
-            'a revocation is in the ledger and not in its CRL yet; it is tried again',
-          ),
       }),
       tail: statusTail,
       metrics,

@@ -60,6 +60,7 @@ export const ERROR_CODES = [
   'device-unknown',
   'device-restrained',
   'already-exists',
+  'campaign-state',
   // What an authority tells of statuses, as a gate sees it.
   'snapshot-refused',
   'feed-broken',

@@ -72,7 +72,7 @@ export function tokenAdmission(token: TokenRecord, clock: Clock): Admission {
 export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
   return {
     actor: `ticket:${ticket.id}`,
-    way: 'ticket',
+    way: ticket.recovery ? 'recoveryTicket' : 'ticket',
     vouchedBy: `ticket:${ticket.id}`,
     redeem: async (tx, keyHashes) => {
       const now = await tx.findTicket(ticket.id);
@@ -81,8 +81,19 @@ export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
       const [keyHash, ...more] = keyHashes;
       if (keyHash === undefined || more.length > 0)
         throw new BirthmarkError('bad-request', 'a ticket is for one certificate');
+      const [device] = await tx.findDevices([now]);
+      if (device && device.ticketsAfter >= now.createdAt)
+        throw new BirthmarkError(
+          'ticket-expired',
+          'the ticket is dead, as all that were made for the device before; ask for another one',
+        );
+      if (now.needsApproval && now.approvedAt === undefined)
+        throw new BirthmarkError(
+          'approval-waiting',
+          `the ticket waits for a second person (birthmark ticket approve ${now.id}); send the same request again later`,
+        );
       if (now.boundKeyHash === undefined) return 1;
-      if (equalBytes(now.boundKeyHash, keyHash)) return 0;
+      if (equalBytes(now.boundKeyHash, keyHash)) return (await wasUsed(tx, now, keyHash)) ? 0 : 1;
       throw new BirthmarkError(
         'ticket-bound',
         'the ticket was used with another key and is bound to it; ask for another ticket',
@@ -92,4 +103,9 @@ export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
       for (const keyHash of keyHashes) await tx.bindTicket(ticket.id, keyHash);
     },
   };
+}
+
+/** A recovery ticket may be bound to a key before it is used. */
+async function wasUsed(tx: LedgerTx, { id, recovery }: TicketRecord, keyHash: Uint8Array): Promise<boolean> {
+  return !recovery || (await tx.findByKey(keyHash)).some(({ vouchedBy }) => vouchedBy === `ticket:${id}`);
 }

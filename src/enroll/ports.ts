@@ -1,5 +1,7 @@
 import type { AuditReads } from '../core/audit.ts';
 import type { Page, PageRequest, UnitOfWork } from '../core/unit-of-work.ts';
+import type { CampaignReads, CampaignWrites } from '../fleet/campaign/ports.ts';
+import type { HygieneReads, HygieneWrites } from '../fleet/hygiene/ports.ts';
 import type { FleetReads, FleetTx } from '../fleet/ports.ts';
 
 /** `gate`: follows the status feed beside a broker, and may do nothing else. */
@@ -41,6 +43,12 @@ export interface TicketRecord {
   readonly createdBy: string;
   readonly expiresAt: number;
   readonly boundKeyHash?: Uint8Array;
+  /** It gives a device whose IDevID is compromised another one. */
+  readonly recovery: boolean;
+  /** Another person than who made it must say yes before it is good. */
+  readonly needsApproval: boolean;
+  readonly approvedAt?: number;
+  readonly approvedBy?: string;
 }
 
 /** An operator's certificate that may sign in. Being issued by us is not enough, it must be listed here. */
@@ -138,10 +146,23 @@ export interface CredentialWrites extends CredentialReads {
   countToken(id: string, certificates: number): Promise<void>;
   addTicket(ticket: TicketRecord): Promise<void>;
   bindTicket(id: string, keyHash: Uint8Array): Promise<void>;
+  /** Writes down that somebody said yes to it; the first one stays. */
+  approveTicket(id: string, by: string, at: number): Promise<void>;
   registerOperator(operator: OperatorRecord): Promise<void>;
 }
 
-export type LedgerReads = FleetReads & CredentialReads & TrustReads & ApprovalReads & AuditReads;
-export type LedgerTx = FleetTx & CredentialWrites & TrustWrites & ApprovalWrites;
+export type LedgerReads = FleetReads &
+  CampaignReads &
+  HygieneReads &
+  CredentialReads &
+  TrustReads &
+  ApprovalReads &
+  AuditReads;
+export type LedgerTx = FleetTx &
+  CampaignWrites &
+  HygieneWrites &
+  CredentialWrites &
+  TrustWrites &
+  ApprovalWrites;
 /** All that the ledger offers; rooms further in see only their part of it. */
 export type Ledger = UnitOfWork<LedgerTx, LedgerReads>;

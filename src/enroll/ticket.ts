@@ -5,7 +5,7 @@ import { BirthmarkError } from '../core/errors.ts';
 import { OWN_NAMESPACE, parseSerialNumber } from '../core/identifiers.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { assertMayGive } from './admit.ts';
-import type { Ledger, Role, TicketRecord } from './ports.ts';
+import type { Ledger, LedgerReads, Role, TicketRecord } from './ports.ts';
 import { newSecret, readSecret } from './secret.ts';
 
 export interface TicketOrder {
@@ -16,11 +16,15 @@ export interface TicketOrder {
 }
 
 export interface NewTicket {
+  /** Its public half: what others call it. */
+  readonly id: string;
   /** The secret, shown once. */
   readonly ticket: string;
   readonly serialNumber: string;
   readonly profile: string;
   readonly expiresAt: number;
+  /** Another person must say yes first. */
+  readonly needsApproval: boolean;
 }
 
 /**
@@ -53,9 +57,11 @@ export async function createTicket(
     createdAt: now,
     createdBy: by.actor,
     expiresAt,
+    recovery: false,
+    needsApproval: false,
   };
   await ledger.write(async (tx) => {
-    await tx.addTicket(record);
+    await tx.addTicket({ ...record, createdAt: await ticketTime(tx, record) });
     await tx.appendAudit([
       {
         at: now,
@@ -67,7 +73,17 @@ export async function createTicket(
       },
     ]);
   });
-  return { ticket: secret.text, serialNumber, profile: profile.name, expiresAt };
+  const { id, text: ticket } = secret;
+  return { id, ticket, serialNumber, profile: profile.name, expiresAt, needsApproval: false };
+}
+
+/** When a ticket is made: after those for its device that are dead, whatever the clock says. */
+export async function ticketTime(
+  reads: Pick<LedgerReads, 'findDevices'>,
+  { createdAt, namespace, serialNumber }: TicketRecord,
+): Promise<number> {
+  const [device] = await reads.findDevices([{ namespace, serialNumber }]);
+  return Math.max(createdAt, (device?.ticketsAfter ?? 0) + 1);
 }
 
 /**

@@ -97,10 +97,9 @@ export function mayCome(
   if (state === 'quarantined')
     return (cause === 'conflict' && way === 'idevid') || (cause === 'compromise' && way === 'recoveryTicket');
   if (state !== 'compromised') return true;
-  // Nobody is born again by a factory's hand alone, and a ticket is not enough where an IDevID was stolen.
-  if (way === 'factory' || way === 'operator') return rebirthAllowed;
   if (way === 'recoveryTicket') return idevidCompromised;
-  return !idevidCompromised;
+  // Nobody is born again by a factory's hand alone, and neither ticket nor operator is enough where an IDevID was stolen.
+  return way === 'factory' ? rebirthAllowed : !idevidCompromised || (way === 'operator' && rebirthAllowed);
 }
 
 /** The state of a device that was given a certificate more. */

@@ -6,7 +6,7 @@ import { toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { decideIdentity, type IdentityVerdict } from './decide-identity.ts';
 import { findShutOut } from './find-shut-out.ts';
-import type { Way } from './life.ts';
+import { LIFE, type Way } from './life.ts';
 import type { DeviceKey, DeviceRecord, DeviceState, FleetTx, HardwareModule } from './ports.ts';
 import { recordDevices } from './record-devices.ts';
 import { findSuccessions, type Issuing, noteIssued } from './rotation/note-issued.ts';
@@ -159,7 +159,9 @@ async function judge(
       options.now,
       request.renewed,
     );
-    if (verdict.kind !== 'refuse' && device && shutOut.has(device.id))
+    // Who is not shut out may ask again for what it has, whatever it came by.
+    const repeats = verdict.kind === 'repeat' && device && LIFE[device.state].broker !== 'nothing';
+    if (verdict.kind !== 'refuse' && !repeats && device && shutOut.has(device.id))
       verdict = { kind: 'refuse', error: restrained(device) };
     if (verdict.kind === 'issue') {
       quota -= 1;

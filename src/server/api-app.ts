@@ -15,6 +15,9 @@ import { mountFactoryDoor } from '../enroll/factory/routes.ts';
 import type { Labels } from '../enroll/label.ts';
 import type { Ledger } from '../enroll/ports.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
+import type { CampaignDesk } from '../fleet/campaign/desk.ts';
+import type { Hygiene } from '../fleet/hygiene/hygiene.ts';
+import type { DeviceDesk } from '../fleet/recovery/device-desk.ts';
 import type { Revoker } from '../fleet/revoker.ts';
 import type { UseNoter } from '../fleet/rotation/note-use.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
@@ -26,8 +29,11 @@ import { createReportLimits, NO_REPORT_LIMITS, type ReportLimits } from './repor
 import { mountAdmission } from './routes/admission.ts';
 import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
+import { mountCampaigns } from './routes/campaigns.ts';
 import { mountCertificates } from './routes/certificates.ts';
+import { mountDeviceActs } from './routes/device-acts.ts';
 import { mountDevices } from './routes/devices.ts';
+import { mountHygiene } from './routes/hygiene.ts';
 import { mountKeyCompromise } from './routes/key-compromise.ts';
 import { mountRevocations } from './routes/revocations.ts';
 import { mountSightings } from './routes/sightings.ts';
@@ -43,8 +49,13 @@ export interface ApiAppOptions {
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  readonly deviceDesk: DeviceDesk;
+  /** Whether recovery tickets wait for a second person. */
+  readonly secondApproval: boolean;
   /** How uses of certificates reach rotations. */
   readonly uses: UseNoter;
+  readonly campaigns: CampaignDesk;
+  readonly hygiene: Hygiene;
   readonly compromise: CompromiseDesk;
   /** What the status feed and the snapshot are made of. */
   readonly status: StatusDesk;
@@ -178,8 +189,11 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountEnrollmentDoor(api, routes);
   mountAdmission(api, routes);
   mountDevices(api, routes);
+  mountDeviceActs(api, routes);
   mountCertificates(api, routes);
   mountRevocations(api, routes);
+  mountCampaigns(api, routes);
+  mountHygiene(api, routes);
   mountStatus(api, routes);
   mountSightings(api, {
     ...routes,

@@ -1,9 +1,12 @@
 import type { FastifyInstance } from 'fastify';
-import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { newOcspTally, type OcspTally } from '../ca/ocsp/sign-answer.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { Enroller } from '../enroll/enroller.ts';
+import type { CampaignReads } from '../fleet/campaign/ports.ts';
 import { type Authenticate, assertRole } from './caller.ts';
+
+const UNDER_WAY = ['planned', 'running', 'paused', 'ending'] as const;
 
 export interface Metrics {
   readonly registry: Registry;
@@ -11,6 +14,8 @@ export interface Metrics {
   counting(enroll: Enroller): Enroller;
   /** Counts a report of key compromise. */
   countReport(outcome: string): void;
+  /** Tells of campaigns that are not over, when it is asked. */
+  followCampaigns(reads: Pick<CampaignReads, 'findCampaignsIn' | 'tallyCampaign'>): void;
   /** Observes a request, in seconds. */
   observe(route: string, status: number, seconds: number): void;
   /** The OCSP responder counts in here: an answer takes less time than a counter of the library. */
@@ -73,6 +78,7 @@ export function createMetrics(worker: string): Metrics {
       return outcomes;
     },
     countReport: (outcome) => reports.inc({ outcome }),
+    followCampaigns: (reads) => followCampaigns(registry, reads),
     observe: (route, status, seconds) => requests.observe({ route, status: String(status) }, seconds),
   };
 }
@@ -86,5 +92,23 @@ export function mountMetrics(app: FastifyInstance, metrics: Metrics, authenticat
   app.addHook('onResponse', (request, reply, done) => {
     metrics.observe(request.routeOptions.url ?? 'unknown', reply.statusCode, reply.elapsedTime / 1000);
     done();
+  });
+}
+
+function followCampaigns(
+  registry: Registry,
+  reads: Pick<CampaignReads, 'findCampaignsIn' | 'tallyCampaign'>,
+): void {
+  new Gauge({
+    name: 'birthmark_campaign_members',
+    help: 'Members of campaigns that are not over, by campaign, the state of the campaign and of the members.',
+    labelNames: ['campaign', 'campaign_state', 'state'],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      for (const { id, name, state: campaign_state } of await reads.findCampaignsIn(UNDER_WAY))
+        for (const { state, members } of await reads.tallyCampaign(id))
+          this.inc({ campaign: name, campaign_state, state }, members);
+    },
   });
 }

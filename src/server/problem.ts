@@ -56,6 +56,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   'device-unknown': 404,
   'device-restrained': 403,
   'already-exists': 409,
+  'campaign-state': 409,
   'snapshot-refused': 502,
   'feed-broken': 502,
   'lint-failed': 422,

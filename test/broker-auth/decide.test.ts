@@ -180,7 +180,7 @@ describe('a guest, whom our authority enrolled for another manufacturer', () => 
     {
       name: 'guest',
       namespaces: ['acme'],
-      clientId: { bind: 'equal' as const, to: ['${namespace}:${id}'] },
+      clientId: { bind: 'equal' as const, to: ['${namespace}/${id}'] },
     },
   ];
   const unit = (...values: readonly string[]) =>
@@ -192,15 +192,15 @@ describe('a guest, whom our authority enrolled for another manufacturer', () => 
 
   test('is somebody else than our device of that number', () => {
     expect(asked(unit('Line 2'), 'dev1')).toMatchObject({ identity: { namespace: 'own' }, role: 'ours' });
-    expect(asked(unit('acme'), 'acme:dev1')).toMatchObject({
+    expect(asked(unit('acme'), 'acme/dev1')).toMatchObject({
       identity: { namespace: 'acme' },
       role: 'guest',
     });
-    expect(asked(unit('acme', 'Line 2'), 'acme:dev1')).toMatchObject({ role: 'guest' });
+    expect(asked(unit('acme', 'Line 2'), 'acme/dev1')).toMatchObject({ role: 'guest' });
     expect(reasonOf(asked(unit('acme'), 'dev1'))).toBe('clientId');
   });
   test('has no role but one that names its namespace', () => {
     expect(reasonOf(asked(unit('other'), 'dev1'))).toBe('role');
-    expect(reasonOf(asked(unit('acme', 'other'), 'acme:dev1'))).toBe('role');
+    expect(reasonOf(asked(unit('acme', 'other'), 'acme/dev1'))).toBe('role');
   });
 });

@@ -10,7 +10,7 @@ import {
 import { parsePolicy } from '../../src/broker-auth/parse-policy.ts';
 import type { TrustedNamespace } from '../../src/broker-auth/policy.ts';
 import type { ListenerConfig, PolicyConfig } from '../../src/broker-auth/policy-config.ts';
-import type { BehaviourGuard, EndCause, KickDriver } from '../../src/broker-auth/ports.ts';
+import type { BehaviourGuard, EndCause, KickDriver, SessionMemory } from '../../src/broker-auth/ports.ts';
 import { type Session, Sessions } from '../../src/broker-auth/sessions.ts';
 import type { KnownStatus, NameStatusSource, StatusSource } from '../../src/broker-auth/status-source.ts';
 import { toHex } from '../../src/core/bytes.ts';
@@ -141,6 +141,7 @@ export interface LabOptions {
   /** In place of the broker that holds sessions until it is told. */
   readonly drivers?: readonly KickDriver[];
   readonly names?: NameStatusSource;
+  readonly memory?: SessionMemory;
 }
 
 export interface Lab extends Disposable {
@@ -160,14 +161,14 @@ export interface Lab extends Disposable {
 const ours = makeMaker('own');
 
 export function openLab(options: LabOptions = {}): Lab {
-  const { config = policyConfig(), makers = [ours], random = 0, guard, names } = options;
+  const { config = policyConfig(), makers = [ours], random = 0, guard, names, memory } = options;
   const [maker = ours] = makers;
   const clock = testClock(NOW);
   const status = toldStatus(
     clock,
     makers.flatMap(({ root, issuer }) => [root, issuer]),
   );
-  const sessions = new Sessions();
+  const sessions = new Sessions((session) => memory?.ended(session));
   const broker = testBroker();
   const ended: Lab['ended'] = [];
   const errors: unknown[] = [];
@@ -188,7 +189,14 @@ export function openLab(options: LabOptions = {}): Lab {
       sessions.ofIdentity(identity).some((session) => session.clientId !== clientId),
     random: (size) => new Uint8Array(size).fill(random),
   });
-  const gate = createGate({ decide, sessions, enforcer, clock: clock.now, ...(guard && { guard }) });
+  const gate = createGate({
+    decide,
+    sessions,
+    enforcer,
+    clock: clock.now,
+    ...(guard && { guard }),
+    ...(memory && { memory }),
+  });
   const show: Lab['show'] = (evidence, clientId, listener = 'mqtt') => {
     const verdict = gate.connect({
       broker: broker.broker,

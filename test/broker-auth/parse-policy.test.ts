@@ -70,7 +70,7 @@ describe('where a role is for two namespaces', () => {
     (variable) => {
       const rules = (filter: string) =>
         withRole({
-          clientId: { bind: 'any' },
+          clientId: { bind: 'equal', to: ['${namespace}/${id}'] },
           publish: [filter],
           subscribe: [],
           namespaces: ['own', 'acme'],
@@ -84,6 +84,79 @@ describe('where a role is for two namespaces', () => {
       withRole({ clientId: { bind: 'equal', to: [to] }, publish: [], subscribe: [] });
     expect(code(rules('${id}'), [own, acme])).toBe('config-invalid');
     expect(code(rules('${namespace}-${id}'), [own, acme])).toBe('accepted');
+  });
+});
+
+describe('roles of two namespaces', () => {
+  type ClientId = PolicyConfig['roles'][number]['clientId'];
+  const equal = (...to: readonly string[]): NonNullable<ClientId> => ({ bind: 'equal', to: [...to] });
+  const prefix = (to: string, separator: string): ClientId => ({ bind: 'prefix', to: [to], separator });
+  const pair = (ours: ClientId, theirs: ClientId, namespace = 'acme') =>
+    policyConfig({
+      roles: [
+        { name: 'ours', namespaces: ['own'], ...(ours && { clientId: ours }) },
+        { name: 'theirs', namespaces: [namespace], ...(theirs && { clientId: theirs }) },
+      ],
+    });
+
+  test.each<[string, ClientId, ClientId, ClientId]>([
+    ['the default of both', undefined, undefined, equal('${namespace}/${id}')],
+    ['a default, and any', undefined, { bind: 'any' }, equal('acme/${id}')],
+    ['any, and a name of its own', { bind: 'any' }, equal('acme/${id}'), undefined],
+    ['a separator that ids may have', undefined, equal('acme:${id}'), equal('acme/${id}')],
+    [
+      'one of several',
+      undefined,
+      equal('acme/${id}', '${commonName}'),
+      equal('acme/${id}', 'b/${commonName}'),
+    ],
+    ['a prefix, and what may follow it', prefix('${id}', '-'), equal('own-${id}'), equal('acme/${id}')],
+    [
+      'other variables',
+      equal('${serialNumber}'),
+      equal('${certificate.serial}'),
+      equal('c$${certificate.serial}'),
+    ],
+    ['one end, and another begin', equal('a-${id}-b'), equal('a-${id}'), equal('b-${id}')],
+  ])('may not have one ClientId: %s', (_what, ours, theirs, apart) => {
+    const refused = pair(ours, theirs);
+    expect(() => parsePolicy(refused, [own, acme])).toThrow('could have the ClientId');
+    const config = ours?.bind === 'any' ? pair(equal('${id}'), equal('acme/${id}')) : pair(ours, apart);
+    expect(code(config, [own, acme])).toBe('accepted');
+  });
+
+  test('are told which field it is, and what to do', () => {
+    expect(() => parsePolicy(pair(undefined, undefined), [own, acme])).toThrow(
+      /^roles\.1\.clientId: a device of namespace acme \(role theirs\) could have the ClientId of one of namespace own \(role ours\).*to = \["\$\{namespace\}\/\$\{id\}"\]$/,
+    );
+  });
+  test('of guests are no exception', () => {
+    const host = { ...own, guests: { ownUnits: [] } };
+    expect(code(pair(undefined, undefined, 'globex'), [host])).toBe('config-invalid');
+    expect(code(pair(undefined, equal('globex/${id}'), 'globex'), [host])).toBe('accepted');
+  });
+  test('whose names begin alike need a separator that no name has', () => {
+    const both = (to: string) =>
+      policyConfig({ roles: [{ name: 'device', namespaces: ['own', 'acme'], clientId: equal(to) }] });
+    const alike = [own, { ...acme, namespace: 'own-2' }];
+    const named = (to: string) =>
+      policyConfig({ roles: [{ name: 'device', namespaces: ['own', 'own-2'], clientId: equal(to) }] });
+    expect(code(both('${namespace}-${id}'), [own, acme])).toBe('accepted');
+    expect(code(named('${namespace}-${id}'), alike)).toBe('config-invalid');
+    expect(code(named('${namespace}/${id}'), alike)).toBe('accepted');
+  });
+  test('may share one where both are of one namespace', () => {
+    const roles = [
+      { name: 'a', issuers: ['A'] },
+      { name: 'b', issuers: ['B'] },
+    ];
+    expect(code(policyConfig({ roles }), [own])).toBe('accepted');
+    expect(
+      code(policyConfig({ roles: roles.map((one, at) => ({ ...one, namespaces: [at ? 'acme' : 'own'] })) }), [
+        own,
+        acme,
+      ]),
+    ).toBe('config-invalid');
   });
 });
 

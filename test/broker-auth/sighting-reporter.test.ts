@@ -47,7 +47,8 @@ describe('what was seen', () => {
     await tick();
     const { issuerKeyId, serial } = id;
     const at = new Date(lab.clock.now()).toISOString();
-    expect(sent).toEqual([{ seen: [{ issuerKeyId, serial, at, listener: 'mqtt' }], enforced: [] }]);
+    const seen = [{ issuerKeyId, serial, at, listener: 'mqtt' }];
+    expect(sent).toEqual([{ seen, enforced: [], refused: [], sentAt: at }]);
   });
 
   test('is told again until it arrives, after longer and longer pauses', async () => {

@@ -51,8 +51,23 @@ describe('gate.toml', () => {
       'crlFiles.0.urls.0',
     ],
     ['the name of another broker', 'folder = "/var', 'broker = "emqx"\nfolder = "/var', 'mosquitto.broker'],
+    ['an EMQX where nothing could end a session', '[brokers.emqx]', '[brokers.elsewhere]', 'http.emqx'],
+    ['a RabbitMQ where nothing could end a session', '[brokers.rabbitmq]', '[brokers.r]', 'http.rabbitmq'],
+    [
+      'a word against kicks where there are some',
+      '[http.emqx]',
+      '[http.emqx]\nwithoutKicks = true',
+      'http.emqx.withoutKicks',
+    ],
   ])('is refused with %s', (_, from, to, field) => {
     expect(example).toContain(from);
     expect(() => check(example.replace(from, to))).toThrow(field);
+  });
+
+  test('may say that nothing ends a session at a broker', () => {
+    const without = example.replace('[brokers.emqx]', '[brokers.elsewhere]');
+    expect(() => check(without)).toThrow('[brokers.emqx], or say withoutKicks = true');
+    const said = without.replace('[http.emqx]', '[http.emqx]\nwithoutKicks = true');
+    expect(check(said).http?.emqx?.withoutKicks).toBe(true);
   });
 });

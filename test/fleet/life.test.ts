@@ -148,8 +148,8 @@ describe('a device may come', () => {
     expect(ways('compromised', { idevidCompromised: true })).toEqual(['recoveryTicket']);
   });
 
-  it('by its IDevID or a fresh ticket where its LDevID is out', () => {
-    expect(ways('compromised')).toEqual(['ticket', 'idevid']);
+  it('by its IDevID, a fresh ticket or an operator where its LDevID is out', () => {
+    expect(ways('compromised')).toEqual(['operator', 'ticket', 'idevid']);
   });
 
   it('by the factory again only where an operator allowed it', () => {

@@ -10,6 +10,9 @@ import { parseLabels } from '../../src/enroll/label.ts';
 import { DEFAULT_LABELS, type LabelConfig } from '../../src/enroll/label-config.ts';
 import type { Role, TokenRecord } from '../../src/enroll/ports.ts';
 import { newSecret } from '../../src/enroll/secret.ts';
+import { createCampaignDesk } from '../../src/fleet/campaign/desk.ts';
+import { createHygiene } from '../../src/fleet/hygiene/hygiene.ts';
+import { DEFAULT_HYGIENE } from '../../src/fleet/hygiene/settings.ts';
 import { type ApiAppOptions, createLocalApi, createRemoteApi } from '../../src/server/api-app.ts';
 import type { ListenerLimits } from '../../src/server/base-app.ts';
 import { createMetrics } from '../../src/server/metrics.ts';
@@ -57,6 +60,7 @@ export interface TestServer extends AsyncDisposable {
 
 export interface TestServerOptions extends TestHouseOptions {
   readonly labels?: Readonly<Record<string, LabelConfig>>;
+  readonly secondApproval?: boolean;
   /** What a proof of compromise does; true unless it is said. */
   readonly revokeAtOnce?: boolean;
   /** Bounds of the status feed that differ from the usual ones. */
@@ -78,6 +82,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const logger = pino({ level: 'trace' }, { write: (line: string) => void log.push(line) });
   const metrics = createMetrics('test');
   const { ledger, issuing, authorities, guardedClock: clock } = house;
+  metrics.followCampaigns(ledger.read);
   const enroll = metrics.counting(house.enroll);
   const { lookEveryMs = 5, beatMs = 20, ...statusLimits } = options.status ?? {};
   const tail = createStatusTail({
@@ -131,7 +136,24 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     enroll,
     issueService: house.issueService,
     revoker: house.revoker,
+    deviceDesk: house.deviceDesk,
+    secondApproval: options.secondApproval ?? false,
     uses: house.uses,
+    campaigns: createCampaignDesk({
+      ledger,
+      profiles: issuing.profiles,
+      idevidProfiles: issuing.idevidProfiles,
+      crls: house.crls,
+      clock: house.clock.now,
+      onUnpublished: (error) => logger.error({ err: error }, 'a list could not be published'),
+    }),
+    hygiene: createHygiene({
+      ledger,
+      limits: DEFAULT_HYGIENE,
+      keyLimits: KEY_LIMITS,
+      profiles: issuing.profiles,
+      clock: house.clock.now,
+    }),
     clock: house.guardedClock,
     wallClock: house.clock.now,
     random: house.random,

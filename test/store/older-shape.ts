@@ -8,10 +8,11 @@ import { record } from '../../src/store/sqlite/migrations/0004-record.ts';
 import { blockedKeys } from '../../src/store/sqlite/migrations/0005-blocked-keys.ts';
 import { delta } from '../../src/store/sqlite/migrations/0006-delta.ts';
 import { sightings } from '../../src/store/sqlite/migrations/0007-sightings.ts';
+import { life } from '../../src/store/sqlite/migrations/0008-life.ts';
 import { NOW } from './samples.ts';
 
 /** The newest of these was written by the version before. */
-const SHAPES = [ledger, trust, revocation, record, blockedKeys, delta, sightings] as const;
+const SHAPES = [ledger, trust, revocation, record, blockedKeys, delta, sightings, life] as const;
 export const NEWEST_OLD_SHAPE = SHAPES.length;
 
 /** With one device in it. */

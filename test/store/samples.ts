@@ -87,6 +87,8 @@ export function ticket(id: string, more: Partial<TicketRecord> = {}): TicketReco
     createdAt: NOW,
     createdBy: 'operator:anna',
     expiresAt: NOW + 1000,
+    recovery: false,
+    needsApproval: false,
     ...more,
   };
 }

@@ -18,8 +18,8 @@ export function deniedSource(
     position() {
       const table = known()?.table;
       if (!table) return NOWHERE;
-      // By the wall clock of now, which a broker goes by that looks for itself.
-      return { ...table.position, asOf: Math.max(0, clock() - table.ageMs(steady.now())) };
+      // By the wall clock of now, which a broker goes by that looks for itself; in whole milliseconds, as snapshots have it.
+      return { ...table.position, asOf: Math.max(0, Math.floor(clock() - table.ageMs(steady.now()))) };
     },
     denied: () => known()?.table.denied() ?? [],
     isDenied: (id) => (known()?.table.statusOf(certificateKeyOf(id)).status ?? 'good') !== 'good',

@@ -127,7 +127,7 @@ function checkModulus(modulus: bigint, policy: KeyPolicy): KeyFinding | undefine
   return undefined;
 }
 
-function algorithmOf(key: PublicKeyInfo): KeyAlgorithm {
+export function algorithmOf(key: PublicKeyInfo): KeyAlgorithm {
   return key.kind === 'ec' ? CURVE_ALGORITHMS[key.curve] : key.kind;
 }
 

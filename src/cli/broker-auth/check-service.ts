@@ -56,6 +56,15 @@ export function checkService(config: ServiceConfig, policy: GatePolicy): void {
     const kind = brokers[broker]?.kind;
     if (kind !== undefined && kind !== name)
       throw invalid(`${field}.broker`, `brokers.${broker} is a ${kind}`);
+    if ('withoutKicks' in dialect && dialect.withoutKicks === true) {
+      if (kind !== undefined)
+        throw invalid(`${field}.withoutKicks`, `there is brokers.${broker}: leave it out`);
+    } else if (kind === undefined && name !== 'mosquitto-go-auth')
+      throw invalid(
+        field,
+        `nothing could end a session there when its device is taken back: name its management API in [brokers.${broker}], or say ` +
+          'withoutKicks = true',
+      );
   }
   if (http.rabbitmq) checkRoutable(http.rabbitmq.listener, policy, roles);
 }

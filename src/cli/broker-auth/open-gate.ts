@@ -18,6 +18,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
 import { readInput } from '../input-file.ts';
+import { type OpenMemory, resumed } from './session-memory.ts';
 
 export interface OpenGateOptions {
   readonly policy: GatePolicy;
@@ -27,6 +28,8 @@ export interface OpenGateOptions {
   readonly drivers?: readonly KickDriver[];
   /** Names of brokers that ask in the dialect of mosquitto-go-auth. */
   readonly forgetting: readonly string[];
+  /** For sessions at brokers that outlive this process: not of `drivers` and `forgetting`. */
+  readonly memory?: OpenMemory;
   readonly source: StatusSource;
   readonly names: NameStatusSource;
   /** A device that shows a name only was denied for a certificate that was taken back: it may have another one since. */
@@ -55,12 +58,14 @@ const LOGGED_LENGTH = 512;
 
 /** The gate of a process with its drivers, its numbers and its log, at work. */
 export function openGate(options: OpenGateOptions): OpenGate {
-  const { policy, source, names, clock, random, logger } = options;
+  const { policy, source, names, clock, random, logger, memory } = options;
+  const fleeting = new Set([...(options.drivers ?? []).map(({ broker }) => broker), ...options.forgetting]);
   const drivers = [
     ...(options.drivers ?? []),
     ...Object.entries(options.brokers).map(([name, config]) => driverOf(name, config, options)),
     ...options.forgetting.filter((name) => !(name in options.brokers)).map(forgettingDriver),
   ];
+  const endable = new Set(drivers.map(({ broker }) => broker));
   const metrics = createGateMetrics({
     sessions: () => countBy(gate.sessions.values(), ({ broker }) => broker),
     statusAgeMs: options.statusAgeMs,
@@ -83,6 +88,14 @@ export function openGate(options: OpenGateOptions): OpenGate {
     clock,
     random,
     ...(guard && { guard }),
+    ...(memory && {
+      memory: {
+        begun: (kept) => {
+          if (!fleeting.has(kept.session.broker)) memory.journal.begun(kept);
+        },
+        ended: (session) => memory.journal.ended(session),
+      },
+    }),
     onVerdict: (attempt, verdict, tookMs) => {
       metrics.observe(attempt, verdict, tookMs);
       const { broker, listener, clientId, address } = attempt;
@@ -95,6 +108,13 @@ export function openGate(options: OpenGateOptions): OpenGate {
       };
       if (verdict.allow) {
         logger.debug(facts, 'let in');
+        if (!endable.has(broker)) {
+          endable.add(broker);
+          logger.warn(
+            { broker },
+            `NOTHING ENDS A SESSION at ${broker}: name its management API in [brokers]`,
+          );
+        }
         const session = gate.sessions.get(attempt);
         if (session) reporter.seen(session);
         return;
@@ -120,18 +140,23 @@ export function openGate(options: OpenGateOptions): OpenGate {
     clock,
     onFault: (error) => logger.warn({ err: error }, 'what was seen could not be told; it is told again'),
   });
+  const compare = (driver: KickDriver) => {
+    reconcile(gate, driver, clock).catch((error: unknown) =>
+      logger.warn({ err: error, broker: driver.broker }, 'the list of sessions could not be had'),
+    );
+  };
+  if (memory) {
+    const { sessions, sameRules } = memory.remembered;
+    for (const kept of sessions)
+      if (!fleeting.has(kept.session.broker)) gate.restore(resumed(kept, sameRules, clock()));
+    for (const driver of drivers) if (!fleeting.has(driver.broker)) compare(driver);
+  }
   const timers = [
     setInterval(() => {
       gate.tick();
       reporter.tick();
     }, TICK_MS),
-    ...drivers.map((driver) =>
-      setInterval(() => {
-        reconcile(gate, driver, clock).catch((error: unknown) =>
-          logger.warn({ err: error, broker: driver.broker }, 'the list of sessions could not be had'),
-        );
-      }, RECONCILE_MS),
-    ),
+    ...drivers.map((driver) => setInterval(compare, RECONCILE_MS, driver)),
   ];
   return {
     gate,
@@ -143,6 +168,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
       for (const timer of timers) clearInterval(timer);
       enforcer.stop();
       await reporter.stop();
+      await memory?.journal.stop();
     },
   };
 }

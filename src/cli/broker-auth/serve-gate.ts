@@ -28,6 +28,7 @@ import type { LoadedGate } from './load-gate.ts';
 import { type OpenGate, openGate } from './open-gate.ts';
 import { type DeniedWatcher, openMosquitto } from './open-mosquitto.ts';
 import { readiness, withParts } from './readiness.ts';
+import { openSessionMemory } from './session-memory.ts';
 import { openStatusFiles } from './status-files.ts';
 
 export interface ServeGateOptions {
@@ -55,6 +56,11 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   const store = openStatusFiles(at(config.authority.snapshotFile));
   const trust = trustOf(loaded);
   const holders = [...loaded.policy.listeners.values()].some(({ evidence }) => evidence === 'name');
+  const memory = await openSessionMemory(
+    `${at(config.authority.snapshotFile)}.sessions`,
+    loaded.policy,
+    logger,
+  );
   const start = await readDisk(store, { trust, at: clock(), steady, holders }, logger);
   const source = tableSource(() => following.known, steady);
   const names = nameSource(() => following.known, steady);
@@ -83,6 +89,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
     brokers: config.brokers ?? {},
     ...(driver && { drivers: [driver] }),
     forgetting: forgettingBrokers(http),
+    memory,
     source,
     names,
     onNameDenied: () => following.refresh(),
@@ -93,6 +100,8 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
     sendSightings: (report) => authority.sendSightings(report, AbortSignal.timeout(SEND_WITHIN_MS)),
   });
   open = gateOf;
+  // What was taken back while no gate was there.
+  if (following.known) endAllTakenBack(gateOf.gate, source, names);
   const { gate, metrics, close } = gateOf;
   const closers: (() => Promise<void>)[] = [close, () => following.stop()];
   try {

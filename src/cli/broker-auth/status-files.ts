@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { appendFileSync, createReadStream, createWriteStream, existsSync, rmSync, statSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { StatusStore } from '../../broker-auth/status/status-store.ts';
+import { syncPath } from './sync-path.ts';
 
 /**
  * The status store in two files: the signed snapshot, and beside it (`….since`) what the feed told after it. The second one
@@ -22,10 +23,10 @@ export function openStatusFiles(path: string): StatusStore {
         async keep() {
           file.end();
           if (!file.writableFinished) await once(file, 'finish');
-          await sync(fresh);
+          await syncPath(fresh);
           await rename(fresh, path);
           rmSync(notes, { force: true });
-          await sync(dirname(path));
+          await syncPath(dirname(path));
         },
         async drop() {
           file.destroy();
@@ -48,14 +49,5 @@ async function* copying(
     if (file.errored) throw file.errored;
     if (!file.write(piece)) await once(file, 'drain');
     yield piece;
-  }
-}
-
-async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

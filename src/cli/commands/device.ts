@@ -5,6 +5,7 @@ import { DEVICE_STATES } from '../../fleet/ports.ts';
 import { withApi } from '../api-client.ts';
 import { type CommonOptions, homeOf, newCommand, type Shell, wholeNumber } from '../command.ts';
 import { listAll, printTable } from '../output.ts';
+import { deviceActs } from './device-acts.ts';
 
 interface ListOptions extends CommonOptions {
   readonly query?: string;
@@ -40,11 +41,13 @@ const parseShown = schemaParser(
 );
 
 export function deviceCommand(shell: Shell): Command {
-  return new Command('device')
+  const device = new Command('device')
     .description('the devices of the ledger')
     .addCommand(listDevices(shell))
     .addCommand(showDevice(shell))
     .addCommand(allowRebirth(shell));
+  for (const act of deviceActs(shell)) device.addCommand(act);
+  return device;
 }
 
 function listDevices(shell: Shell): Command {

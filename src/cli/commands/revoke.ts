@@ -1,9 +1,10 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import Type, { type Static } from 'typebox';
 import { BirthmarkError } from '../../core/errors.ts';
 import { schemaParser } from '../../core/schema.ts';
 import { type CallApi, withApi } from '../api-client.ts';
 import { type CommonOptions, homeOf, newCommand, type Shell } from '../command.ts';
+import { moment } from '../moment.ts';
 
 interface ChangeOptions extends CommonOptions {
   readonly serial?: string;
@@ -101,12 +102,6 @@ function selecting(command: Command): Command {
     .option('--cascade', 'with all that they vouched for')
     .option('--no-cascade', 'without; otherwise an IDevID takes it along for keyCompromise')
     .option('--dry-run', 'only show what would be done');
-}
-
-function moment(text: string): string {
-  const at = new Date(text);
-  if (!Number.isNaN(at.getTime())) return at.toISOString();
-  throw new InvalidArgumentError('It is a time as in 2026-11-22T12:00:00Z.');
 }
 
 async function change(shell: Shell, options: ChangeOptions, act: keyof typeof WORDS): Promise<void> {

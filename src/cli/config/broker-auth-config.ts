@@ -39,9 +39,9 @@ export type BrokerAuthSection = Static<typeof BrokerAuthSectionSchema>;
 export const DEFAULT_BROKER_AUTH: BrokerAuthSection = {
   listen: { host: '127.0.0.1', port: 8090 },
   http: {
-    emqx: { listener: 'devices' },
-    vernemq: { listener: 'devices' },
-    rabbitmq: { listener: 'names' },
+    emqx: { listener: 'devices', withoutKicks: true },
+    vernemq: { listener: 'devices', withoutKicks: true },
+    rabbitmq: { listener: 'names', withoutKicks: true },
     'mosquitto-go-auth': { listener: 'names' },
   },
   listeners: { devices: { evidence: 'certificate' }, names: { evidence: 'name' } },

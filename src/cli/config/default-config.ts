@@ -71,6 +71,7 @@ export function defaultConfig({
     brokerAuth: DEFAULT_BROKER_AUTH,
     est: DEFAULT_EST,
     rotation: DEFAULT_ROTATION,
+    recovery: { secondApproval: false },
     labels: { ...DEFAULT_LABELS },
     profiles: defaultProfiles(organization),
   };

@@ -4,6 +4,7 @@ import { ProfileConfigSchema } from '../../ca/profile-config.ts';
 import { KeyCompromiseConfigSchema } from '../../enroll/compromise/settings.ts';
 import { EstConfigSchema } from '../../enroll/est/settings.ts';
 import { LabelConfigSchema } from '../../enroll/label-config.ts';
+import { HygieneConfigSchema } from '../../fleet/hygiene/settings.ts';
 import { RotationConfigSchema } from '../../fleet/rotation/settings.ts';
 import { KEY_ALGORITHMS } from '../../keys/key-algorithm.ts';
 import { StatusConfigSchema } from '../../server/status/settings.ts';
@@ -173,6 +174,10 @@ export const ConfigSchema = Type.Object(
       },
       closed,
     ),
+    hygiene: Type.Optional({
+      ...HygieneConfigSchema,
+      description: 'When birthmark hygiene speaks of a key or a device.',
+    }),
     limits: Type.Object(
       {
         bodyOctets: Type.Integer({
@@ -222,6 +227,18 @@ export const ConfigSchema = Type.Object(
       ...RotationConfigSchema,
       description: 'How certificates of devices take the place of each other (docs/rotation.md).',
     }),
+    recovery: Type.Optional(
+      Type.Object(
+        {
+          secondApproval: Type.Boolean({
+            default: false,
+            description:
+              'Whether another person than who made a recovery ticket must approve it (birthmark ticket approve) before it is good.',
+          }),
+        },
+        { ...closed, description: 'How a device whose IDevID is compromised comes back (docs/rotation.md).' },
+      ),
+    ),
     labels: Type.Optional(
       Type.Record(Type.String(), LabelConfigSchema, {
         description:

@@ -10,10 +10,14 @@ import { openGate } from '../broker-auth/open-gate.ts';
 import { openMosquitto } from '../broker-auth/open-mosquitto.ts';
 import { readTrust } from '../broker-auth/read-trust.ts';
 import { readiness, withParts } from '../broker-auth/readiness.ts';
+import { openSessionMemory } from '../broker-auth/session-memory.ts';
 import type { BrokerAuthSection } from '../config/broker-auth-config.ts';
 import { type House, random } from '../wire.ts';
 import { ownNamespace } from './embedded-broker.ts';
 import type { HouseStatus } from './house-status.ts';
+
+/** In the home: what is live at other people's brokers. */
+const SESSIONS_FILE = 'broker-sessions.ndjson';
 
 /**
  * The listener where other people's brokers ask a house that serves. It knows the house's own statuses, and lives in one
@@ -37,6 +41,7 @@ export async function openBrokerAuth(
     ...(guard && { guard: parseGuard(guard, [...policy.listeners.keys()]) }),
     brokers,
     forgetting: forgettingBrokers(http),
+    memory: await openSessionMemory(at(SESSIONS_FILE), policy, logger),
     source: status.source,
     names: status.names,
     onNameDenied: () => status.refresh(),

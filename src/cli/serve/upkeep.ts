@@ -1,5 +1,7 @@
 import { finishReserved } from '../../ca/issue.ts';
 import { publishDueCrls } from '../../ca/publish-due-crls.ts';
+import { advanceCampaigns } from '../../fleet/campaign/engine.ts';
+import { retireDue } from '../../fleet/rotation/retire-due.ts';
 import { settleReplayed } from '../../fleet/settle-devices.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import type { House } from '../wire.ts';
@@ -8,6 +10,10 @@ import { repeat } from './repeat.ts';
 
 /** A full list waits for its coalescing bound and this besides; a list that a crash left behind waits only this. */
 const LISTS_EVERY_MS = 5000;
+/** A grace ends so much late at most. */
+const ROTATIONS_EVERY_MS = 10_000;
+/** How late a campaign may be: its waves and gates are of minutes. */
+const CAMPAIGNS_EVERY_MS = 1000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** Issuance takes milliseconds: a reservation older than this belongs to a process that is gone. */
@@ -46,8 +52,10 @@ export function keepUp(house: House): () => Promise<void> {
   });
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
     ['crl', LISTS_EVERY_MS, publisher()],
+    ['campaigns', CAMPAIGNS_EVERY_MS, ({ campaigns }) => advanceCampaigns(campaigns.room)],
     ['reservations', MINUTE_MS, finishAbandoned],
     ['states', MINUTE_MS, settle],
+    ['rotations', ROTATIONS_EVERY_MS, retire],
     ['tls', HOUR_MS, prepareTlsCertificate],
     ['ocsp', HOUR_MS, prepareOcspSigners],
   ];
@@ -62,6 +70,22 @@ export function keepUp(house: House): () => Promise<void> {
     stopWal();
     await Promise.all(stops.map((stop) => stop()));
   };
+}
+
+/** Retires the certificates whose successors were seen long enough. */
+async function retire(house: House): Promise<void> {
+  const { ledger, crls, issuing, wallClock, logger, countRetired } = house;
+  const { idevidProfiles } = issuing;
+  const retired = await retireDue({
+    ...{ ledger, crls, idevidProfiles, clock: wallClock },
+    onUnpublished: (error) =>
+      logger.error(
+        { err: error },
+        'retired certificates are in the ledger and not in their CRLs yet; it is tried again',
+      ),
+  });
+  if (retired > 0) logger.info({ retired }, 'retired certificates that others took the place of');
+  countRetired(retired);
 }
 
 /** Works out the states of devices that the record brought back. */

@@ -11,7 +11,8 @@ import { parseCsrText } from '../csr-text.ts';
 import type { DeviceDoor } from '../device-door.ts';
 import { findLabel, type Label, type Labels, ticketLabel } from '../label.ts';
 import type { Peer } from '../peer.ts';
-import type { Ledger, Role, TicketRecord } from '../ports.ts';
+import type { Ledger, Role, TicketRecord, TokenRecord } from '../ports.ts';
+import { approveRecoveryTicket, createRecoveryTicket } from '../recovery-ticket.ts';
 import { createTicket, presentTicket } from '../ticket.ts';
 
 /** What the door needs of the server. */
@@ -22,7 +23,11 @@ export interface EnrollmentDoor {
   readonly devices: DeviceDoor;
   readonly clock: Clock;
   readonly random: RandomBytes;
-  readonly authenticate: (request: FastifyRequest) => Promise<{ readonly actor: Actor; readonly role: Role }>;
+  readonly authenticate: (
+    request: FastifyRequest,
+  ) => Promise<{ readonly actor: Actor; readonly role: Role; readonly token?: TokenRecord }>;
+  /** Whether recovery tickets wait for a second person. */
+  readonly secondApproval: boolean;
   /** What `Authorization: Bearer` holds. */
   readonly bearerOf: (request: FastifyRequest) => string | undefined;
   readonly peerOf: (request: FastifyRequest) => Peer;
@@ -61,19 +66,39 @@ const Enrolled = Type.Object({
 const TicketBody = Type.Object(
   {
     serialNumber: Type.String({ description: "The device's serial number." }),
-    profile: Type.Optional(Type.String({ default: 'ldevid' })),
+    profile: Type.Optional(Type.String({ description: 'ldevid where it is not given.' })),
     expiresInSeconds: Type.Optional(
       Type.Integer({ minimum: 1, maximum: YEAR_SECONDS, default: HOUR_SECONDS }),
+    ),
+    recovery: Type.Optional(
+      Type.Boolean({
+        description:
+          'For a device whose IDevID is compromised: it gets another one of its profile, by this ticket alone.',
+      }),
+    ),
+    key: Type.Optional(
+      Type.String({
+        pattern: '^[0-9a-f]{64}$',
+        description: 'Of a recovery: SHA-256 of the SubjectPublicKeyInfo that alone may use it, hexadecimal.',
+      }),
     ),
   },
   { additionalProperties: false },
 );
 
 const Ticket = Type.Object({
+  id: Type.String({ description: 'Its public half.' }),
+  needsApproval: Type.Boolean({ description: 'Whether another person must say yes before it is good.' }),
   ticket: Type.String({ description: 'The secret. It is shown once and kept nowhere.' }),
   serialNumber: Type.String(),
   profile: Type.String(),
   expiresAt: Type.String({ format: 'date-time' }),
+});
+
+const ApprovedTicket = Type.Object({
+  id: Type.String(),
+  serialNumber: Type.String(),
+  approvedBy: Type.String(),
 });
 
 /**
@@ -163,13 +188,49 @@ export function mountEnrollmentDoor(app: FastifyInstance, door: EnrollmentDoor):
     },
     async (request, reply) => {
       const caller = await door.authenticate(request);
-      const { serialNumber, profile = 'ldevid', expiresInSeconds = HOUR_SECONDS } = request.body;
-      const made = await createTicket(
-        { serialNumber, profile, expiresInMs: expiresInSeconds * 1000 },
-        caller,
-        door,
-      );
+      const { serialNumber, profile, expiresInSeconds = HOUR_SECONDS, recovery = false, key } = request.body;
+      refuseMixed(request.body);
+      const expiresInMs = expiresInSeconds * 1000;
+      const made = recovery
+        ? await createRecoveryTicket(
+            { serialNumber, expiresInMs, ...(key !== undefined && { key }) },
+            caller,
+            door,
+          )
+        : await createTicket({ serialNumber, profile: profile ?? 'ldevid', expiresInMs }, caller, door);
       return reply.code(201).send({ ...made, expiresAt: new Date(made.expiresAt).toISOString() });
     },
   );
+
+  app.post<{ Params: { id: string } }>(
+    '/tickets/:id/approve',
+    {
+      schema: {
+        summary: 'Say yes to a recovery ticket that another person made',
+        tags: ['enrollment'],
+        params: Type.Object({ id: Type.String({ maxLength: 64 }) }),
+        response: { 200: ApprovedTicket },
+      },
+    },
+    async (request) => {
+      const { actor, role, token } = await door.authenticate(request);
+      const person = { actor, role, ...(token && { madeBy: token.createdBy }) };
+      const {
+        id,
+        serialNumber,
+        approvedBy = actor,
+      } = await approveRecoveryTicket(request.params.id, person, door);
+      return { id, serialNumber, approvedBy };
+    },
+  );
+}
+
+/** @throws BirthmarkError `bad-request` */
+function refuseMixed({ recovery = false, key, profile }: Static<typeof TicketBody>): void {
+  if (!recovery && key !== undefined)
+    throw new BirthmarkError('bad-request', 'a key is said for a recovery only', { field: 'key' });
+  if (recovery && profile !== undefined)
+    throw new BirthmarkError('bad-request', 'a recovery gives the profile that the device had', {
+      field: 'profile',
+    });
 }

@@ -6,6 +6,7 @@ import { OWN_NAMESPACE, parseCertificateSerial, parseSerialNumber } from '../../
 import type { RevocationOrder, Revoker } from '../../fleet/revoker.ts';
 import type { Selector } from '../../fleet/select-certificates.ts';
 import { type Authenticate, assertRole } from '../caller.ts';
+import { parseMoment } from './schemas.ts';
 
 const Moment = (description: string) => Type.Optional(Type.String({ format: 'date-time', description }));
 
@@ -229,13 +230,4 @@ function parseReason(text: string): RevocationReason | undefined {
       : `reason must be one of unspecified, ${REVOCATION_REASONS.join(', ')} (RFC 5280 §5.3.1)`,
     { field: 'reason' },
   );
-}
-
-function parseMoment(text: string, field: string): number {
-  const at = Date.parse(text);
-  // Of this millennium: what a GeneralizedTime and people both mean.
-  if (at > 0) return at;
-  throw new BirthmarkError('bad-request', `${field} must be a time as RFC 3339 writes it, after 1970`, {
-    field,
-  });
 }

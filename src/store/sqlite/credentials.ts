@@ -28,9 +28,16 @@ interface TokenRow {
   readonly listeners: string | null;
 }
 
-interface TicketRow extends Omit<TicketRecord, 'boundKeyHash'> {
+type TicketRow = Omit<
+  TicketRecord,
+  'boundKeyHash' | 'recovery' | 'needsApproval' | 'approvedAt' | 'approvedBy'
+> & {
   readonly boundKeyHash: Uint8Array | null;
-}
+  readonly recovery: number;
+  readonly needsApproval: number;
+  readonly approvedAt: number | null;
+  readonly approvedBy: string | null;
+};
 
 interface OperatorRow extends Omit<OperatorRecord, 'revokedAt'> {
   readonly revokedAt: number | null;
@@ -43,7 +50,8 @@ export function credentialReads({ db, call }: Connection): CredentialReads {
   );
   const findTicket = db.prepare<[string], TicketRow>(
     `SELECT id, secret_hash AS secretHash, namespace, serial_number AS serialNumber, profile, created_at AS createdAt,
-       created_by AS createdBy, expires_at AS expiresAt, bound_key_hash AS boundKeyHash
+       created_by AS createdBy, expires_at AS expiresAt, bound_key_hash AS boundKeyHash,
+       recovery, needs_approval AS needsApproval, approved_at AS approvedAt, approved_by AS approvedBy
      FROM tickets WHERE id = ?`,
   );
   const findOperator = db.prepare<[Uint8Array], OperatorRow>(
@@ -89,10 +97,13 @@ export function credentialWrites({
   const countToken = db.prepare<[number, string]>('UPDATE tokens SET used = used + ? WHERE id = ?');
   const addTicket = db.prepare<unknown[]>(
     `INSERT INTO tickets (id, secret_hash, namespace, serial_number, profile, created_at, created_by, expires_at,
-       bound_key_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       bound_key_hash, recovery, needs_approval) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const bindTicket = db.prepare<[Uint8Array, string]>(
     'UPDATE tickets SET bound_key_hash = ? WHERE id = ? AND bound_key_hash IS NULL',
+  );
+  const approveTicket = db.prepare<[number, string, string]>(
+    'UPDATE tickets SET approved_at = ?, approved_by = ? WHERE id = ? AND approved_at IS NULL',
   );
   const boundTo = db
     .prepare<[string], Uint8Array | null>('SELECT bound_key_hash FROM tickets WHERE id = ?')
@@ -123,8 +134,9 @@ export function credentialWrites({
     addTicket: (ticket) =>
       call(() => {
         const { id, secretHash, namespace, serialNumber, profile, createdAt, createdBy, expiresAt } = ticket;
-        const { boundKeyHash = null } = ticket;
-        const rest = [profile, createdAt, createdBy, expiresAt, boundKeyHash];
+        const { boundKeyHash = null, recovery, needsApproval } = ticket;
+        const flags = [recovery ? 1 : 0, needsApproval ? 1 : 0];
+        const rest = [profile, createdAt, createdBy, expiresAt, boundKeyHash, ...flags];
         addTicket.run(id, secretHash, namespace, serialNumber, ...rest);
       }),
     bindTicket: (id, keyHash) =>
@@ -138,6 +150,10 @@ export function credentialWrites({
         if (!equalBytes(bound, keyHash)) {
           throw new BirthmarkError('ticket-bound', 'the ticket was used with another key before');
         }
+      }),
+    approveTicket: (id, by, at) =>
+      call(() => {
+        approveTicket.run(at, by, id);
       }),
     registerOperator: ({ serial, name, role, registeredAt, revokedAt = null }) =>
       call(() => {
@@ -165,8 +181,16 @@ function toToken(row: TokenRow): TokenRecord {
   };
 }
 
-function toTicket({ boundKeyHash, ...row }: TicketRow): TicketRecord {
-  return boundKeyHash === null ? row : { ...row, boundKeyHash };
+function toTicket(row: TicketRow): TicketRecord {
+  const { boundKeyHash, recovery, needsApproval, approvedAt, approvedBy, ...rest } = row;
+  return {
+    ...rest,
+    recovery: recovery === 1,
+    needsApproval: needsApproval === 1,
+    ...(boundKeyHash === null ? {} : { boundKeyHash }),
+    ...(approvedAt === null ? {} : { approvedAt }),
+    ...(approvedBy === null ? {} : { approvedBy }),
+  };
 }
 
 function toOperator({ revokedAt, ...row }: OperatorRow): OperatorRecord {

@@ -5,7 +5,15 @@ import type { Page, PageRequest } from '../../core/unit-of-work.ts';
 const MAX_PAGE = 1000;
 
 /** Names the list in each cursor, so that one list's cursor is not taken for another's. */
-type ListName = 'audit' | 'incidents' | 'tokens' | 'certificates' | 'devices' | 'approvals';
+type ListName =
+  | 'audit'
+  | 'incidents'
+  | 'tokens'
+  | 'certificates'
+  | 'devices'
+  | 'approvals'
+  | 'campaigns'
+  | 'findings';
 type Key = string | number;
 
 /** An opaque text that says where a page ended. */

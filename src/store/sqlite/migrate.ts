@@ -8,6 +8,7 @@ import { blockedKeys } from './migrations/0005-blocked-keys.ts';
 import { delta } from './migrations/0006-delta.ts';
 import { sightings } from './migrations/0007-sightings.ts';
 import { life } from './migrations/0008-life.ts';
+import { campaigns } from './migrations/0009-campaigns.ts';
 import { isBusy } from './translate-error.ts';
 
 /** In order; what was released is never changed, only added to. */
@@ -20,6 +21,7 @@ const MIGRATIONS: readonly string[] = [
   delta,
   sightings,
   life,
+  campaigns,
 ];
 
 /** `BMRK`, in the file's header (https://www.sqlite.org/fileformat.html#application_id): whose file this is. */

@@ -8,6 +8,7 @@ import type { Ledger, LedgerTx } from '../../enroll/ports.ts';
 import { approvalWrites } from './approvals.ts';
 import { auditWrites } from './audit.ts';
 import { authorityWrites } from './authorities.ts';
+import { campaignWrites } from './campaigns.ts';
 import { certificateWrites } from './certificates.ts';
 import { type Checkpoint, checkpoint } from './checkpoint.ts';
 import { type Connection, createFile, openFile } from './connection.ts';
@@ -16,6 +17,7 @@ import { crlMoments } from './crl-moments.ts';
 import { crlWrites } from './crls.ts';
 import { deviceWrites } from './devices.ts';
 import { type CommitFacts, type GroupCommit, groupCommit } from './group-commit.ts';
+import { hygieneWrites } from './hygiene.ts';
 import { keyWrites } from './keys.ts';
 import { migrate } from './migrate.ts';
 import { readerConnection, readsOf } from './read-ledger.ts';
@@ -149,10 +151,12 @@ function writesOf(connection: Connection): LedgerTx {
     ...approvalWrites(connection),
     ...auditWrites(connection),
     ...authorityWrites(connection),
+    ...campaignWrites(connection),
     ...certificateWrites(connection),
     ...credentialWrites(connection),
     ...crlWrites(connection),
     ...deviceWrites(connection),
+    ...hygieneWrites(connection),
     ...keyWrites(connection),
     ...renewalCallWrites(connection),
     ...revocationWrites(connection),

@@ -4,11 +4,13 @@ import type { LedgerReads } from '../../enroll/ports.ts';
 import { approvalReads } from './approvals.ts';
 import { auditReads } from './audit.ts';
 import { authorityReads } from './authorities.ts';
+import { campaignReads } from './campaigns.ts';
 import { certificateReads } from './certificates.ts';
 import { type Connection, openFile } from './connection.ts';
 import { credentialReads } from './credentials.ts';
 import { crlReads } from './crls.ts';
 import { deviceReads } from './devices.ts';
+import { hygieneReads } from './hygiene.ts';
 import { keyReads } from './keys.ts';
 import { refuseOtherShape } from './migrate.ts';
 import { renewalCallReads } from './renewal-calls.ts';
@@ -77,10 +79,12 @@ export function readsOf(connection: Connection): LedgerReads {
     ...approvalReads(connection),
     ...auditReads(connection),
     ...authorityReads(connection),
+    ...campaignReads(connection),
     ...certificateReads(connection),
     ...credentialReads(connection),
     ...crlReads(connection),
     ...deviceReads(connection),
+    ...hygieneReads(connection),
     ...keyReads(connection),
     ...renewalCallReads(connection),
     ...revocationReads(connection),

@@ -11,6 +11,7 @@ export interface Asked {
 }
 
 export interface ManagementApi extends AsyncDisposable {
+  readonly url: string;
   readonly asked: Asked[];
   readonly ask: ReturnType<typeof createManagementClient>;
 }
@@ -38,6 +39,7 @@ export async function managementApi(respond: Respond): Promise<ManagementApi> {
   const place = server.address();
   const port = typeof place === 'object' && place !== null ? place.port : 0;
   return {
+    url: `http://127.0.0.1:${port}`,
     asked,
     ask: createManagementClient({
       url: new URL(`http://127.0.0.1:${port}/`),

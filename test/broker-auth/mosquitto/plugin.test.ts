@@ -30,6 +30,8 @@ import { askCheck, buildPart, canBuild, hex } from './plugin-parts.ts';
 
 // The plugin's parts, in C, against the same parts in TypeScript: whatever is asked, both say the same.
 
+const ROOT = { name: 'root', issuers: ['Root'], publish: ['#'], subscribe: ['#'] };
+
 describe.skipIf(!canBuild)("Mosquitto's plugin", () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'birthmark-plugin-'));
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
@@ -120,9 +122,19 @@ describe.skipIf(!canBuild)("Mosquitto's plugin", () => {
             clientId: { bind: 'prefix', to: ['${id}', 'x-${organization}'] },
             publish: ['${issuer.commonName}/${certificate.serial}/${namespace}/${clientId}/#'],
           },
-          { name: 'root', issuers: ['Root'], clientId: { bind: 'any' }, publish: ['#'], subscribe: ['#'] },
-          { ...ROLE, name: 'guest', namespaces: ['acme'], publish: ['${namespace}/${id}'] },
-          ROLE,
+          // A ClientId of anybody's choice and guests do not go together.
+          ...(preset === 'transport'
+            ? [{ ...ROOT, clientId: { bind: 'any' as const } }, ROLE]
+            : [
+                { ...ROOT, clientId: { to: ['root/${commonName}'], bind: 'equal' as const } },
+                {
+                  ...ROLE,
+                  name: 'guest',
+                  namespaces: ['acme'],
+                  clientId: { bind: 'equal' as const, to: ['acme/${id}'] },
+                },
+                ROLE,
+              ]),
         ],
       });
       const inUnits = (...units: string[]) =>
@@ -193,6 +205,8 @@ describe.skipIf(!canBuild)("Mosquitto's plugin", () => {
         'dev1-a',
         'dev1-a-b',
         'x-Lab-1',
+        'acme/dev1',
+        'root/dev1',
         '',
         'dev/1',
         'dev1\u0001',

@@ -102,6 +102,20 @@ describe('what the feed told, as all that is denied', () => {
     expect(source.knowsIssuer(ISSUER)).toBe(false);
   });
 
+  test('is as old as whole milliseconds say, whatever the steady clock counts in', () => {
+    const counting = createSteadyClock(
+      () => 5000,
+      () => 0.25,
+    );
+    const table = new StatusTable({ epoch: 'e', sequence: 3 }, 1000.6);
+    const source = deniedSource(
+      () => snapshotOf(table),
+      () => 5000,
+      counting,
+    );
+    expect(source.position().asOf).toBe(1000);
+  });
+
   test('knows the CAs that the snapshot names, and no others', () => {
     const source = deniedSource(
       () => snapshotOf(new StatusTable({ epoch: 'e', sequence: 3 }, 1000)),

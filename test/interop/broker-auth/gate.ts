@@ -16,6 +16,8 @@ export interface GateProcess {
   /** Posts JSON to a dialect; gives the answer's status and its text. */
   ask(path: string, body: object, headers?: Readonly<Record<string, string>>): Promise<[number, string]>;
   get(path: string): Promise<[number, string]>;
+  /** SIGKILL: nothing is written any more. */
+  kill(): Promise<void>;
   /** SIGTERM; gives the exit code. */
   stop(): Promise<number | null>;
   /** What it wrote. */
@@ -79,6 +81,11 @@ export async function startGate(house: House, toml: string, port = 0, listen = '
         }),
       ),
     get: async (target) => answerOf(await fetch(brokerAuth + target)),
+    kill: async () => {
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await gone;
+    },
     stop: () => end(child),
     log: () => log,
   };

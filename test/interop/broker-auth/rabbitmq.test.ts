@@ -175,6 +175,26 @@ describe.runIf(hasRabbitmq)('RabbitMQ behind the gate', () => {
     expect(await publish(renewed, 'RB-10', 'devices/RB-10/up/x')).toBe(0);
   });
 
+  test('loses a device that was taken back while the gate was dead, as soon as there is one again', async () => {
+    const device = await issueDevice(house(), 'r11', 'RB-11');
+    const bystander = await issueDevice(house(), 'r12', 'RB-12');
+    const live = await stay(device, 'RB-11', 'devices/RB-11/down/+');
+    const other = await stay(bystander, 'RB-12', 'devices/RB-12/down/+');
+    await gate.kill();
+    await house().must('revoke', '--serial', device.serial, '--reason', 'keyCompromise');
+    await sleep(500);
+    expect(live.gone()).toBe(false);
+    await restartGate();
+    await until(() => live.gone(), 'the end of the session', 10_000);
+    live.child.kill();
+    expect(await publish(device, 'RB-11', 'devices/RB-11/up/x')).not.toBe(0);
+    expect(other.gone()).toBe(false);
+    // Just after it came back, too.
+    await house().must('revoke', '--serial', bystander.serial, '--reason', 'cessationOfOperation');
+    await until(() => other.gone(), 'the end of the other session', 10_000);
+    other.child.kill();
+  });
+
   test('keeps everybody out while the gate is down', async () => {
     const device = await issueDevice(house(), 'r9', 'RB-9');
     expect(await publish(device, 'RB-9', 'devices/RB-9/up/x')).toBe(0);

@@ -28,6 +28,7 @@ const rules = (maxStatusAgeSeconds: number) => `
 [http.emqx]
 listener = "devices"
 secretFile = "emqx.secret"
+withoutKicks = true
 [listeners.devices]
 maxStatusAgeSeconds = ${maxStatusAgeSeconds}
 [[roles]]

@@ -142,6 +142,25 @@ publish = ["devices/\${id}/#"]
   const facts = async () =>
     JSON.parse((await gate.get('/readyz'))[1]) as { readonly why?: string; readonly mosquitto: object };
 
+  test('end the session of a device that was taken back while the gate was dead', async () => {
+    const device = await issueDevice(house(), 'while-dead', 'SN-DEAD');
+    const bystander = await issueDevice(house(), 'while-dead-2', 'SN-ALIVE');
+    const { ended } = await live(device, 'SN-DEAD');
+    const other = await live(bystander, 'SN-ALIVE');
+    await gate.kill();
+    await house().must('revoke', '--serial', device.serial, '--reason', 'keyCompromise');
+    gate = await startGate(house(), rules() + common);
+    expect(await ended).toBe(ADMINISTRATIVE_ACTION);
+    expect(await codeOf(device, 'SN-DEAD')).toBe(NOT_AUTHORIZED);
+    expect(other.client.connected).toBe(true);
+    const shown = () => house().must('certificate', 'show', device.serial, '--json');
+    await until(async () => (await shown()).includes('enforcedAt'), 'the word that it is enforced');
+    // Who was told of as live is ended as any other.
+    await house().must('revoke', '--serial', bystander.serial, '--reason', 'cessationOfOperation');
+    expect(await other.ended).toBe(ADMINISTRATIVE_ACTION);
+    await until(async () => (await gate.get('/readyz'))[0] === 200, 'ready');
+  });
+
   test('let in a device under its own name, and the authority hears that it was seen', async () => {
     const device = await issueDevice(house(), 'good', 'SN-GOOD');
     const { client } = await live(device, 'SN-GOOD');

@@ -16,7 +16,7 @@ CREATE TABLE rotations (
 ) STRICT;
 CREATE INDEX rotations_device ON rotations (device_id);
 CREATE INDEX rotations_old ON rotations (old_id);
-CREATE INDEX rotations_due ON rotations (due_at) WHERE ended_at IS NULL;
+CREATE INDEX rotations_due ON rotations (due_at, used_at) WHERE ended_at IS NULL;
 CREATE INDEX rotations_conflict ON rotations (id) WHERE state = 'conflict';
 
 CREATE TABLE renewal_calls (

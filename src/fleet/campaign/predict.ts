@@ -1,0 +1,74 @@
+import type { CampaignPlan } from './plan.ts';
+
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+/** Issuances in a row that a rate is told from, and the fewest that tell one. */
+const WINDOW = 250;
+
+/** What is known of this house's pace. */
+export interface Pace {
+  /** Certificates a second that were issued when there was much to do; undefined: never so many at once. */
+  readonly renewalsPerSecond?: number;
+  /** From a call to the first use of the new credential; undefined: no campaign has told. */
+  readonly reactionMs?: number;
+}
+
+export interface Prediction {
+  readonly waves: number;
+  /** What calling takes, by size and rate of the waves. */
+  readonly callingMs: number;
+  /** What issuing takes at the measured pace, where that is more. */
+  readonly issuingMs: number;
+  /** From the last call of each wave until its members have followed. */
+  readonly reactingMs: number;
+  readonly totalMs: number;
+  readonly pace: Pace;
+}
+
+/** Works out how long a campaign takes when every member follows, pauses left out. Pure. */
+export function predict(members: number, plan: CampaignPlan, pace: Pace): Prediction {
+  const { ratePerMinute, deadlineSeconds } = plan;
+  const perMs = (pace.renewalsPerSecond ?? Number.POSITIVE_INFINITY) / SECOND_MS;
+  let [waves, callingMs, issuingMs, reactingMs] = [0, 0, 0, 0];
+  for (let left = members; left > 0; ) {
+    const size = Math.min(left, sizeOfWave(plan, waves + 1, left));
+    const calling = ratePerMinute === 0 ? 0 : ((size - 1) * MINUTE_MS) / ratePerMinute;
+    callingMs += calling;
+    issuingMs += Math.max(0, size / perMs - calling);
+    // Without a gate the next wave follows at once; the last one is always waited for.
+    const isLast = left === size;
+    if (plan.gatePercent > 0 || isLast) reactingMs += pace.reactionMs ?? 0;
+    waves += 1;
+    left -= size;
+  }
+  const untilDeadline = deadlineSeconds === 0 ? Number.POSITIVE_INFINITY : deadlineSeconds * SECOND_MS;
+  const totalMs = Math.min(untilDeadline, callingMs + issuingMs + reactingMs);
+  return { waves, callingMs, issuingMs, reactingMs, totalMs, pace };
+}
+
+/** How many members a wave calls, if there are so many left. */
+export function sizeOfWave(
+  { waveSize, firstWave }: Pick<CampaignPlan, 'waveSize' | 'firstWave'>,
+  wave: number,
+  left: number,
+): number {
+  const size = wave === 1 && firstWave > 0 ? firstWave : waveSize;
+  return size === 0 ? left : size;
+}
+
+/**
+ * The pace at which a house issues when there is much to do: the median rate of those stretches of consecutive issuances that
+ * reached at least half of the best one's. Idle times in between count for nothing.
+ *
+ * @param times when certificates were reserved, newest first, milliseconds since the epoch
+ */
+export function measuredPace(times: readonly number[]): number | undefined {
+  const rates: number[] = [];
+  for (let at = 0; at + WINDOW < times.length; at += WINDOW) {
+    const [newest = 0, oldest = 0] = [times[at], times[at + WINDOW]];
+    rates.push((WINDOW * SECOND_MS) / Math.max(1, newest - oldest));
+  }
+  const best = Math.max(...rates);
+  const busy = rates.filter((rate) => rate >= best / 2).sort((a, b) => a - b);
+  return busy[busy.length >> 1];
+}

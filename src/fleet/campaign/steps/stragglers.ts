@@ -1,0 +1,54 @@
+import { publishTouchedCrls } from '../../../ca/publish-due-crls.ts';
+import { breathe } from '../../../core/breathe.ts';
+import { planOf } from '../plan.ts';
+import { type CampaignRecord, type MemberState, OPEN_STATES } from '../ports.ts';
+import { type CampaignRoom, PIECE } from '../room.ts';
+import { auditOf, certificatesOf, changeFor, stillIn } from './step.ts';
+
+const ENDS = { leave: 'left', revoke: 'revoked', quarantine: 'quarantined' } as const satisfies Record<
+  string,
+  MemberState
+>;
+
+/** When a campaign's members must have followed; undefined where that is never. What it was paused for is added. */
+export function deadlineOf(campaign: CampaignRecord): number | undefined {
+  const { deadlineSeconds } = planOf(campaign);
+  if (deadlineSeconds === 0 || campaign.startedAt === undefined) return undefined;
+  return campaign.startedAt + deadlineSeconds * 1000 + campaign.pausedMs;
+}
+
+/** Does what the plan says to members that have not followed at the deadline. */
+export async function endStragglers(campaign: CampaignRecord, room: CampaignRoom): Promise<void> {
+  const { ledger, clock, crls } = room;
+  const deadline = deadlineOf(campaign);
+  if (deadline === undefined || clock() < deadline) return;
+  const { stragglers } = planOf(campaign);
+  let ended = 0;
+  for (;;) {
+    const piece = await ledger.write(async (tx) => {
+      const running = await stillIn(tx, campaign, 'running');
+      if (!running) return 0;
+      const late = (await tx.findMembersIn(campaign.id, OPEN_STATES, PIECE)).map(({ deviceId }) => deviceId);
+      if (late.length === 0) return 0;
+      const now = clock();
+      if (stragglers === 'revoke') {
+        const { old } = await certificatesOf(tx, campaign, late);
+        await changeFor(tx, campaign, old, 'revoke', room);
+      }
+      await tx.moveMembers(campaign.id, late, { state: ENDS[stragglers], endedAt: now });
+      await tx.appendAudit([
+        auditOf(campaign, now, 'campaign.stragglers', { members: late.length, end: ENDS[stragglers] }),
+      ]);
+      return late.length;
+    });
+    if (piece === 0) break;
+    ended += piece;
+    await breathe();
+  }
+  if (ended === 0 || stragglers === 'leave') return;
+  try {
+    await publishTouchedCrls({ places: 'all', changed: ended }, crls, clock);
+  } catch (error) {
+    room.onUnpublished(error);
+  }
+}

@@ -1,0 +1,59 @@
+import { breathe } from '../../../core/breathe.ts';
+import { type CampaignRecord, OPEN_STATES } from '../ports.ts';
+import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
+import { actorOf, auditOf, certificatesOf, changeFor, stillIn } from './step.ts';
+
+/**
+ * Rolls back what can be: members that have not followed get their calls taken back and their holds released, and a new credential that
+ * nobody has used is retired where the old one is good. What was revoked stays so, and who has followed is left alone.
+ */
+export async function takeBack(campaign: CampaignRecord, room: CampaignRoom): Promise<void> {
+  const { ledger, clock } = room;
+  for (;;) {
+    const more = await ledger.write(async (tx) => {
+      const ending = await stillIn(tx, campaign, 'ending');
+      if (!ending) return false;
+      const piece = (await tx.findMembersIn(campaign.id, OPEN_STATES, PIECE)).map(({ deviceId }) => deviceId);
+      const now = clock();
+      if (piece.length > 0) {
+        await takeBackPiece(tx, campaign, piece, room);
+        await tx.moveMembers(campaign.id, piece, { state: 'rolled-back', endedAt: now });
+        return true;
+      }
+      await tx.moveCampaign(campaign.id, { state: 'rolled-back', endedAt: now });
+      await tx.appendAudit([auditOf(campaign, now, 'campaign.rolled-back')]);
+      return false;
+    });
+    if (!more) return;
+    await breathe();
+  }
+}
+
+async function takeBackPiece(
+  tx: CampaignTx,
+  campaign: CampaignRecord,
+  deviceIds: readonly number[],
+  room: CampaignRoom,
+): Promise<void> {
+  const { old, fresh, held } = await certificatesOf(tx, campaign, deviceIds);
+  await tx.dropRenewalCalls(
+    old.map(({ id }) => id),
+    actorOf(campaign),
+  );
+  // What became final meanwhile stays so.
+  const before = await tx.findRevocations(old.map(({ id }) => id));
+  const releasable = old.filter(({ id }, at) => held.has(id) && before[at]?.held === true);
+  await changeFor(tx, campaign, releasable, 'release', room);
+  for (const { id, deviceId } of releasable)
+    if (deviceId !== null) await tx.setHeldByCampaign(campaign.id, deviceId, id, false);
+  const after = await tx.findRevocations(old.map(({ id }) => id));
+  const now = room.clock();
+  const hasGood = new Set(
+    old
+      .filter(({ notAfter }, at) => after[at] === undefined && notAfter > now)
+      .map(({ deviceId }) => deviceId),
+  );
+  const sightings = await tx.findSightings(fresh.map(({ id }) => id));
+  const unseen = fresh.filter(({ deviceId }, at) => sightings[at] === undefined && hasGood.has(deviceId));
+  await changeFor(tx, campaign, unseen, 'revoke', room, 'superseded');
+}
