@@ -22,7 +22,11 @@ export async function births(house: DemoHouse, stage: Stage, count: number): Pro
     const serialNumber = `SN-${String(at + 1).padStart(4, '0')}`;
     const key = newKey();
     keys.set(serialNumber, key);
-    return JSON.stringify({ serialNumber, batch: batchOf(at, count), csr: createCsr(key).toString('base64') });
+    return JSON.stringify({
+      serialNumber,
+      batch: batchOf(at, count),
+      csr: createCsr(key).toString('base64'),
+    });
   });
   const token = await house.token('factory', '--profile', 'idevid', '--count', String(count));
   const input = house.write('devices.ndjson', `${lines.join('\n')}\n`);

@@ -29,6 +29,8 @@ export interface Device {
   readonly received: ReadonlySet<string>;
   /** Enrolls by its IDevID and connects. */
   join(): Promise<void>;
+  /** Sends something to its own topic. Returns whether the broker took it. */
+  tell(text: string): Promise<boolean>;
   /** Pulls the plug; `join` plugs it in again. */
   switchOff(): void;
 }
@@ -125,6 +127,15 @@ export function createDevice({ name, batch, idevid, place, onFault }: DeviceOpti
       isOn = true;
       await comeBack();
       if (!client) throw new Error(`${name} could not join`);
+    },
+    async tell(text) {
+      try {
+        await client?.publishAsync(`devices/${name}/up`, text, { qos: 1 });
+        return client !== undefined;
+      } catch {
+        // It was on its way over to a new credential: not taken.
+        return false;
+      }
     },
     switchOff() {
       isOn = false;

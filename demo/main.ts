@@ -2,6 +2,7 @@
 import { births } from './births.ts';
 import { openDemoHouse } from './house.ts';
 import { joining } from './joining.ts';
+import { recall } from './recall.ts';
 import { openStage } from './stage.ts';
 import { theft } from './theft.ts';
 
@@ -18,6 +19,7 @@ try {
   await joining(devices, stage);
   const [victim] = devices;
   if (victim) await theft(house, victim, stage);
+  await recall(house, devices, 'batch-C', stage);
   for (const device of devices) device.switchOff();
 } finally {
   await house.close();

@@ -49,7 +49,8 @@ export function createAgenda<T>(): Agenda<T> {
       return heap[0]?.at;
     },
     add(at, item) {
-      heap.push({ at, order: added, item });
+      // Whole milliseconds, as clocks tell them.
+      heap.push({ at: Math.round(at), order: added, item });
       added += 1;
       for (let child = heap.length - 1; child > 0; ) {
         const parent = (child - 1) >> 1;

@@ -23,6 +23,7 @@ export interface SimDevice {
   /** Written down before it was sent anywhere. */
   pendingKey: SampleKey | undefined;
   offUntil: number;
+  /** It was, and has not come back since. */
   wasOff: boolean;
   /** The time that the server told last: a clock that is behind it is wrong. */
   toldTime: number;
@@ -60,11 +61,11 @@ export async function wake(device: SimDevice, world: World, chance: Chance): Pro
     const excused = device.stolen || reason === 'none' || (reason === 'expired' && device.wasOff);
     if (!excused) finding = { name: device.name, at: world.now(), what: `has nothing that works: ${reason}` };
     await comeBack(device, world, chance, reason === 'expired');
-  } else if (current && isDue(device, current, world)) {
-    await ask(device, chance, (key) => world.renew(current, key));
+  } else {
+    device.wasOff = false;
+    if (current && isDue(device, current, world)) await ask(device, chance, (key) => world.renew(current, key));
   }
   if (world.up) device.toldTime = world.now();
-  device.wasOff = false;
   return finding;
 }
 

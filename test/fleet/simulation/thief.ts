@@ -1,4 +1,5 @@
 import { newKey } from '../../house.ts';
+import type { SampleKey } from '../../x509/samples.ts';
 import type { SimDevice } from './sim-device.ts';
 import type { Credential, World } from './world.ts';
 
@@ -8,6 +9,8 @@ export interface Thief {
   readonly manner: 'quiet' | 'renews';
   /** All that he ever had. */
   readonly hoard: Credential[];
+  /** For what he would like to have. */
+  key: SampleKey;
   /** When the house acted against him: from then on nothing of his may get in. */
   actedAt: number | undefined;
 }
@@ -15,7 +18,7 @@ export interface Thief {
 export function steal(victim: SimDevice, manner: Thief['manner']): Thief {
   if (!victim.current) throw new Error(`there is nothing to steal from ${victim.name}`);
   victim.stolen = true;
-  return { victim, manner, hoard: [victim.current], actedAt: undefined };
+  return { victim, manner, hoard: [victim.current], key: newKey(), actedAt: undefined };
 }
 
 /**
@@ -30,12 +33,14 @@ export async function tryDoors(thief: Thief, world: World): Promise<number> {
     if (reason === 'ok' && thief.actedAt !== undefined) got += 1;
   }
   const newest = thief.hoard.at(-1);
-  if (newest && (thief.manner === 'renews' || thief.actedAt !== undefined)) {
-    const answer = await world.renew(newest, newKey());
+  // One renewal is enough for him; once the house has acted he tries for another.
+  const tries = thief.manner === 'renews' && thief.hoard.length === 1;
+  if (newest && (tries || thief.actedAt !== undefined)) {
+    const answer = await world.renew(newest, thief.key);
     if (typeof answer !== 'string') {
       if (thief.actedAt !== undefined) got += 1;
-      // One is enough for him.
-      if (thief.hoard.length < 2) thief.hoard.push(answer);
+      thief.hoard.push(answer);
+      thief.key = newKey();
     }
   }
   return got;

@@ -10,17 +10,23 @@ import { tableSource } from '../../../src/broker-auth/status/table-source.ts';
 import { toHex } from '../../../src/core/bytes.ts';
 import { BirthmarkError } from '../../../src/core/errors.ts';
 import { OWN_NAMESPACE } from '../../../src/core/identifiers.ts';
+import { createSteadyClock } from '../../../src/core/steady-clock.ts';
 import { operatorAdmission } from '../../../src/enroll/admission.ts';
 import { createDeviceDoor } from '../../../src/enroll/device-door.ts';
 import { createIdentifier } from '../../../src/enroll/identify.ts';
 import { findLabel, parseLabels } from '../../../src/enroll/label.ts';
-import { DEFAULT_LABELS } from '../../../src/enroll/label-config.ts';
-import { type NoteSightingsOptions, noteSightings, type Sightings } from '../../../src/fleet/note-sightings.ts';
-import { windowOf } from '../../../src/fleet/renewal/window.ts';
+import { DEFAULT_LABEL, DEFAULT_LABELS } from '../../../src/enroll/label-config.ts';
+import {
+  type NoteSightingsOptions,
+  noteSightings,
+  type Sightings,
+} from '../../../src/fleet/note-sightings.ts';
 import { retireDue } from '../../../src/fleet/rotation/retire-due.ts';
 import { createChangePages } from '../../../src/server/status/change-pages.ts';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
-import { DAY_MS, granted, openTestHouse, type TestHouse } from '../../house.ts';
+import { encodeName } from '../../../src/x509/name.ts';
+import { hashKey } from '../../../src/x509/public-key.ts';
+import { granted, only, openTestHouse, type TestHouse } from '../../house.ts';
 import { type SampleKey, sampleCsr } from '../../x509/samples.ts';
 import type { Chance } from './chance.ts';
 
@@ -41,6 +47,15 @@ export const LDEVID_DAYS = 30;
 export const GATES = 4;
 const MUTE_GATE = GATES - 1;
 const HOUR_MS = 3_600_000;
+const UPKEEP_EVERY_MS = 6 * HOUR_MS;
+const TOLD_AT_ONCE = 250;
+const EMPTY = encodeName([]);
+
+export interface Newborn {
+  readonly name: string;
+  readonly key: SampleKey;
+  readonly batch: string;
+}
 
 export interface World extends Disposable {
   readonly house: TestHouse;
@@ -49,7 +64,8 @@ export interface World extends Disposable {
   advance(to: number): Promise<void>;
   /** Whether the doors can be reached. */
   up: boolean;
-  born(names: readonly string[], keys: readonly SampleKey[]): Promise<readonly Credential[]>;
+  /** Gives devices their IDevIDs, as a factory does. */
+  born(devices: readonly Newborn[]): Promise<readonly Credential[]>;
   enroll(by: Credential, key: SampleKey): Promise<Answer>;
   renew(by: Credential, key: SampleKey): Promise<Answer>;
   /** `ok`, or why the gate denies it. */
@@ -68,20 +84,32 @@ export async function openWorld(chance: Chance): Promise<World> {
   });
   const { ledger, clock, guardedClock, authorities, issuing, enroll, uses, crls } = house;
   const labels = parseLabels(
-    { default: { ...DEFAULT_LABELS.default, renewalGraceDays: 60 } as never },
+    { [DEFAULT_LABEL]: { ...only(Object.values(DEFAULT_LABELS)), renewalGraceDays: 60 } },
     [issuing.profile('idevid'), issuing.profile('ldevid')],
   );
   const label = findLabel(labels);
   const identify = createIdentifier({ ledger, authorities, issuing });
   const door = createDeviceDoor({ ledger, enroll, identify, uses, clock: guardedClock });
 
+  const steady = createSteadyClock(clock.now, clock.now);
   const epoch = await ledger.read.statusEpoch();
-  const table = new StatusTable({ epoch, sequence: 0 }, clock.now());
+  const table = new StatusTable({ epoch, sequence: 0 }, steady.now());
   const pages = createChangePages({ ledger: ledger.read, authorities, clock: clock.now });
   const all = [...authorities.values()];
-  const header = {
-    authorities: all.map(({ name, keyId }) => ({ name, issuerKeyId: toHex(keyId), keyHash: '' })),
-  } as unknown as ReadSnapshot['header'];
+  const header: ReadSnapshot['header'] = {
+    format: 'birthmark-status-snapshot',
+    version: 1,
+    epoch,
+    sequence: 0,
+    issuedAt: new Date(clock.now()).toISOString(),
+    validUntil: new Date(clock.now()).toISOString(),
+    endedBefore: new Date(0).toISOString(),
+    authorities: all.map(({ name, keyId, certificate }) => ({
+      name,
+      issuerKeyId: toHex(keyId),
+      keyHash: toHex(hashKey(certificate.tbs.spki)),
+    })),
+  };
   const trust = [
     {
       namespace: OWN_NAMESPACE,
@@ -91,10 +119,17 @@ export async function openWorld(chance: Chance): Promise<World> {
   ];
   const decide = createDecider({
     policy: parsePolicy(
-      { listeners: { mqtt: {} }, roles: [{ name: 'device', publish: ['devices/${id}/#'] }] },
+      {
+        listeners: { mqtt: { preset: 'private-network' } },
+        roles: [{ name: 'device', publish: ['devices/#'] }],
+      },
       trust,
     ),
-    judge: createCredentialJudge({ trust, sources: [tableSource(() => ({ header, table }))], remembered: 50_000 }),
+    judge: createCredentialJudge({
+      trust,
+      sources: [tableSource(() => ({ header, table }), steady)],
+      remembered: 50_000,
+    }),
     hasOtherSession: () => false,
     random: (size) => new Uint8Array(size),
   });
@@ -102,7 +137,13 @@ export async function openWorld(chance: Chance): Promise<World> {
   /** What gates are about to tell, by the time that it arrives. */
   let telling: { readonly arrives: number; readonly seen: Sightings['seen'][number] }[] = [];
   let upkeepAt = clock.now();
-  const sightingOptions: NoteSightingsOptions = { ledger, authorities, uses, clock: clock.now };
+  const sightingOptions: NoteSightingsOptions = {
+    ledger,
+    authorities,
+    uses,
+    idevidProfiles: issuing.idevidProfiles,
+    clock: clock.now,
+  };
 
   async function syncGates(): Promise<void> {
     const last = await ledger.read.lastStatusChange();
@@ -111,17 +152,16 @@ export async function openWorld(chance: Chance): Promise<World> {
       for await (const event of readFeedEvents(once(Buffer.from(text))))
         if (event?.kind === 'change') table.apply(event.change);
     }
-    table.confirm({ epoch, sequence: last }, clock.now());
+    table.confirm({ epoch, sequence: last }, steady.now());
   }
 
   async function tell(): Promise<void> {
-    if (!world.up) return;
     const arrived = telling.filter(({ arrives }) => arrives <= clock.now());
     telling = telling.filter(({ arrives }) => arrives > clock.now());
-    for (let at = 0; at < arrived.length; at += 250)
+    for (let at = 0; at < arrived.length; at += TOLD_AT_ONCE)
       await noteSightings(
         sightingOptions,
-        { seen: arrived.slice(at, at + 250).map(({ seen }) => seen), enforced: [] },
+        { seen: arrived.slice(at, at + TOLD_AT_ONCE).map(({ seen }) => seen), enforced: [] },
         'token:gate',
       );
   }
@@ -152,27 +192,29 @@ export async function openWorld(chance: Chance): Promise<World> {
     now: clock.now,
     async advance(to) {
       clock.pass(Math.max(0, to - clock.now()));
+      if (!world.up) return;
       await tell();
-      if (clock.now() >= upkeepAt && world.up) {
+      if (clock.now() >= upkeepAt) {
         await retireDue({
           ledger,
-          crls: { ...crls },
+          crls,
           idevidProfiles: issuing.idevidProfiles,
           clock: clock.now,
-          onUnpublished: (error) => {
-            throw error;
-          },
+          onUnpublished,
         });
-        upkeepAt = clock.now() + HOUR_MS;
+        upkeepAt = clock.now() + UPKEEP_EVERY_MS;
       }
       await syncGates();
     },
-    async born(names, keys) {
-      const requests = names.map((name, at) =>
-        house.request(name, { csr: sampleCsr(keys[at] as SampleKey, { subject: EMPTY }), batch: `batch-${at % 10}` }),
+    async born(devices) {
+      const requests = devices.map(({ name, key, batch }) =>
+        house.request(name, { csr: sampleCsr(key, { subject: EMPTY }), batch }),
       );
       const results = await enroll(requests, operatorAdmission('operator:line'));
-      return results.map((result, at) => toCredential(granted(result as never).certificate, keys[at] as SampleKey));
+      return devices.map(({ key }, at) => {
+        const result = results[at];
+        return toCredential(granted(result).certificate, key);
+      });
     },
     enroll: (by, key) => come('enroll', by, key),
     renew: (by, key) => come('reenroll', by, key),
@@ -187,9 +229,29 @@ export async function openWorld(chance: Chance): Promise<World> {
       }
       return verdict.allow ? 'ok' : verdict.reason;
     },
-    renewsFrom: () => 0,
+    renewsFrom: ({ notBefore, notAfter, serial }) =>
+      notBefore + (notAfter - notBefore) * (0.6 + (0.2 * Number.parseInt(serial.slice(-4), 16)) / 0xffff),
     syncGates,
     [Symbol.dispose]: () => house[Symbol.dispose](),
   };
   return world;
+}
+
+async function* once(octets: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield octets;
+}
+
+function onUnpublished(error: unknown): never {
+  throw error;
+}
+
+function toCredential(certificate: Buffer, key: SampleKey): Credential {
+  const { tbs } = parseCertificate(certificate);
+  return {
+    key,
+    certificate,
+    serial: toHex(tbs.serial),
+    notBefore: tbs.notBefore.at,
+    notAfter: tbs.notAfter.at,
+  };
 }
