@@ -30,6 +30,7 @@ import type { Ledger } from '../src/enroll/ports.ts';
 import { createServiceIssuer, type ServiceIssuer } from '../src/enroll/service-issuer.ts';
 import type { HardwareModule } from '../src/fleet/ports.ts';
 import { createDeviceDesk, type DeviceDesk } from '../src/fleet/recovery/device-desk.ts';
+import type { RenewalDesk } from '../src/fleet/renewal/renewal-desk.ts';
 import { createRevoker, type Revoker } from '../src/fleet/revoker.ts';
 import { createUseNoter, type UseNoter } from '../src/fleet/rotation/note-use.ts';
 import { DEFAULT_ROTATION, parseRotation, type RotationPolicy } from '../src/fleet/rotation/settings.ts';
@@ -100,6 +101,7 @@ export interface TestHouse extends Disposable {
   readonly crls: CrlRoom;
   readonly revoker: Revoker;
   readonly deviceDesk: DeviceDesk;
+  readonly renewal: RenewalDesk;
   readonly rotation: RotationPolicy;
   readonly uses: UseNoter;
   /** For admissions by certificate. */
@@ -259,6 +261,14 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     enroll,
     issueService: createServiceIssuer(shared),
     crls,
+    renewal: {
+      reads: ledger.read,
+      policy: rotation,
+      idevidProfiles: issuing.idevidProfiles,
+      mayIssue: standing.mayIssue,
+      authorities,
+      retryAfterMs: rotation.retryAfterMs,
+    },
     deviceDesk: createDeviceDesk({
       ledger,
       crls,

@@ -114,7 +114,12 @@ function isAlert(error: Error): boolean {
   return 'code' in error && typeof error.code === 'string' && error.code.startsWith('ERR_SSL_');
 }
 
-function connectPacket(clientId: string): Buffer {
+/**
+ * A CONNECT of MQTT 3.1.1 that asks for nothing.
+ *
+ * @throws BirthmarkError `config-invalid` for a ClientId of more than 115 octets
+ */
+export function connectPacket(clientId: string): Buffer {
   const id = Buffer.from(clientId);
   const length = CONNECT_HEAD.length + 2 + id.length;
   // One octet is enough for a length of so many.

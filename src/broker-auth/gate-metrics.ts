@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ConnectVerdict } from './decide.ts';
 import type { GateConnect } from './gate.ts';
 import type { EndCause } from './ports.ts';
@@ -10,6 +10,10 @@ export interface GateMetrics {
   told(listener: string, reason: string): void;
   ended(sessions: number, cause: EndCause): void;
   kickFailed(broker: string): void;
+  /** The behaviour guard reacted: `held` where its breaker kept it from that. */
+  reacted(rule: string, reaction: string): void;
+  /** From now on it is shown who is restrained. */
+  showBlocks(blocks: () => readonly { readonly reaction: string }[]): void;
 }
 
 export interface GateMetricsOptions {
@@ -58,6 +62,12 @@ export function createGateMetrics({
     labelNames: ['broker'],
     registers,
   });
+  const reactions = new Counter({
+    name: 'birthmark_gate_guard_reactions_total',
+    help: 'What the behaviour guard did, by rule and reaction; held: its breaker took it for an outage and nobody was restrained.',
+    labelNames: ['rule', 'reaction'],
+    registers,
+  });
   new Gauge({
     name: 'birthmark_gate_sessions',
     help: 'Live sessions, by broker.',
@@ -87,5 +97,29 @@ export function createGateMetrics({
     told: (listener, reason) => verdicts.inc({ listener, reason }),
     ended: (sessions, cause) => ended.inc({ cause }, sessions),
     kickFailed: (broker) => failed.inc({ broker }),
+    reacted: (rule, reaction) => reactions.inc({ rule, reaction }),
+    showBlocks: (blocks) =>
+      void new Gauge({
+        name: 'birthmark_gate_blocks',
+        help: 'Who is restrained by the behaviour guard now, by reaction.',
+        labelNames: ['reaction'],
+        registers,
+        collect() {
+          this.reset();
+          for (const reaction of ['throttle', 'block', 'quarantine']) this.set({ reaction }, 0);
+          for (const { reaction } of blocks()) this.inc({ reaction });
+        },
+      }),
+  };
+}
+
+/** The numbers of several gates as one text; each registry has a label of its own that tells it apart. */
+export function joinMetrics(registries: Iterable<Registry>) {
+  return {
+    contentType: Registry.PROMETHEUS_CONTENT_TYPE,
+    metrics: async (): Promise<string> => {
+      const all = await Promise.all([...registries].map((one) => one.getMetricsAsJSON()));
+      return AggregatorRegistry.aggregate(all).metrics();
+    },
   };
 }

@@ -1,16 +1,9 @@
 import type { Clock } from '../core/clock.ts';
-import type {
-  Allowed,
-  ConnectAttempt,
-  ConnectVerdict,
-  DecideConnect,
-  DenialReason,
-  Denied,
-  Identity,
-} from './decide.ts';
+import type { Allowed, ConnectAttempt, ConnectVerdict, DecideConnect, Denied, Identity } from './decide.ts';
 import type { Enforcer } from './enforcer.ts';
+import { countsAsFailure, originOfAllowed, originOfDenied, originOfSession } from './guard/origin.ts';
 import type { KeptSession } from './kept-session.ts';
-import type { BehaviourGuard, EndCause, Origin, SessionMemory } from './ports.ts';
+import type { Behaviour, BehaviourGuard, EndCause, Origin, SessionMemory } from './ports.ts';
 import type { Session, SessionPlace, Sessions, TakenBack } from './sessions.ts';
 import { mayPublish, mayReceive, maySubscribe, type Permissions } from './topic-rules.ts';
 
@@ -18,6 +11,8 @@ export interface GateConnect extends ConnectAttempt {
   readonly broker: string;
   /** IP address of the client, without port. */
   readonly address: string;
+  /** The broker asks about all that a session sends and subscribes to, so that its silence shows. */
+  readonly asksOfEachAct?: boolean;
 }
 
 /** With the session that is live from now on. */
@@ -39,6 +34,10 @@ export interface Gate {
   restore(kept: KeptSession): void;
   /** Whether a live session may do so; no live session, no. */
   mayAct(place: SessionPlace, act: TopicAct, topic: string): boolean;
+  /** The broker saw that of a live session, and did not ask: for the behaviour guard. */
+  saw(place: SessionPlace, behaviour: 'topicDenied' | 'undeliverable', topic: string): void;
+  /** Whether the behaviour guard asks for it: what costs something to see need not be looked at otherwise. */
+  watches(behaviour: Behaviour, listener: string): boolean;
   /**
    * Ends what stands on a certificate or a key that was taken back, at once. Returns how many sessions that is.
    *
@@ -49,7 +48,9 @@ export interface Gate {
   endNamed(identity: Identity, cause: EndCause): number;
   /** Ends what a device has live. */
   endIdentity(identity: Identity, cause: EndCause): number;
-  /** Ends the sessions whose time is over: to be called each second. */
+  /** Ends one session; false where it is gone, or being ended. */
+  endSession(session: Session, cause: EndCause): boolean;
+  /** Ends the sessions whose time is over, and looks who is silent: to be called each second. */
   tick(): void;
   readonly sessions: Sessions;
 }
@@ -69,6 +70,8 @@ export interface GateOptions {
 interface Live {
   readonly permissions: Permissions;
   readonly origin: Origin;
+  /** When it sent, subscribed or received something last; undefined where that would not show. */
+  activeAt: number | undefined;
 }
 
 /** The gate at one or several brokers. */
@@ -86,25 +89,36 @@ export function createGate({
   const ending = new WeakSet<Session>();
 
   function judge(attempt: GateConnect, at: number): ConnectVerdict {
-    const { address, listener } = attempt;
-    const stranger = guard?.restraint({ address }, listener, at);
+    const { address, listener, evidence } = attempt;
+    // Who shows no certificate can prove nothing. All others may be a device that shares its address with an attacker.
+    const stranger =
+      evidence.level === 'certificate' ? undefined : guard?.restraint({ address }, listener, at);
     if (stranger) return { allow: false, ...stranger };
-    const verdict = notTaken(decide(attempt, at), attempt);
-    if (!verdict.allow) {
-      guard?.note('authenticationFailed', originOfDenied(attempt, verdict), listener, at);
-      return verdict;
-    }
-    const origin = originOf(attempt, verdict.identity);
+    const verdict = decide(attempt, at);
+    if (!verdict.allow) return noteDenied(attempt, verdict, at);
+    const free = notTaken(verdict, attempt);
+    if (!free.allow) return free;
+    const origin = originOfAllowed(attempt, verdict);
     const known = guard?.restraint(origin, listener, at);
     if (known) return { allow: false, ...known, identity: verdict.identity };
     guard?.note('connect', origin, listener, at);
     return verdict;
   }
 
+  function noteDenied(attempt: GateConnect, verdict: Denied, at: number): Denied {
+    const { listener } = attempt;
+    if (!guard || !countsAsFailure(verdict.reason)) return verdict;
+    const origin = originOfDenied(attempt, verdict);
+    const known = guard.restraint(origin, listener, at);
+    if (!known) guard.note('authenticationFailed', origin, listener, at);
+    // What is wrong with a certificate says more than that it was shown too often.
+    return known && !origin.credential ? { allow: false, ...known } : verdict;
+  }
+
   /** Whoever holds a ClientId loses it to the same device only, whatever the rules of ClientIds leave open. */
-  function notTaken(verdict: ConnectVerdict, attempt: GateConnect): ConnectVerdict {
-    const holder = verdict.allow ? sessions.get(attempt)?.identity : undefined;
-    if (!verdict.allow || !holder) return verdict;
+  function notTaken(verdict: Allowed, attempt: GateConnect): ConnectVerdict {
+    const holder = sessions.get(attempt)?.identity;
+    if (!holder) return verdict;
     const { identity, credential, status } = verdict;
     if (holder.namespace === identity.namespace && holder.id === identity.id) return verdict;
     const told = { identity, status, ...(credential && { credential }) };
@@ -116,14 +130,10 @@ export function createGate({
     };
   }
 
-  function begin(kept: KeptSession): void {
+  function begin(kept: KeptSession, activeAt?: number): void {
     const { session, permissions, address } = kept;
-    const isProven = session.credentials.length > 0;
     sessions.add(session);
-    live.set(session, {
-      permissions,
-      origin: { address, ...(isProven && { identity: session.identity }) },
-    });
+    live.set(session, { permissions, origin: originOfSession(session, address), activeAt });
     memory?.begun(kept);
   }
 
@@ -132,6 +142,18 @@ export function createGate({
     for (const session of fresh) ending.add(session);
     if (fresh.length > 0) enforcer.end(fresh, cause, barred);
     return fresh.length;
+  }
+
+  function lookForSilence(watcher: BehaviourGuard, at: number): void {
+    const watched = new Map<string, boolean>();
+    for (const session of sessions.values()) {
+      const { listener } = session;
+      const isWatched = watched.get(listener) ?? watcher.watches('silent', listener);
+      watched.set(listener, isWatched);
+      const known = isWatched ? live.get(session) : undefined;
+      if (known?.activeAt !== undefined && !ending.has(session))
+        watcher.quiet(known.origin, listener, at, at - known.activeAt);
+    }
   }
 
   return {
@@ -148,7 +170,7 @@ export function createGate({
       const { identity, credential, permissions, until, untilBy } = verdict;
       const credentials = credential?.path ?? [];
       const session = { broker, listener, clientId, identity, credentials, since: at, until, untilBy };
-      begin({ session, permissions, address });
+      begin({ session, permissions, address }, attempt.asksOfEachAct ? at : undefined);
       onVerdict?.(attempt, verdict, performance.now() - begun);
       return { ...verdict, session };
     },
@@ -163,16 +185,24 @@ export function createGate({
     mayAct(place, act, topic) {
       const session = sessions.get(place);
       const known = session && live.get(session);
-      if (!known || ending.has(session) || clock() > session.until) return false;
+      const at = clock();
+      if (!known || ending.has(session) || at > session.until) return false;
+      if (known.activeAt !== undefined) known.activeAt = at;
       const { permissions } = known;
       const may = { publish: mayPublish, subscribe: maySubscribe, receive: mayReceive }[act](
         permissions,
         topic,
       );
-      if (!may && act !== 'receive')
-        guard?.note('topicDenied', known.origin, session.listener, clock(), topic);
+      if (!may && act !== 'receive') guard?.note('topicDenied', known.origin, session.listener, at, topic);
       return may;
     },
+    saw(place, behaviour, topic) {
+      const session = sessions.get(place);
+      const known = session && live.get(session);
+      if (known && !ending.has(session))
+        guard?.note(behaviour, known.origin, session.listener, clock(), topic);
+    },
+    watches: (behaviour, listener) => guard?.watches(behaviour, listener) ?? false,
     takenBack: (what, cause, barred) => end(sessions.standingOn(what), cause, barred),
     endNamed: (identity, cause) =>
       end(
@@ -180,24 +210,11 @@ export function createGate({
         cause,
       ),
     endIdentity: (identity, cause) => end(sessions.ofIdentity(identity), cause),
+    endSession: (session, cause) => sessions.get(session) === session && end([session], cause) > 0,
     tick() {
+      if (guard) lookForSilence(guard, clock());
       for (const [untilBy, due] of Map.groupBy(sessions.due(clock()), (session) => session.untilBy))
         end(due, untilBy === 'credential' ? 'expired' : 'sessionAge');
     },
   };
-}
-
-/** A name alone proves nothing: then only the address stands for what was done. */
-function originOf({ address, evidence }: GateConnect, identity: Identity | undefined): Origin {
-  return { address, ...(identity && evidence.level === 'certificate' && { identity }) };
-}
-
-/** What a device did itself, with a certificate that is good. */
-const OWN_FAULTS: readonly DenialReason[] = ['role', 'clientId', 'exclusive', 'topicRules'];
-
-/** Whoever has the key of a certificate that was taken back must not get the device blocked that has another one by now. */
-function originOfDenied(attempt: GateConnect, { reason, identity, credential }: Denied): Origin {
-  if (!credential || OWN_FAULTS.includes(reason)) return originOf(attempt, identity);
-  const { issuerKeyId, serial } = credential;
-  return { address: attempt.address, credential: { issuerKeyId, serial } };
 }

@@ -1,13 +1,19 @@
 import { BirthmarkError } from '../core/errors.ts';
 import { parseCertificate } from '../x509/certificate.ts';
+import { readKeyStrength } from '../x509/path/key-strength.ts';
 import { type CurveName, parsePublicKey } from '../x509/public-key.ts';
 import type { Credential } from './credential.ts';
 
-/** Which keys a path may have, the anchor's too. */
+export type MlDsaName = 'ml-dsa-44' | 'ml-dsa-65' | 'ml-dsa-87';
+
+/** Which keys a path may have, the anchor's too: what is signed with them follows. */
 export interface KeyDemand {
   readonly curves: readonly CurveName[];
   readonly ed25519: boolean;
+  /** Infinity: none. */
   readonly minRsaBits: number;
+  /** FIPS 204, RFC 9881. */
+  readonly mlDsa: readonly MlDsaName[];
 }
 
 /** What a key of a path lacks; undefined where all are as demanded. */
@@ -46,15 +52,27 @@ export function keyFault(path: readonly Uint8Array[], demand: KeyDemand): string
   return undefined;
 }
 
-function faultOf(spki: Uint8Array, { curves, ed25519, minRsaBits }: KeyDemand): string | undefined {
+function faultOf(spki: Uint8Array, demand: KeyDemand): string | undefined {
+  const { curves, ed25519, minRsaBits } = demand;
   try {
     const key = parsePublicKey(spki);
     if (key.kind === 'rsa')
-      return key.bits < minRsaBits ? `RSA of ${key.bits} bits, fewer than ${minRsaBits}` : undefined;
+      return key.bits < minRsaBits ? `RSA of ${key.bits} bits${fewerThan(minRsaBits)}` : undefined;
     if (key.kind === 'ed25519') return ed25519 ? undefined : 'Ed25519';
     return curves.includes(key.curve) ? undefined : `on ${key.curve}`;
   } catch (error) {
-    if (error instanceof BirthmarkError) return error.message;
-    throw error;
+    if (!(error instanceof BirthmarkError)) throw error;
+    // Our own authorities have no such keys, so it is not among those that we read in detail.
+    const { kind, defect } = readKeyStrength(spki);
+    if (kind === undefined || defect !== undefined) return defect ?? error.message;
+    return isMlDsa(kind) && demand.mlDsa.includes(kind) ? undefined : kind;
   }
+}
+
+function isMlDsa(kind: string): kind is MlDsaName {
+  return kind.startsWith('ml-dsa-');
+}
+
+function fewerThan(bits: number): string {
+  return Number.isFinite(bits) ? `, fewer than ${bits}` : '';
 }

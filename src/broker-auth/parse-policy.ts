@@ -49,9 +49,6 @@ const WITHOUT_REVOCATION = ['accepted', 'refused'] as const;
 function parseListener(name: string, config: ListenerConfig): ListenerPolicy {
   const { preset: presetName = 'transport', roles } = config;
   const field = `listeners.${name}`;
-  // Algorithms that neither our validation nor every client of today knows: a preset by halves would be a lie.
-  if (presetName === 'cnsa-2')
-    throw invalid(`${field}.preset`, 'cnsa-2 needs ML-DSA certificates, which this program cannot judge yet');
   const preset = PRESETS[presetName];
   const strict = <T extends string>(key: string, order: readonly T[], least: T, given: T | undefined): T => {
     if (given === undefined || order.indexOf(given) >= order.indexOf(least)) return given ?? least;

@@ -66,8 +66,10 @@ export interface Origin {
   readonly address: string;
   /** Only where possession of the credential's key was proven: nobody is to be blocked because somebody used its name. */
   readonly identity?: Identity;
-  /** Instead of it where the certificate was proven, and is no good any more: its device may have another one since. */
-  readonly credential?: Pick<CredentialId, 'issuerKeyId' | 'serial'>;
+  /** The certificate whose key was proven. Without an identity it is no good any more: its device may have another one since. */
+  readonly credential?: Pick<CredentialId, 'issuerKeyId' | 'serial' | 'keyHash'>;
+  /** The live one that did it. */
+  readonly session?: Session;
 }
 
 /** What was seen of a client (MQTT 3.1.1 §5.4.8). */
@@ -87,8 +89,16 @@ export interface Restraint {
 
 /** Watches behaviour, for one listener each. */
 export interface BehaviourGuard {
-  /** Undefined where the connection may be judged. */
+  /** Undefined where the connection may be judged. A throttle reckons from when it was asked and let one through. */
   restraint(origin: Origin, listener: string, at: number): Restraint | undefined;
   /** @param topic the topic that was denied or that nobody listens to */
   note(behaviour: Behaviour, origin: Origin, listener: string, at: number, topic?: string): void;
+  /** A session has neither sent, subscribed nor received anything for so long: to be said again and again while that is so. */
+  quiet(origin: Origin, listener: string, at: number, quietMs: number): void;
+  /** Whether it is blocked, or in quarantine, there; nothing is reckoned from that. */
+  isBlocked(origin: Origin, listener: string, at: number): boolean;
+  /** Devices that get in nowhere at that listener, with what they showed: for brokers that decide by themselves. */
+  blockedDevices(listener: string, at: number): readonly Required<Pick<Origin, 'identity' | 'credential'>>[];
+  /** Whether a rule asks for it: what costs something to see need not be looked at otherwise. */
+  watches(behaviour: Behaviour, listener: string): boolean;
 }

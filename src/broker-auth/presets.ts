@@ -48,8 +48,9 @@ const APPROVED: TlsDemand = {
   cipherSuites: [...AES_128, ...AES_256],
   groups: [...NIST_CURVES],
 };
-const ANY_GOOD_KEY: KeyDemand = { curves: NIST_CURVES, ed25519: true, minRsaBits: 2048 };
-const APPROVED_KEY: KeyDemand = { curves: NIST_CURVES, ed25519: false, minRsaBits: 2048 };
+const ML_DSA = ['ml-dsa-44', 'ml-dsa-65', 'ml-dsa-87'] as const;
+const ANY_GOOD_KEY: KeyDemand = { curves: NIST_CURVES, ed25519: true, minRsaBits: 2048, mlDsa: ML_DSA };
+const APPROVED_KEY: KeyDemand = { curves: NIST_CURVES, ed25519: false, minRsaBits: 2048, mlDsa: ML_DSA };
 
 export const PRESET_NAMES = [
   'open',
@@ -64,8 +65,7 @@ export const PRESET_NAMES = [
 
 export type PresetName = (typeof PRESET_NAMES)[number];
 
-/** cnsa-2 is not in it: see `parsePolicy`. */
-export const PRESETS: Readonly<Record<Exclude<PresetName, 'cnsa-2'>, Preset>> = {
+export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   open: {
     evidence: 'none',
     status: 'off',
@@ -131,12 +131,31 @@ export const PRESETS: Readonly<Record<Exclude<PresetName, 'cnsa-2'>, Preset>> = 
       cipherSuites: AES_256,
       groups: ['P-384'],
     },
-    keys: { curves: ['P-384'], ed25519: false, minRsaBits: 3072 },
+    keys: { curves: ['P-384'], ed25519: false, minRsaBits: 3072, mlDsa: [] },
     evidence: 'certificate',
     status: 'hard',
     maxStatusAgeMs: 5 * MINUTE_MS,
     withoutUsage: 'refused',
     withoutRevocation: 'accepted',
     source: 'RFC 9151 §4, §5, §6',
+  },
+  'cnsa-2': {
+    tls: {
+      minVersion: 'TLSv1.3',
+      cipherSuites: ['TLS_AES_256_GCM_SHA384'],
+      groups: ['MLKEM1024'],
+    },
+    keys: {
+      curves: [],
+      ed25519: false,
+      minRsaBits: Number.POSITIVE_INFINITY,
+      mlDsa: ['ml-dsa-87'],
+    },
+    evidence: 'certificate',
+    status: 'hard',
+    maxStatusAgeMs: 5 * MINUTE_MS,
+    withoutUsage: 'refused',
+    withoutRevocation: 'accepted',
+    source: 'NSA, CNSA 2.0 (ML-KEM-1024, ML-DSA-87, AES-256, SHA-384); draft-becker-cnsa2-tls-profile-03',
   },
 };

@@ -51,6 +51,27 @@ export async function withApi<T>(
   }
 }
 
+/**
+ * The API of a gate that stands alone, over its own Unix socket.
+ *
+ * @throws BirthmarkError (the call) `unavailable` where no gate answers there, or as the gate answers
+ */
+export function gateApi(socketPath: string): CallApi {
+  return async (method, path, body) => {
+    try {
+      return readAnswer(await overSocket(socketPath, method, path, body));
+    } catch (cause) {
+      if (cause instanceof BirthmarkError) throw cause;
+      const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+      throw new BirthmarkError(
+        'unavailable',
+        `no gate answers on ${socketPath} (${reason}); does birthmark broker-auth serve run with this configuration, and may you connect there?`,
+        { cause },
+      );
+    }
+  };
+}
+
 /** A socket that nobody answers is what a killed `serve` left. */
 async function isAnswered(socketPath: string): Promise<boolean> {
   try {

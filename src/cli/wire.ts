@@ -21,6 +21,7 @@ import { type CampaignDesk, createCampaignDesk } from '../fleet/campaign/desk.ts
 import { createHygiene, type Hygiene } from '../fleet/hygiene/hygiene.ts';
 import { DEFAULT_HYGIENE } from '../fleet/hygiene/settings.ts';
 import { createDeviceDesk, type DeviceDesk } from '../fleet/recovery/device-desk.ts';
+import type { RenewalDesk } from '../fleet/renewal/renewal-desk.ts';
 import { createRevoker, type Revoker } from '../fleet/revoker.ts';
 import { createUseNoter, type UseNoter } from '../fleet/rotation/note-use.ts';
 import { DEFAULT_ROTATION, parseRotation, type RotationPolicy } from '../fleet/rotation/settings.ts';
@@ -63,6 +64,7 @@ export interface House {
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
   readonly deviceDesk: DeviceDesk;
+  readonly renewal: RenewalDesk;
   /** Whether recovery tickets wait for a second person. */
   readonly secondApproval: boolean;
   readonly campaigns: CampaignDesk;
@@ -212,6 +214,14 @@ export async function openHouse(
       countRetired,
       devices: createDeviceDoor({ ledger, enroll, identify, uses, clock }),
       issueService: createServiceIssuer(shared),
+      renewal: {
+        reads: ledger.read,
+        policy: rotation,
+        idevidProfiles: issuing.idevidProfiles,
+        mayIssue: standing.mayIssue,
+        authorities,
+        retryAfterMs: rotation.retryAfterMs,
+      },
       deviceDesk: createDeviceDesk({ ...taking, ledger, crls }),
       secondApproval: config.recovery?.secondApproval ?? false,
       revoker: createRevoker({ ...taking, ledger, crls }),

@@ -1,11 +1,14 @@
 import { type TlsOptions, Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
+import type { BlockDesk, GateBlock } from '../broker-auth/guard/block-desk.ts';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
+import type { Actor } from '../core/audit.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { mountEnrollmentDoor } from '../enroll/api/routes.ts';
 import type { CompromiseDesk } from '../enroll/compromise/compromise-desk.ts';
+import type { ConfirmationDesk } from '../enroll/confirm.ts';
 import type { DeviceDoor } from '../enroll/device-door.ts';
 import type { Enroller } from '../enroll/enroller.ts';
 import { mountEstDoor } from '../enroll/est/routes.ts';
@@ -17,7 +20,9 @@ import type { Ledger } from '../enroll/ports.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
 import type { CampaignDesk } from '../fleet/campaign/desk.ts';
 import type { Hygiene } from '../fleet/hygiene/hygiene.ts';
+import type { QuarantineDesk } from '../fleet/quarantine-desk.ts';
 import type { DeviceDesk } from '../fleet/recovery/device-desk.ts';
+import type { RenewalDesk } from '../fleet/renewal/renewal-desk.ts';
 import type { Revoker } from '../fleet/revoker.ts';
 import type { UseNoter } from '../fleet/rotation/note-use.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
@@ -25,16 +30,25 @@ import { type Authenticate, authenticateLocal, authenticateRemote, bearerOf } fr
 import { type Metrics, mountMetrics } from './metrics.ts';
 import { createPeerReader, type PeerReader, type TrustedProxy } from './peer.ts';
 import { toProblem } from './problem.ts';
-import { createReportLimits, NO_REPORT_LIMITS, type ReportLimits } from './report-limits.ts';
+import { mountRenewalInfo } from './renewal-routes.ts';
+import {
+  CONFIRMATION_BOUNDS,
+  createReportLimits,
+  NO_REPORT_LIMITS,
+  type ReportLimits,
+} from './report-limits.ts';
 import { mountAdmission } from './routes/admission.ts';
 import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
+import { mountBlocks } from './routes/blocks.ts';
 import { mountCampaigns } from './routes/campaigns.ts';
 import { mountCertificates } from './routes/certificates.ts';
+import { mountConfirmations } from './routes/confirmations.ts';
 import { mountDeviceActs } from './routes/device-acts.ts';
 import { mountDevices } from './routes/devices.ts';
 import { mountHygiene } from './routes/hygiene.ts';
 import { mountKeyCompromise } from './routes/key-compromise.ts';
+import { mountQuarantines } from './routes/quarantines.ts';
 import { mountRevocations } from './routes/revocations.ts';
 import { mountSightings } from './routes/sightings.ts';
 import { mountStatus, type StatusDesk } from './routes/status.ts';
@@ -49,7 +63,14 @@ export interface ApiAppOptions {
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
+  /** For what gates see of devices. */
+  readonly quarantine: QuarantineDesk;
+  /** Where gates are in this process: whom they restrain. */
+  readonly blocks?: BlockDesk;
   readonly deviceDesk: DeviceDesk;
+  readonly confirmations: ConfirmationDesk;
+  /** When certificates are to be renewed. */
+  readonly renewal: RenewalDesk;
   /** Whether recovery tickets wait for a second person. */
   readonly secondApproval: boolean;
   /** How uses of certificates reach rotations. */
@@ -133,12 +154,19 @@ export async function createRemoteApi(
     }
   };
   const reportLimits = createReportLimits(app, options.wallClock);
+  const confirmationLimits = createReportLimits(app, options.wallClock, CONFIRMATION_BOUNDS);
   const authenticate: Authenticate = (request) => limitFailures(request, () => identify(request));
   await app.register(
     async (api) => {
       await api.register(import('@fastify/swagger-ui'), { routePrefix: '/docs', theme: DOCS_THEME });
       api.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
-      mountRoutes(api, options, { authenticate, limitFailures, reportLimits, peerOf: peers.peerOf });
+      mountRoutes(api, options, {
+        authenticate,
+        limitFailures,
+        reportLimits,
+        confirmationLimits,
+        peerOf: peers.peerOf,
+      });
     },
     { prefix: PREFIX },
   );
@@ -157,7 +185,13 @@ export async function createLocalApi(options: ApiAppOptions): Promise<FastifyIns
         authenticate: authenticateLocal,
         limitFailures: (_request, check) => check(),
         reportLimits: NO_REPORT_LIMITS,
+        confirmationLimits: NO_REPORT_LIMITS,
         peerOf,
+      });
+      mountBlocks(api, {
+        ...options,
+        authenticate: authenticateLocal,
+        onLift: (lifted, actor) => recordLifted(options, lifted, actor),
       });
       done();
     },
@@ -173,6 +207,7 @@ interface Asking extends Pick<PeerReader, 'peerOf'> {
   readonly authenticate: Authenticate;
   readonly limitFailures: LimitFailures;
   readonly reportLimits: ReportLimits;
+  readonly confirmationLimits: ReportLimits;
 }
 
 function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Asking): void {
@@ -190,6 +225,8 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountAdmission(api, routes);
   mountDevices(api, routes);
   mountDeviceActs(api, routes);
+  mountConfirmations(api, routes);
+  mountRenewalInfo(api, options.renewal);
   mountCertificates(api, routes);
   mountRevocations(api, routes);
   mountCampaigns(api, routes);
@@ -201,8 +238,22 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
     idevidProfiles: options.issuing.idevidProfiles,
     clock: options.wallClock,
   });
+  mountQuarantines(api, routes);
   mountTokens(api, routes);
   mountTrust(api, routes);
   mountApprovals(api, routes);
   mountAudit(api, routes);
+}
+
+async function recordLifted(
+  { ledger, wallClock }: ApiAppOptions,
+  lifted: readonly GateBlock[],
+  actor: Actor,
+): Promise<void> {
+  const at = wallClock();
+  const records = lifted.map(({ who, rule, gate, count }) => ({
+    ...{ at, actor, action: 'gate.lift-block', subject: who, outcome: 'done' },
+    facts: { rule, gate, count },
+  }));
+  await ledger.write((tx) => tx.appendAudit(records));
 }

@@ -100,21 +100,30 @@ export async function listen({ api, authorities, ocsp, tls, at }: ListenOptions)
  * @throws BirthmarkError `listen-failed`, also where the home lies too deep for a Unix socket
  */
 export async function listenLocally(api: ApiAppOptions, path: string): Promise<{ close(): Promise<void> }> {
+  const app = await createLocalApi(api);
+  await openSocket(app, path, 'local');
+  return { close: async () => void (await app.close()) };
+}
+
+/**
+ * Opens a Unix socket that only its owner may connect to (mode 0600), in the place of one that was left behind.
+ *
+ * @throws BirthmarkError `listen-failed`, also where the path is too long for a Unix socket
+ */
+export async function openSocket(app: FastifyInstance, path: string, name: string): Promise<void> {
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
     throw new BirthmarkError(
       'listen-failed',
-      `${path} is longer than the ${MAX_SOCKET_PATH} octets that a Unix socket's path may have; put the home into a folder with a shorter path`,
+      `${path} is longer than the ${MAX_SOCKET_PATH} octets that a Unix socket's path may have; put it into a folder with a shorter path`,
     );
   }
-  const app = await createLocalApi(api);
   rmSync(path, { force: true });
   const before = process.umask(0o177);
   try {
-    await open(app, { path }, 'local');
+    await open(app, { path }, name);
   } finally {
     process.umask(before);
   }
-  return { close: async () => void (await app.close()) };
 }
 
 async function open(

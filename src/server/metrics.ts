@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { joinMetrics } from '../broker-auth/gate-metrics.ts';
 import { newOcspTally, type OcspTally } from '../ca/ocsp/sign-answer.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { Enroller } from '../enroll/enroller.ts';
@@ -10,6 +11,8 @@ const UNDER_WAY = ['planned', 'running', 'paused', 'ending'] as const;
 
 export interface Metrics {
   readonly registry: Registry;
+  /** Those of gates in this process. */
+  readonly gates: Set<Registry>;
   /** The same enroller, with its answers counted. */
   counting(enroll: Enroller): Enroller;
   /** Counts a report of key compromise. */
@@ -69,6 +72,7 @@ export function createMetrics(worker: string): Metrics {
   });
   return {
     registry,
+    gates: new Set(),
     ocsp,
     counting: (enroll) => async (requests, admission) => {
       const outcomes = await enroll(requests, admission);
@@ -87,7 +91,8 @@ export function createMetrics(worker: string): Metrics {
 export function mountMetrics(app: FastifyInstance, metrics: Metrics, authenticate: Authenticate): void {
   app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
     assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
-    return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+    const text = `${await metrics.registry.metrics()}${metrics.gates.size > 0 ? await joinMetrics(metrics.gates).metrics() : ''}`;
+    return reply.type(metrics.registry.contentType).send(text);
   });
   app.addHook('onResponse', (request, reply, done) => {
     metrics.observe(request.routeOptions.url ?? 'unknown', reply.statusCode, reply.elapsedTime / 1000);

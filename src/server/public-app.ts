@@ -4,12 +4,14 @@ import type { CrlReads } from '../ca/crl/ports.ts';
 import type { OcspResponder } from '../ca/ocsp/responder.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import type { RenewalDesk } from '../fleet/renewal/renewal-desk.ts';
 import { toPem } from '../x509/pem.ts';
 import { createBaseApp, type ListenerLimits } from './base-app.ts';
 import { addCrlRoutes } from './crl-routes.ts';
 import { answerOcspFirst } from './ocsp-first.ts';
 import { createOcspLimit } from './ocsp-limit.ts';
 import { addOcspRoutes } from './ocsp-routes.ts';
+import { mountRenewalInfo } from './renewal-routes.ts';
 
 export interface PublicAppOptions {
   readonly logger: FastifyBaseLogger;
@@ -17,6 +19,8 @@ export interface PublicAppOptions {
   readonly authorities: Authorities;
   readonly crls: CrlReads;
   readonly ocsp: OcspResponder;
+  /** When certificates are to be renewed. */
+  readonly renewal: RenewalDesk;
   readonly clock: Clock;
 }
 
@@ -27,6 +31,7 @@ export function createPublicApp({
   authorities,
   crls,
   ocsp,
+  renewal,
   clock,
 }: PublicAppOptions): FastifyInstance {
   const app = createBaseApp({ logger, limits });
@@ -44,6 +49,7 @@ export function createPublicApp({
       .type('application/x-pem-file')
       .send(toPem('CERTIFICATE', authority(request.params.name).certificate.raw)),
   );
+  mountRenewalInfo(app, renewal, false);
   addCrlRoutes(app, { crls, clock });
   const mayHave = createOcspLimit(limits.ocspSignaturesPerSecond, clock);
   addOcspRoutes(app, ocsp, mayHave);

@@ -10,19 +10,30 @@ export interface ReportLimits {
   readonly ofAll: (request: FastifyRequest) => Promise<void>;
 }
 
-const OF_ADDRESS_A_MINUTE = 10;
-const OF_ALL_A_MINUTE = 120;
+/** How many are looked at in a minute. */
+interface ReportBounds {
+  readonly what: string;
+  readonly ofAddress: number;
+  readonly ofAll: number;
+}
+const COMPROMISE_BOUNDS: ReportBounds = { what: 'proofs of key compromise', ofAddress: 10, ofAll: 120 };
+/** Devices behind one gateway confirm together. */
+export const CONFIRMATION_BOUNDS: ReportBounds = { what: 'confirmations', ofAddress: 600, ofAll: 6000 };
 const TELL_EVERY_MS = 60_000;
 
 const unlimited = () => Promise.resolve();
 export const NO_REPORT_LIMITS: ReportLimits = { ofAddress: unlimited, ofAll: unlimited };
 
 /** Counts by the rate limits that the app has; says in its log, once a minute, that the one of all is used up. */
-export function createReportLimits(app: FastifyInstance, clock: Clock): ReportLimits {
+export function createReportLimits(
+  app: FastifyInstance,
+  clock: Clock,
+  { what, ofAddress, ofAll }: ReportBounds = COMPROMISE_BOUNDS,
+): ReportLimits {
   const timeWindow = '1 minute';
-  const countOfAddress = app.createRateLimit({ max: OF_ADDRESS_A_MINUTE, timeWindow });
+  const countOfAddress = app.createRateLimit({ max: ofAddress, timeWindow });
   const countOfAll = app.createRateLimit({
-    max: OF_ALL_A_MINUTE,
+    max: ofAll,
     timeWindow,
     keyGenerator: () => 'everybody',
   });
@@ -41,8 +52,8 @@ export function createReportLimits(app: FastifyInstance, clock: Clock): ReportLi
       if (Math.abs(now - toldAt) >= TELL_EVERY_MS) {
         toldAt = now;
         app.log.warn(
-          { aMinute: OF_ALL_A_MINUTE },
-          'more proofs of key compromise come than are looked at: honest ones are told to wait too',
+          { aMinute: ofAll, what },
+          'more come than are looked at: honest ones are told to wait too',
         );
       }
       throw tooMany('too many reports');

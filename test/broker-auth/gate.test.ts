@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { BehaviourGuard, Origin } from '../../src/broker-auth/ports.ts';
 import { NOW } from '../x509/path/make-certificate.ts';
+import { hearingGuard } from './guard/hearing-guard.ts';
 import { idOf, openLab, policyConfig, reasonOf } from './lab.ts';
 
 const [role = { name: 'device' }] = policyConfig().roles;
@@ -130,62 +130,112 @@ describe('a ClientId', () => {
 });
 
 describe('the guard', () => {
-  function notes() {
-    const noted: [string, Origin][] = [];
-    const guard: BehaviourGuard = {
-      restraint: ({ identity }) =>
-        identity?.id === 'blocked' ? { reason: 'blocked', detail: 'it is blocked' } : undefined,
-      note: (behaviour, origin) => noted.push([behaviour, origin]),
-    };
-    return { guard, noted };
-  }
+  const restraining = () =>
+    hearingGuard({
+      restraint: ({ identity: one, credential }) =>
+        one?.id === 'blocked' || !credential ? { reason: 'blocked', detail: 'it is blocked' } : undefined,
+    });
+  const told = ({ heard }: ReturnType<typeof hearingGuard>) =>
+    heard.map(({ behaviour, origin }) => [behaviour, origin]);
   const address = '192.0.2.1';
   const identity = { namespace: 'own', id: 'dev1' };
 
   test('hears of what a device did, and of an address where nothing was proven', () => {
-    const { guard, noted } = notes();
-    using lab = openLab({ guard });
-    lab.connect(lab.maker.device('dev1'), 'dev1');
+    const hearing = hearingGuard();
+    using lab = openLab({ guard: hearing.guard });
+    const device = lab.maker.device('dev1');
+    const credential = idOf(device, lab.maker.issuer);
+    lab.connect(device, 'dev1');
     lab.gate.mayAct(place('dev1'), 'publish', 'devices/dev2/a');
     lab.gate.mayAct(place('dev1'), 'receive', 'devices/dev2/a');
+    lab.gate.saw(place('dev1'), 'undeliverable', 'devices/dev1/a');
     lab.gate.disconnected(place('dev1'), 'abnormal');
+    lab.gate.saw(place('dev1'), 'undeliverable', 'devices/dev1/a');
     lab.show({ level: 'none' }, 'dev1');
-    expect(noted).toEqual([
-      ['connect', { address, identity }],
-      ['topicDenied', { address, identity }],
-      ['abnormalEnd', { address, identity }],
+    expect(told(hearing)).toEqual([
+      ['connect', { address, identity, credential }],
+      ['topicDenied', { address, identity, credential }],
+      ['undeliverable', { address, identity, credential }],
+      ['abnormalEnd', { address, identity, credential }],
       ['authenticationFailed', { address }],
     ]);
   });
   test('holds nothing against a device whose name alone was used', () => {
-    const { guard, noted } = notes();
-    using lab = openLab({ guard, config: policyConfig({}, { evidence: 'name' }) });
+    const hearing = hearingGuard();
+    using lab = openLab({ guard: hearing.guard, config: policyConfig({}, { evidence: 'name' }) });
     lab.show({ level: 'name', name: 'dev1' }, 'dev1');
     lab.gate.mayAct(place('dev1'), 'publish', 'devices/dev2/a');
-    expect(noted).toEqual([
+    expect(told(hearing)).toEqual([
       ['connect', { address }],
       ['topicDenied', { address }],
     ]);
   });
   test('holds what is done with a revoked certificate against that, and not against its device', () => {
-    const { guard, noted } = notes();
-    using lab = openLab({ guard });
+    const hearing = hearingGuard();
+    using lab = openLab({ guard: hearing.guard });
     const stolen = lab.maker.device('dev1');
-    const { issuerKeyId, serial } = idOf(stolen, lab.maker.issuer);
+    const good = lab.maker.device('dev1');
     lab.status.tell(stolen, lab.maker.issuer, 'revoked');
     expect(reasonOf(lab.connect(stolen, 'dev1'))).toBe('revoked');
-    expect(reasonOf(lab.connect(lab.maker.device('dev1'), 'dev2'))).toBe('clientId');
-    expect(noted).toEqual([
-      ['authenticationFailed', { address, credential: { issuerKeyId, serial } }],
-      ['authenticationFailed', { address, identity }],
+    expect(reasonOf(lab.connect(good, 'dev2'))).toBe('clientId');
+    expect(told(hearing)).toEqual([
+      ['authenticationFailed', { address, credential: idOf(stolen, lab.maker.issuer) }],
+      ['authenticationFailed', { address, identity, credential: idOf(good, lab.maker.issuer) }],
     ]);
   });
+  test('holds it against nobody that the gate does not know a status', () => {
+    const hearing = hearingGuard();
+    using lab = openLab({ guard: hearing.guard });
+    lab.status.asOf = NOW - 3_600_000;
+    expect(reasonOf(lab.connect(lab.maker.device('dev1'), 'dev1'))).toBe('statusUnknown');
+    expect(told(hearing)).toEqual([]);
+  });
+  test('holds it against nobody that its ClientId is taken, which another may have done to it', () => {
+    const hearing = hearingGuard();
+    using lab = openLab({
+      guard: hearing.guard,
+      config: policyConfig({ roles: [{ ...role, clientId: { bind: 'any' } }] }),
+    });
+    lab.connect(lab.maker.device('dev2'), 'dev1');
+    hearing.heard.length = 0;
+    expect(reasonOf(lab.connect(lab.maker.device('dev1'), 'dev1'))).toBe('clientId');
+    expect(told(hearing)).toEqual([]);
+  });
   test('keeps a device out that it restrains, and leaves no session', () => {
-    const { guard } = notes();
+    const { guard } = restraining();
     using lab = openLab({ guard });
     expect(reasonOf(lab.connect(lab.maker.device('blocked'), 'blocked'))).toBe('blocked');
     expect(reasonOf(lab.connect(lab.maker.device('dev1'), 'dev1'))).toBe('ok');
     expect(lab.gate.sessions.size).toBe(1);
+  });
+  test('keeps out who shows nothing from an address that it restrains, and no device that proves itself', () => {
+    const { guard } = restraining();
+    using lab = openLab({ guard });
+    expect(reasonOf(lab.show({ level: 'none' }, 'dev1'))).toBe('blocked');
+    expect(reasonOf(lab.connect(lab.maker.device('dev1'), 'dev1'))).toBe('ok');
+  });
+  test('hears who is silent, where silence shows', () => {
+    const silent: [string, number][] = [];
+    const { guard } = hearingGuard({
+      quiet: ({ identity: one }, _listener, _at, quietMs) => silent.push([one?.id ?? '', quietMs]),
+    });
+    using lab = openLab({ guard });
+    const connect = (name: string, asksOfEachAct: boolean) =>
+      lab.gate.connect({
+        ...{ broker: 'test', listener: 'mqtt', clientId: name, address, asksOfEachAct },
+        evidence: { level: 'certificate', leaf: lab.maker.device(name).der, chain: [lab.maker.issuer.der] },
+      });
+    connect('dev1', true);
+    connect('dev2', true);
+    connect('dev3', false);
+    lab.clock.pass(30_000);
+    lab.gate.mayAct(place('dev2'), 'receive', 'devices/dev2/a');
+    lab.clock.pass(30_000);
+    lab.gate.tick();
+    expect(silent).toEqual([
+      ['dev1', 60_000],
+      ['dev2', 30_000],
+    ]);
   });
 });
 

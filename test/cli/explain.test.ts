@@ -20,7 +20,7 @@ const asking = (changes: Partial<Question> = {}): Question => ({
 });
 const known = (status: KnownStatus['status']) => async () => ({ status, ageMs: 0 });
 const asked = (question: Question, status: KnownStatus['status'] = 'good') =>
-  explain(policy, question, seededRandom(), known(status));
+  explain(policy, question, seededRandom(), { askStatus: known(status) });
 
 describe('an explanation', () => {
   test('names each rule in order', async () => {
@@ -43,7 +43,7 @@ describe('an explanation', () => {
     expect(await asked(asking(changes), status)).toMatchObject({ allowed: false, refused: { rule } });
   });
   test('does not hide that a status is unknown, and does not ask for one where nobody can', async () => {
-    const unknown = await explain(policy, asking(), seededRandom(), async () => undefined);
+    const unknown = await explain(policy, asking(), seededRandom(), { askStatus: async () => undefined });
     expect(unknown.refused?.rule).toBe('statusUnknown');
     const { allowed, steps } = await explain(policy, asking(), seededRandom());
     expect(allowed).toBe(true);

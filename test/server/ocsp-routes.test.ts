@@ -18,6 +18,7 @@ const options = {
   limits: LIMITS,
   authorities: house.authorities,
   crls: house.ledger.read,
+  renewal: house.renewal,
   ocsp: responding.respond,
   clock: house.clock.now,
 };

@@ -1,8 +1,11 @@
 // The listeners' applications over a house in memory, asked by `inject`.
 import pino from 'pino';
 import { afterAll } from 'vitest';
+import type { BlockDesk } from '../../src/broker-auth/guard/block-desk.ts';
 import { createSteadyClock } from '../../src/core/steady-clock.ts';
+import { createChallenges } from '../../src/enroll/challenge.ts';
 import { createCompromiseDesk } from '../../src/enroll/compromise/compromise-desk.ts';
+import { createConfirmationDesk } from '../../src/enroll/confirm.ts';
 import { createDeviceDoor } from '../../src/enroll/device-door.ts';
 import { DEFAULT_EST } from '../../src/enroll/est/settings.ts';
 import { createIdentifier } from '../../src/enroll/identify.ts';
@@ -13,6 +16,7 @@ import { newSecret } from '../../src/enroll/secret.ts';
 import { createCampaignDesk } from '../../src/fleet/campaign/desk.ts';
 import { createHygiene } from '../../src/fleet/hygiene/hygiene.ts';
 import { DEFAULT_HYGIENE } from '../../src/fleet/hygiene/settings.ts';
+import { createQuarantineDesk } from '../../src/fleet/quarantine-desk.ts';
 import { type ApiAppOptions, createLocalApi, createRemoteApi } from '../../src/server/api-app.ts';
 import type { ListenerLimits } from '../../src/server/base-app.ts';
 import { createMetrics } from '../../src/server/metrics.ts';
@@ -63,6 +67,8 @@ export interface TestServerOptions extends TestHouseOptions {
   readonly secondApproval?: boolean;
   /** What a proof of compromise does; true unless it is said. */
   readonly revokeAtOnce?: boolean;
+  /** Of gates in the process. */
+  readonly blocks?: BlockDesk;
   /** Bounds of the status feed that differ from the usual ones. */
   readonly status?: Partial<StatusLimits> & { readonly lookEveryMs?: number; readonly beatMs?: number };
 }
@@ -137,8 +143,19 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     issueService: house.issueService,
     revoker: house.revoker,
     deviceDesk: house.deviceDesk,
+    renewal: house.renewal,
+    confirmations: createConfirmationDesk({
+      ledger,
+      uses: house.uses,
+      idevidProfiles: issuing.idevidProfiles,
+      keyLimits: KEY_LIMITS,
+      challenges: createChallenges(Buffer.alloc(32, 8), house.clock.now, 'confirmation'),
+      clock: house.clock.now,
+    }),
     secondApproval: options.secondApproval ?? false,
     uses: house.uses,
+    quarantine: createQuarantineDesk({ ...house, clock: house.clock.now }),
+    ...(options.blocks && { blocks: options.blocks }),
     campaigns: createCampaignDesk({
       ledger,
       profiles: issuing.profiles,
@@ -169,6 +186,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     authorities: house.authorities,
     crls: house.ledger.read,
     ocsp: house.ocsp,
+    renewal: house.renewal,
     clock: house.clock.now,
   });
   let tokens = 0;

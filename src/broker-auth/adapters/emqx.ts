@@ -43,6 +43,15 @@ const parseDisconnected = schemaParser(
   'bad-request',
 );
 
+const parseSeen = schemaParser(
+  Type.Object({
+    clientid: ClientId,
+    saw: Type.Enum(['topicDenied', 'undeliverable']),
+    topic: Type.String({ maxLength: 65_535 }),
+  }),
+  'bad-request',
+);
+
 const DENIED = { result: 'deny' } as const;
 /** The place went to a connection that was judged meanwhile. */
 const REPLACED: readonly string[] = ['takenover', 'takeovered', 'takeover', 'discarded'];
@@ -50,7 +59,7 @@ const REPLACED: readonly string[] = ['takenover', 'takeovered', 'takeover', 'dis
 const SETTLED_MS = 5000;
 const CLEAN: readonly string[] = ['normal', 'kicked', 'expired'];
 
-/** EMQX as it asks: `/emqx/authn`, `/emqx/authz`, and it may tell ends at `/emqx/disconnected`. */
+/** EMQX as it asks: `/emqx/authn`, `/emqx/authz`; it may tell ends at `/emqx/disconnected`, and what it saw at `/emqx/seen`. */
 export function emqxDialect(options: DialectOptions & { readonly clock: Clock }): Dialect {
   const { gate, broker } = options;
   const denial = json(DENIED);
@@ -93,6 +102,15 @@ export function emqxDialect(options: DialectOptions & { readonly clock: Clock })
         const isSettled = session && options.clock() - session.since >= SETTLED_MS;
         if (isSettled && at >= session.since && !REPLACED.includes(reason))
           gate.disconnected(place, CLEAN.includes(reason) ? 'clean' : 'abnormal');
+        return json({});
+      },
+    },
+    {
+      path: '/emqx/seen',
+      denial: json({}),
+      answer: ({ body }) => {
+        const { clientid, saw, topic } = parseSeen(body, '');
+        gate.saw({ broker, clientId: clientid }, saw, topic);
         return json({});
       },
     },

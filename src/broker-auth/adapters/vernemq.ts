@@ -62,7 +62,8 @@ export function vernemqDialect(options: DialectOptions & { readonly clock: Clock
     if (listener === undefined) return DENIED;
     // The user name is what the client says of itself, or a name from its certificate: nobody can tell which.
     const evidence = shownEvidence(client_cert);
-    const verdict = gate.connect({ broker, listener, clientId: clientId ?? '', address, evidence });
+    const attempt = { broker, listener, clientId: clientId ?? '', address, evidence, asksOfEachAct: true };
+    const verdict = gate.connect(attempt);
     return verdict.allow ? OK : DENIED;
   }
 

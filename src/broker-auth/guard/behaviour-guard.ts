@@ -1,29 +1,21 @@
-import { BlockList } from 'node:net';
 import { LRUCache } from 'lru-cache';
-import type { Identity } from '../decide.ts';
 import type { Behaviour, BehaviourGuard, Origin, Restraint } from '../ports.ts';
+import { type Block, BlockList } from './block-list.ts';
+import { createBreaker } from './breaker.ts';
+import { createExemption } from './exemption.ts';
 import type { GuardRule, GuardRules } from './parse-guard.ts';
 import { SlidingCount } from './sliding-count.ts';
-
-/** Somebody who is restrained: a device where that was proven, an address otherwise. */
-export interface Block {
-  /** `device:NAMESPACE/ID`, `certificate:ISSUERKEYID/SERIAL` of one that is no good any more, or `address:ADDRESS`. */
-  readonly who: string;
-  readonly rule: string;
-  readonly reaction: 'throttle' | 'block' | 'quarantine';
-  /** Milliseconds since the epoch; a quarantine has no end. */
-  readonly since: number;
-  readonly until: number;
-  /** What was counted when it began. */
-  readonly count: number;
-}
+import { kindOf, type WhoKind, whoIs } from './who.ts';
 
 /** What a rule asks for beside restraint. */
 export interface Reaction {
   readonly rule: GuardRule;
   readonly who: string;
   readonly origin: Origin;
+  readonly listener: string;
   readonly count: number;
+  /** The restraint that begins. */
+  readonly block?: Block;
   /** The breaker is open: nothing was restrained. */
   readonly held: boolean;
 }
@@ -31,112 +23,176 @@ export interface Reaction {
 export interface Guard extends BehaviourGuard {
   /** All that are in force, for people. */
   blocks(at: number): readonly Block[];
-  /** Lifts the restraint; false where there is none. */
-  lift(who: string): boolean;
+  /** Lifts what restrains somebody, and forgets what was counted; gives what that was. */
+  lift(who: string): readonly Block[];
+  /** The authority knows of that quarantine. */
+  markTold(block: Block): void;
+  /** The authority itself keeps him out from now on, until it says otherwise. */
+  handOver(who: string): void;
+  /** Lets go of what has ended: to be called now and then. */
+  tick(at: number): void;
 }
 
 export interface GuardOptions {
   readonly rules: GuardRules;
   /** Told when a rule is broken, once a block, and once a window of what restrains nobody: to log, to end the sessions of a device, to raise an incident. */
   readonly onReaction: (reaction: Reaction) => void;
+  /** Those that held when it stopped. */
+  readonly kept?: readonly Block[];
+  /** Told when the list of blocks is another one. */
+  readonly onChange?: () => void;
 }
 
-/** What is remembered of so many, the ones seen last; so a flood of addresses cannot fill the memory. */
+/** What is remembered of so many of a kind, the ones seen last; so a flood of addresses cannot fill the memory. */
 const REMEMBERED = 100_000;
-const BREAKER_WINDOW_MS = 600_000;
-const COUNT_EVERY_MS = 1000;
 
 /**
  * Watches behaviour by rules (MQTT 3.1.1 §5.4.8). A failure counts against a device only when the handshake proved it was that
  * device; else it counts against the address, so nobody can have a victim blocked by using its name.
  */
-export function createGuard({ rules: { rules, exempt, breaker }, onReaction }: GuardOptions): Guard {
-  const counts = new LRUCache<string, SlidingCount>({ max: REMEMBERED });
-  const blocked = new LRUCache<string, Block>({ max: REMEMBERED });
+export function createGuard(options: GuardOptions): Guard {
+  const { rules, exempt, breaker: limits } = options.rules;
+  const { onReaction, kept = [], onChange } = options;
+  const counts: Readonly<Record<WhoKind, LRUCache<string, SlidingCount>>> = {
+    device: new LRUCache({ max: REMEMBERED }),
+    certificate: new LRUCache({ max: REMEMBERED }),
+    address: new LRUCache({ max: REMEMBERED }),
+  };
   const lastThrough = new LRUCache<string, number>({ max: REMEMBERED });
-  const seen = new LRUCache<string, number>({ max: REMEMBERED });
   /** When somebody was last told of, who is not restrained by that. */
   const told = new LRUCache<string, number>({ max: REMEMBERED });
-  const exempted = addressList(exempt);
-  /** Of the breaker's window, counted anew each second: both are long lists. */
-  let [restrained, recent, countedAt] = [0, 0, Number.NEGATIVE_INFINITY];
-
-  function inForce(who: string, at: number): Block | undefined {
-    const block = blocked.get(who);
-    if (!block || at < block.until) return block;
-    blocked.delete(who);
-    return undefined;
+  const blocks = new BlockList();
+  const breaker = createBreaker(limits);
+  const isExempt = createExemption(exempt);
+  for (const block of kept) {
+    blocks.put(block);
+    breaker.restrained(block.who, block.since);
   }
 
-  function react(rule: GuardRule, who: string, origin: Origin, count: number, at: number): void {
+  function restrainingOf(who: string, listener: string, at: number): Block | undefined {
+    const here = blocks.of(who, at).filter((block) => block.listeners?.includes(listener) ?? true);
+    return here.find(({ reaction }) => reaction !== 'throttle') ?? here[0];
+  }
+
+  function react(
+    rule: GuardRule,
+    who: string,
+    origin: Origin,
+    listener: string,
+    count: number,
+    at: number,
+  ): void {
     const { reaction } = rule;
-    const restrains = reaction === 'throttle' || reaction === 'block' || reaction === 'quarantine';
-    if (restrains && inForce(who, at)) return;
-    const held = restrains && isOutage(at);
-    if (restrains && !held) {
-      blocked.set(who, { who, rule: rule.name, reaction, since: at, until: endOfRestraint(rule, at), count });
-      restrained += 1;
-    } else if (reaction !== 'disconnect' && wasTold(`${rule.name}\n${who}`, rule, at)) return;
-    onReaction({ rule, who, origin, count, held });
+    const reacted = { rule, who, origin, listener, count };
+    if (reaction === 'log' || reaction === 'disconnect') {
+      if (reaction === 'disconnect' || !wasTold(rule, who, at)) onReaction({ ...reacted, held: false });
+      return;
+    }
+    if (blocks.of(who, at).some((block) => block.rule === rule.name)) return;
+    if (breaker.isOutage(who, at)) {
+      if (!wasTold(rule, who, at)) onReaction({ ...reacted, held: true });
+      return;
+    }
+    const block = toBlock(reacted, reaction, at);
+    blocks.put(block);
+    breaker.restrained(who, at);
+    // Else what is counted already would begin the next one as soon as this one ends. (To delete the last entry of such a
+    // cache costs as much as to make it.)
+    counts[kindOf(who)].get(keyOf(rule, who))?.reset();
+    onReaction({ ...reacted, block, held: false });
+    onChange?.();
   }
 
   /** Once a window: nobody fills a log with what he does again and again. */
-  function wasTold(key: string, { withinMs }: GuardRule, at: number): boolean {
+  function wasTold(rule: GuardRule, who: string, at: number): boolean {
+    const key = keyOf(rule, who);
     const last = told.get(key);
-    if (last !== undefined && at >= last && at - last < withinMs) return true;
+    if (last !== undefined && at >= last && at - last < rule.withinMs) return true;
     told.set(key, at);
     return false;
   }
 
-  /** After an outage a whole fleet fails and comes again at once. */
-  function isOutage(at: number): boolean {
-    if (at < countedAt || at - countedAt >= COUNT_EVERY_MS) {
-      [restrained, recent, countedAt] = [0, 0, at];
-      for (const { since } of blocked.values()) if (at - since < BREAKER_WINDOW_MS) restrained += 1;
-      for (const last of seen.values()) if (at - last < BREAKER_WINDOW_MS) recent += 1;
-    }
-    return restrained + 1 > breaker.moreThan && restrained + 1 > recent * breaker.part;
+  function watching(behaviour: Behaviour, listener: string): readonly GuardRule[] {
+    return rules.filter(
+      (rule) => rule.behaviour === behaviour && (rule.listeners?.includes(listener) ?? true),
+    );
   }
 
-  function see(who: string, at: number): void {
-    const last = seen.get(who);
-    if (last === undefined || at - last >= BREAKER_WINDOW_MS) recent += 1;
-    seen.set(who, at);
+  function letGo(who: string): readonly Block[] {
+    const lifted = blocks.remove(who);
+    for (const rule of rules) {
+      counts[kindOf(who)].get(keyOf(rule, who))?.reset();
+      told.delete(keyOf(rule, who));
+    }
+    lastThrough.delete(who);
+    if (lifted.length > 0) onChange?.();
+    return lifted;
   }
 
   return {
-    restraint(origin, _listener, at): Restraint | undefined {
-      if (exempted(origin.address)) return undefined;
+    restraint(origin, listener, at): Restraint | undefined {
+      if (isExempt(origin)) return undefined;
       const who = whoIs(origin);
-      const block = inForce(who, at);
+      const block = restrainingOf(who, listener, at);
       if (!block) return undefined;
-      const detail = `${who}: rule ${block.rule} counted ${block.count} at ${new Date(block.since).toISOString()}; ${endOf(block)}`;
-      if (block.reaction !== 'throttle') return { reason: 'blocked', detail };
-      const rule = rules.find(({ name }) => name === block.rule);
+      const { rule, count, since, reaction, stepMs = 0 } = block;
+      const detail = `${who}: rule ${rule} counted ${count} at ${new Date(since).toISOString()}; ${endOf(block)}`;
+      if (reaction !== 'throttle') return { reason: 'blocked', detail };
       const last = lastThrough.get(who);
-      if (last !== undefined && rule && at - last < rule.forMs) return { reason: 'throttled', detail };
+      if (last !== undefined && at >= last && at - last < stepMs) return { reason: 'throttled', detail };
       lastThrough.set(who, at);
       return undefined;
     },
     note(behaviour, origin, listener, at, topic) {
-      if (exempted(origin.address)) return;
+      if (isExempt(origin)) return;
       const who = whoIs(origin);
-      see(who, at);
-      for (const rule of rules) {
-        if (rule.behaviour !== behaviour || rule.listeners?.includes(listener) === false) continue;
-        const key = `${rule.name}\n${who}`;
-        const count = counts.get(key) ?? new SlidingCount(rule.withinMs);
-        counts.set(key, count);
+      breaker.see(who, at);
+      const known = counts[kindOf(who)];
+      for (const rule of watching(behaviour, listener)) {
+        const key = keyOf(rule, who);
+        const count = known.get(key) ?? new SlidingCount(rule.withinMs);
+        known.set(key, count);
         const counted = count.add(at, rule.moreThan, countsTopics(behaviour) ? topic : undefined);
-        if (counted > rule.moreThan) react(rule, who, origin, counted, at);
+        if (counted > rule.moreThan) react(rule, who, origin, listener, counted, at);
       }
     },
-    blocks: (at) => [...blocked.values()].filter(({ until }) => at < until),
-    lift: (who) => {
-      countedAt = Number.NEGATIVE_INFINITY;
-      return blocked.delete(who);
+    quiet(origin, listener, at, quietMs) {
+      if (isExempt(origin)) return;
+      for (const rule of watching('silent', listener))
+        if (quietMs >= rule.withinMs) react(rule, whoIs(origin), origin, listener, 1, at);
+    },
+    isBlocked: (origin, listener, at) => {
+      const block = isExempt(origin) ? undefined : restrainingOf(whoIs(origin), listener, at);
+      return block !== undefined && block.reaction !== 'throttle';
+    },
+    blockedDevices: (listener, at) =>
+      blocks.all(at).flatMap(({ identity, credential, reaction, listeners }) => {
+        const isHere = reaction !== 'throttle' && (listeners?.includes(listener) ?? true);
+        return isHere && identity && credential ? [{ identity, credential }] : [];
+      }),
+    watches: (behaviour, listener) => watching(behaviour, listener).length > 0,
+    blocks: (at) => blocks.all(at),
+    lift(who) {
+      breaker.forget(who);
+      return letGo(who);
+    },
+    handOver: (who) => void letGo(who),
+    markTold(block) {
+      if (
+        !blocks.of(block.who, block.since).some((one) => one.rule === block.rule && one.since === block.since)
+      )
+        return;
+      blocks.put({ ...block, told: true });
+      onChange?.();
+    },
+    tick(at) {
+      if (blocks.sweep(at)) onChange?.();
     },
   };
+}
+
+function keyOf({ name }: GuardRule, who: string): string {
+  return `${name}\n${who}`;
 }
 
 /** Scanning is many topics, not one topic often. */
@@ -144,44 +200,26 @@ function countsTopics(behaviour: Behaviour): boolean {
   return behaviour === 'topicDenied';
 }
 
-function whoIs({ address, identity, credential }: Origin): string {
-  if (identity) return deviceKey(identity);
-  if (credential) return `certificate:${credential.issuerKeyId}/${credential.serial}`;
-  return `address:${networkOf(address)}`;
-}
-
-/** How the list of blocks names a device. */
-function deviceKey({ namespace, id }: Identity): string {
-  return `device:${namespace}/${id}`;
-}
-
-/** One subscriber has a whole /64 of IPv6: an address of it costs him nothing. */
-function networkOf(address: string): string {
-  if (!address.includes(':')) return address;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped?.[1] !== undefined) return mapped[1];
-  const [head = '', tail = ''] = address.toLowerCase().split('::');
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === '' ? [] : tail.split(':');
-  const zeros = address.includes('::')
-    ? new Array(Math.max(0, 8 - front.length - back.length)).fill('0')
-    : [];
-  const groups = [...front, ...zeros, ...back].slice(0, 4).map((group) => group.replace(/^0+(?=.)/, ''));
-  return `${groups.join(':')}::/64`;
-}
-
-/** A throttle lasts as long as what tripped it is remembered, and one step at least. */
-function endOfRestraint({ reaction, forMs, withinMs }: GuardRule, at: number): number {
-  if (reaction === 'quarantine') return Number.POSITIVE_INFINITY;
-  return at + (reaction === 'throttle' ? Math.max(withinMs, forMs) : forMs);
+/** Nobody can say later that an address, or a certificate that is no good, behaves again: they are blocked for a time. */
+function toBlock(
+  { rule, who, origin: { identity, credential }, listener, count }: Omit<Reaction, 'held'>,
+  asked: Block['reaction'],
+  at: number,
+): Block {
+  const reaction = asked === 'quarantine' && !identity ? 'block' : asked;
+  const { name, behaviour, listeners, forMs, withinMs } = rule;
+  // A throttle lasts as long as what tripped it is remembered, and one step at least.
+  const lastsMs = reaction === 'throttle' ? Math.max(withinMs, forMs) : forMs;
+  return {
+    ...{ who, rule: name, behaviour, reaction, since: at, count, listener },
+    ...(listeners && { listeners }),
+    ...(reaction !== 'quarantine' && { until: at + lastsMs }),
+    ...(reaction === 'throttle' && { stepMs: forMs }),
+    ...(identity && { identity }),
+    ...(credential && { credential }),
+  };
 }
 
 function endOf({ until }: Block): string {
-  return Number.isFinite(until) ? `until ${new Date(until).toISOString()}` : 'until a person lifts it';
-}
-
-function addressList(networks: GuardRules['exempt']): (address: string) => boolean {
-  const list = new BlockList();
-  for (const { address, bits, family } of networks) list.addSubnet(address, bits, family);
-  return (address) => networks.length > 0 && list.check(address, address.includes(':') ? 'ipv6' : 'ipv4');
+  return until === undefined ? 'until a person lifts it' : `until ${new Date(until).toISOString()}`;
 }

@@ -3,7 +3,7 @@ import Type, { type Static } from 'typebox';
 const closed = { additionalProperties: false } as const;
 
 /** What can be watched (MQTT 3.1.1 §5.4.8), in the words of the configuration. */
-const BEHAVIOURS = [
+export const BEHAVIOURS = [
   'connect',
   'authenticationFailed',
   'abnormalEnd',
@@ -25,7 +25,7 @@ const RuleConfigSchema = Type.Object(
       description:
         'connect: connections that were allowed. authenticationFailed: that were denied. abnormalEnd: sessions that ended without a ' +
         'DISCONNECT. topicDenied: different topics that the rules deny. undeliverable: messages that nobody has subscribed to. silent: ' +
-        'connected without a message for `withinSeconds`.',
+        'connected, and neither sent, subscribed nor received anything for `withinSeconds`.',
     }),
     moreThan: Type.Integer({
       minimum: 0,
@@ -39,19 +39,22 @@ const RuleConfigSchema = Type.Object(
     }),
     reaction: Type.Enum([...REACTIONS], {
       description:
-        'log: only said. throttle: connections are answered no faster than one in `forSeconds`. disconnect: the session is ended. block: and ' +
-        'no other for `forSeconds`. quarantine: and none before a person lifts it.',
+        'log: only said. throttle: connections are let in no faster than one in `forSeconds`. disconnect: the session is ended. block: and ' +
+        'no other is let in for `forSeconds`. quarantine: and none before a person says so: the authority puts its certificates on hold. ' +
+        'What is no device of ours that proved itself is blocked for `forSeconds` instead.',
     }),
     forSeconds: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: 2_592_000,
-        description: 'Of throttle and block: 300 where it is not given.',
+        description:
+          'Of throttle, 10 where it is not given; of block, and of quarantine where nobody can be quarantined, 300.',
       }),
     ),
     listeners: Type.Optional(
       Type.Array(Type.String({ minLength: 1 }), {
-        description: 'Only there; everywhere where it is not given.',
+        description:
+          'Counts there, all together, and restrains there; everywhere where it is not given. For another threshold elsewhere: another rule.',
       }),
     ),
   },
@@ -61,12 +64,21 @@ const RuleConfigSchema = Type.Object(
 /** The behaviour guard as it is written. */
 export const GuardConfigSchema = Type.Object(
   {
-    rules: Type.Array(RuleConfigSchema, { maxItems: 64, description: 'Each is watched by itself.' }),
+    rules: Type.Optional(
+      Type.Array(RuleConfigSchema, {
+        maxItems: 64,
+        description:
+          'Each is watched by itself. Where they are not given: reconnecting (connect, more than 20 in 60 s, throttle to one in 10 s), ' +
+          'guessing (authenticationFailed, 20 in 60 s, block for 300 s), dropping (abnormalEnd, 30 in 600 s, throttle to one in 30 s), ' +
+          'scanning (topicDenied, 20 in 300 s, block for 900 s). An empty list watches nothing.',
+      }),
+    ),
     exempt: Type.Optional(
       Type.Array(Type.String({ minLength: 1 }), {
         maxItems: 1024,
         description:
-          'Addresses and networks ("10.0.0.0/8") of gateways, behind which many devices are: never restrained.',
+          'Never restrained: addresses and networks ("10.0.0.0/8") behind which many clients are, and devices that speak for others ' +
+          '("device:own/GW-1", "device:own/GW-*"). A device that proved itself from such an address is watched like any other.',
       }),
     ),
     breaker: Type.Optional(
@@ -81,7 +93,8 @@ export const GuardConfigSchema = Type.Object(
             minimum: 0.001,
             maximum: 1,
             description:
-              'Of all that were seen in the last ten minutes: when more than this would be restrained, it is an outage and no attack.',
+              'Of all that were seen in the last ten minutes: when more than this would be restrained, it is an outage and no attack. ' +
+              'Devices, certificates that are no good, and addresses are reckoned each by themselves.',
           }),
         },
         {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { Behaviour } from '../ports.ts';
+import { DEFAULT_RULES } from './default-rules.ts';
 import type { GuardConfig, REACTIONS } from './guard-config.ts';
 
 export interface GuardRule {
@@ -22,45 +23,79 @@ export interface Network {
 
 export interface GuardRules {
   readonly rules: readonly GuardRule[];
-  readonly exempt: readonly Network[];
+  readonly exempt: {
+    readonly networks: readonly Network[];
+    /** `NAMESPACE/ID`, or the beginning of some with `*` behind it. */
+    readonly devices: readonly string[];
+  };
   readonly breaker: { readonly moreThan: number; readonly part: number };
 }
 
 const SECOND_MS = 1000;
-const DEFAULT_FOR_SECONDS = 300;
-const DEFAULT_BREAKER = { moreThan: 20, part: 0.05 };
+const DEFAULT_STEP_SECONDS = 10;
+const DEFAULT_BLOCK_SECONDS = 300;
+/** Each different topic is remembered for as long as it counts. */
+const MOST_TOPICS = 10_000;
+export const DEFAULT_BREAKER = { moreThan: 20, part: 0.05 };
 
 /**
  * Holds the guard's configuration to what a schema cannot say.
  *
+ * @param config where it is not given, or has no rules, those of `DEFAULT_RULES` hold
  * @param listeners the names that the policy has
  * @throws BirthmarkError `config-invalid`
  */
-export function parseGuard(config: GuardConfig, listeners: readonly string[]): GuardRules {
-  const names = new Set<string>();
-  const rules = config.rules.map((rule, at): GuardRule => {
-    const { name, behaviour, moreThan, withinSeconds, reaction, forSeconds = DEFAULT_FOR_SECONDS } = rule;
-    if (names.has(name)) throw invalid(`rules.${at}.name`, `two rules are called ${name}`);
-    names.add(name);
-    const unknown = rule.listeners?.find((one) => !listeners.includes(one));
-    if (unknown !== undefined) throw invalid(`rules.${at}.listeners`, `there is no listener ${unknown}`);
-    if (rule.forSeconds !== undefined && reaction !== 'throttle' && reaction !== 'block')
-      throw invalid(`rules.${at}.forSeconds`, `${reaction} has no time; throttle and block have one`);
-    return {
-      name,
-      behaviour,
-      moreThan,
-      withinMs: withinSeconds * SECOND_MS,
-      reaction,
-      forMs: forSeconds * SECOND_MS,
-      ...(rule.listeners && { listeners: rule.listeners }),
-    };
-  });
+export function parseGuard(config: GuardConfig | undefined, listeners: readonly string[]): GuardRules {
+  const { rules = DEFAULT_RULES, exempt = [], breaker = DEFAULT_BREAKER } = config ?? {};
+  const twice = rules.findIndex(({ name }, at) => rules.findIndex((other) => other.name === name) < at);
+  if (twice !== -1) throw invalid(`rules.${twice}.name`, `two rules are called ${rules[twice]?.name}`);
+  const isDevice = (text: string) => text.startsWith(DEVICE);
   return {
-    rules,
-    exempt: (config.exempt ?? []).map((text, at) => parseNetwork(text, `exempt.${at}`)),
-    breaker: config.breaker ?? DEFAULT_BREAKER,
+    rules: rules.map((rule, at) => parseRule(rule, `rules.${at}`, listeners)),
+    exempt: {
+      networks: exempt.flatMap((text, at) => (isDevice(text) ? [] : [parseNetwork(text, `exempt.${at}`)])),
+      devices: exempt.flatMap((text, at) => (isDevice(text) ? [parseDevice(text, `exempt.${at}`)] : [])),
+    },
+    breaker,
   };
+}
+
+const DEVICE = 'device:';
+
+function parseRule(
+  rule: NonNullable<GuardConfig['rules']>[number],
+  field: string,
+  known: readonly string[],
+): GuardRule {
+  const { name, behaviour, moreThan, withinSeconds, reaction, forSeconds, listeners } = rule;
+  const unknown = listeners?.find((one) => !known.includes(one));
+  if (unknown !== undefined)
+    throw invalid(`${field}.listeners`, `there is no listener ${unknown}; there are ${known.join(', ')}`);
+  if (listeners?.length === 0)
+    throw invalid(`${field}.listeners`, 'it names no listener: leave it out for all of them, or the rule');
+  if (forSeconds !== undefined && (reaction === 'log' || reaction === 'disconnect'))
+    throw invalid(`${field}.forSeconds`, `${reaction} has no time; throttle, block and quarantine have one`);
+  if (behaviour === 'silent' && moreThan !== 0)
+    throw invalid(`${field}.moreThan`, 'silence is not counted: 0, and withinSeconds says how long it is');
+  if (behaviour !== 'silent' && moreThan === 0 && RESTRAINING.includes(reaction))
+    throw invalid(`${field}.moreThan`, `the very first ${behaviour} would restrain: at least 1`);
+  if (behaviour === 'topicDenied' && moreThan > MOST_TOPICS)
+    throw invalid(`${field}.moreThan`, `at most ${MOST_TOPICS} different topics are told apart`);
+  const seconds = forSeconds ?? (reaction === 'throttle' ? DEFAULT_STEP_SECONDS : DEFAULT_BLOCK_SECONDS);
+  return {
+    ...{ name, behaviour, moreThan, reaction },
+    withinMs: withinSeconds * SECOND_MS,
+    forMs: seconds * SECOND_MS,
+    ...(listeners && { listeners }),
+  };
+}
+
+const RESTRAINING: readonly string[] = ['throttle', 'block', 'quarantine'];
+
+function parseDevice(text: string, field: string): string {
+  const name = text.slice(DEVICE.length);
+  if (/^[^/*]+\/[^*]+\*?$/.test(name)) return name;
+  throw invalid(field, `${text} is not like device:own/GW-1 or device:own/GW-*`);
 }
 
 function parseNetwork(text: string, field: string): Network {
@@ -69,7 +104,7 @@ function parseNetwork(text: string, field: string): Network {
   const most = version === 6 ? 128 : 32;
   const bits = length === undefined ? most : Number(length);
   if (version === 0 || more.length > 0 || length === '' || !Number.isInteger(bits) || bits < 0 || bits > most)
-    throw invalid(field, `${text} is no IP address, and no network like 10.0.0.0/8`);
+    throw invalid(field, `${text} is no IP address, no network like 10.0.0.0/8, and no device:NAMESPACE/ID`);
   return { address, bits, family: version === 6 ? 'ipv6' : 'ipv4' };
 }
 

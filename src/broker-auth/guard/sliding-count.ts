@@ -31,6 +31,12 @@ export class SlidingCount {
     return this.#total();
   }
 
+  /** Counts from nothing. */
+  reset(): void {
+    this.#counts.fill(0);
+    this.#seen.fill(undefined);
+  }
+
   #forget(slot: number): void {
     const stale = Math.min(SLOTS, Math.max(0, slot - this.#newest));
     for (let step = 1; step <= stale; step += 1) {
@@ -39,10 +45,7 @@ export class SlidingCount {
       this.#seen[place] = undefined;
     }
     // A jump of the clock beyond the window leaves nothing.
-    if (stale === SLOTS) {
-      this.#counts.fill(0);
-      this.#seen.fill(undefined);
-    }
+    if (stale === SLOTS) this.reset();
     this.#newest = Math.max(this.#newest, slot);
   }
 

@@ -1,6 +1,9 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import Type from 'typebox';
 import { BirthmarkError } from '../../core/errors.ts';
+import { schemaParser } from '../../core/schema.ts';
+import { QUARANTINE_RESULTS, type QuarantineResult } from '../guard/quarantine-reporter.ts';
 import { type Position, positionToText } from './position.ts';
 
 export interface AuthorityOptions {
@@ -22,11 +25,18 @@ export interface AuthorityClient {
   openSnapshot(signal: AbortSignal, holders: boolean): Promise<AsyncIterable<Uint8Array>>;
   /** `POST /api/v1/sightings`. */
   sendSightings(body: object, signal: AbortSignal): Promise<void>;
+  /** `POST /api/v1/quarantines`; what came of each, in order. */
+  sendQuarantines(body: object, signal: AbortSignal): Promise<readonly QuarantineResult[]>;
 }
 
 /** Several beats of the feed: who says nothing for so long is not there. */
 const SILENT_MS = 10_000;
-const PROBLEM_OCTETS = 4096;
+const ANSWER_OCTETS = 4096;
+
+const parseQuarantines = schemaParser(
+  Type.Object({ results: Type.Array(Type.Enum([...QUARANTINE_RESULTS])) }),
+  'unavailable',
+);
 
 /** @throws BirthmarkError `config-invalid` for plain HTTP to another machine */
 export function createAuthorityClient(options: AuthorityOptions): AuthorityClient {
@@ -86,17 +96,25 @@ export function createAuthorityClient(options: AuthorityOptions): AuthorityClien
       const answer = await ask('POST', '/sightings', signal, JSON.stringify(body));
       answer.resume();
     },
+    async sendQuarantines(body, signal) {
+      const answer = await ask('POST', '/quarantines', signal, JSON.stringify(body));
+      return parseQuarantines(JSON.parse(await textOf(answer, ANSWER_OCTETS)), '').results;
+    },
   };
 }
 
-async function problemOf(answer: IncomingMessage): Promise<string> {
+async function textOf(answer: IncomingMessage, most: number): Promise<string> {
   let text = '';
+  for await (const part of answer) {
+    text += String(part);
+    if (text.length > most) break;
+  }
+  return text;
+}
+
+async function problemOf(answer: IncomingMessage): Promise<string> {
   try {
-    for await (const part of answer) {
-      text += String(part);
-      if (text.length > PROBLEM_OCTETS) break;
-    }
-    const problem: unknown = JSON.parse(text);
+    const problem: unknown = JSON.parse(await textOf(answer, ANSWER_OCTETS));
     return typeof problem === 'object' && problem !== null && 'detail' in problem
       ? `: ${String(problem.detail)}`
       : '';

@@ -1,5 +1,5 @@
 import type { CredentialId } from '../../broker-auth/credential.ts';
-import { createDecider } from '../../broker-auth/decide.ts';
+import { createDecider, type Identity } from '../../broker-auth/decide.ts';
 import type { DecisionStep } from '../../broker-auth/decision-steps.ts';
 import { createCredentialJudge } from '../../broker-auth/judge-credential.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
@@ -22,11 +22,14 @@ export interface Question {
 export interface Explanation {
   readonly allowed: boolean;
   readonly steps: readonly {
-    readonly rule: DecisionStep['rule'] | 'publish' | 'subscribe';
+    readonly rule: DecisionStep['rule'] | 'guard' | 'publish' | 'subscribe';
     readonly detail: string;
   }[];
   readonly refused?: { readonly rule: string; readonly detail: string };
 }
+
+/** Tells why the behaviour guard of a running gate restrains somebody there; undefined where it does not. */
+export type AskGuard = (identity: Identity, listener: string) => string | undefined;
 
 /** Finds out the status of a certificate; undefined where it is not known. */
 export type AskStatus = (id: CredentialId) => Promise<KnownStatus | undefined>;
@@ -34,14 +37,14 @@ export type AskStatus = (id: CredentialId) => Promise<KnownStatus | undefined>;
 /**
  * Tells what a gate with these rules would say of a client, rule by rule.
  *
- * @param askStatus where it is not given the status is not looked at
+ * @param ask statuses, and the guard of a running gate: what is not given is not looked at
  * @throws BirthmarkError `not-found` where the policy has no such listener
  */
 export async function explain(
   policy: GatePolicy,
   question: Question,
   random: RandomBytes,
-  askStatus?: AskStatus,
+  { askStatus, askGuard }: { readonly askStatus?: AskStatus; readonly askGuard?: AskGuard } = {},
 ): Promise<Explanation> {
   const { clientId, listener: name, at } = question;
   const [leaf = new Uint8Array(0), ...chain] = question.certificates;
@@ -81,6 +84,10 @@ export async function explain(
   const verdict = decide({ listener: name, clientId, evidence }, at, (step) => steps.push(step));
   if (!verdict.allow)
     return { allowed: false, steps, refused: { rule: verdict.reason, detail: verdict.detail } };
+  const restraint = askGuard?.(verdict.identity, name);
+  if (restraint !== undefined)
+    return { allowed: false, steps, refused: { rule: 'guard', detail: restraint } };
+  if (askGuard) steps.push({ rule: 'guard', detail: 'the behaviour guard does not restrain it' });
   for (const [rule, topics, may] of [
     ['publish', question.publish, mayPublish],
     ['subscribe', question.subscribe, maySubscribe],

@@ -36,10 +36,20 @@ export const GateConfigSchema = Type.Object(
     }),
     crlFiles: Type.Optional(CrlFilesConfigSchema),
     brokers: Type.Optional(BrokersConfigSchema),
+    commandSocket: Type.Optional(
+      Type.String({
+        minLength: 1,
+        examples: ['/run/birthmark-gate/commands'],
+        description:
+          'A Unix socket, mode 0600, by which `birthmark broker-auth blocks` reaches the gate: beside authority.snapshotFile (….sock) ' +
+          'where it is not given.',
+      }),
+    ),
     ...PolicyConfigSchema.properties,
     guard: Type.Optional({
       ...GuardConfigSchema,
-      description: 'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8).',
+      description:
+        'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8). By default, too; docs/behaviour-guard.md has the rules.',
     }),
   },
   closed,

@@ -15,9 +15,14 @@ import { readTrust } from './read-trust.ts';
 export interface LoadedGate {
   readonly config: GateConfig;
   readonly policy: GatePolicy;
-  readonly guard?: GuardRules;
+  readonly guard: GuardRules;
   /** A file that the configuration names, from its own folder. */
   readonly at: (file: string) => string;
+}
+
+/** Where commands reach the gate of this configuration while it runs. */
+export function gateSocket({ config, at }: Pick<LoadedGate, 'config' | 'at'>): string {
+  return at(config.commandSocket ?? `${config.authority.snapshotFile}.sock`);
 }
 
 const parseConfigObject = schemaParser(GateConfigSchema, 'config-invalid');
@@ -55,7 +60,7 @@ function parseGate(text: string, at: LoadedGate['at']): LoadedGate {
   return {
     config,
     policy,
-    ...(guard && { guard: parseGuard(guard, [...policy.listeners.keys()]) }),
+    guard: parseGuard(guard, [...policy.listeners.keys()]),
     at,
   };
 }

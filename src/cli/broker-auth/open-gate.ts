@@ -1,13 +1,14 @@
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import { type AssembledGate, assembleGate } from '../../broker-auth/assemble-gate.ts';
 import { createGateMetrics, type GateMetrics } from '../../broker-auth/gate-metrics.ts';
-import { createGuard } from '../../broker-auth/guard/behaviour-guard.ts';
 import type { GuardRules } from '../../broker-auth/guard/parse-guard.ts';
 import { createKickDriver, forgettingDriver } from '../../broker-auth/kick/create-kick-driver.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
 import type { BehaviourGuard, KickDriver } from '../../broker-auth/ports.ts';
 import { reconcile } from '../../broker-auth/reconcile.ts';
 import type { BrokerConfig } from '../../broker-auth/service-config.ts';
+import type { Session } from '../../broker-auth/sessions.ts';
 import {
   createSightingReporter,
   type SightingReport,
@@ -18,11 +19,16 @@ import type { Clock } from '../../core/clock.ts';
 import type { RandomBytes } from '../../core/random.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
 import { readInput } from '../input-file.ts';
+import { type GuardPlace, openGuard } from './open-guard.ts';
 import { type OpenMemory, resumed } from './session-memory.ts';
 
 export interface OpenGateOptions {
   readonly policy: GatePolicy;
-  readonly guard?: GuardRules;
+  readonly guard: GuardRules;
+  /** Of the behaviour guard. */
+  readonly place: GuardPlace;
+  /** Where its numbers go; a registry of their own where it is not given. */
+  readonly registry?: Registry;
   readonly brokers: Readonly<Record<string, BrokerConfig>>;
   /** Beside those of `brokers`: of a broker in this process. */
   readonly drivers?: readonly KickDriver[];
@@ -41,13 +47,15 @@ export interface OpenGateOptions {
   readonly logger: Logger;
   /** Where what is seen is told. */
   readonly sendSightings: (report: SightingReport) => Promise<void>;
+  /** Told each session that begins. */
+  readonly onSession?: (session: Session) => void;
 }
 
 export interface OpenGate extends AssembledGate {
   readonly metrics: GateMetrics;
   readonly reporter: SightingReporter;
   /** For adapters whose broker is not asked about each act. */
-  readonly guard?: BehaviourGuard;
+  readonly guard: BehaviourGuard;
   close(): Promise<void>;
 }
 
@@ -69,17 +77,15 @@ export function openGate(options: OpenGateOptions): OpenGate {
   const metrics = createGateMetrics({
     sessions: () => countBy(gate.sessions.values(), ({ broker }) => broker),
     statusAgeMs: options.statusAgeMs,
+    ...(options.registry && { registry: options.registry }),
   });
-  const guard =
-    options.guard &&
-    createGuard({
-      rules: options.guard,
-      onReaction: ({ rule: { name, reaction }, who, count, held, origin: { identity } }) => {
-        logger.warn({ rule: name, reaction, who, count, held }, 'somebody behaves as no device does');
-        if (held || !identity || reaction === 'log' || reaction === 'throttle') return;
-        gate.endIdentity(identity, reaction === 'quarantine' ? 'quarantined' : 'blocked');
-      },
-    });
+  const opened = openGuard({
+    ...options.place,
+    rules: options.guard,
+    gateOf: () => gate,
+    ...{ source, metrics, clock, logger },
+  });
+  const { guard } = opened;
   const { gate, enforcer } = assembleGate({
     policy,
     sources: [source],
@@ -87,7 +93,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
     drivers,
     clock,
     random,
-    ...(guard && { guard }),
+    guard,
     ...(memory && {
       memory: {
         begun: (kept) => {
@@ -116,7 +122,10 @@ export function openGate(options: OpenGateOptions): OpenGate {
           );
         }
         const session = gate.sessions.get(attempt);
-        if (session) reporter.seen(session);
+        if (session) {
+          reporter.seen(session);
+          options.onSession?.(session);
+        }
         return;
       }
       if (credential && verdict.reason === 'revoked') reporter.refused(credential, listener);
@@ -154,6 +163,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
   const timers = [
     setInterval(() => {
       gate.tick();
+      opened.tick();
       reporter.tick();
     }, TICK_MS),
     ...drivers.map((driver) => setInterval(compare, RECONCILE_MS, driver)),
@@ -163,11 +173,12 @@ export function openGate(options: OpenGateOptions): OpenGate {
     enforcer,
     metrics,
     reporter,
-    ...(guard && { guard }),
+    guard,
     async close() {
       for (const timer of timers) clearInterval(timer);
       enforcer.stop();
       await reporter.stop();
+      await opened.close();
       await memory?.journal.stop();
     },
   };

@@ -77,7 +77,7 @@ export async function openMosquitto(options: OpenMosquittoOptions): Promise<Open
     snapshotFile: path.join(folder, 'snapshot'),
     keyFile: config.keyFile === undefined ? path.join(folder, 'key') : at(config.keyFile),
     eventsPath: at(config.eventsSocket),
-    ...(open.guard && { guard: open.guard }),
+    guard: open.guard,
     ...(canary && { canaries: [canary] }),
     onEvent: tellPluginEvents({ broker, listener, open, numbers, logger, ...(canary && { canary }) }),
     onError: (error) => logger.error({ err: error, broker }, 'a fault at the gate of Mosquitto; it goes on'),

@@ -1,3 +1,5 @@
+import { DEFAULT_RULES } from '../../broker-auth/guard/default-rules.ts';
+import { DEFAULT_BREAKER } from '../../broker-auth/guard/parse-guard.ts';
 import { renderTable } from '../config/render-config.ts';
 import { type GateConfig, GateConfigSchema } from './gate-config.ts';
 
@@ -57,6 +59,7 @@ export const EXAMPLE: GateConfig = {
     devices: { evidence: 'certificate', status: 'hard', maxStatusAgeSeconds: 300, maxSessionSeconds: 86_400 },
     names: { evidence: 'name', status: 'hard' },
   },
+  guard: { rules: [...DEFAULT_RULES], exempt: ['10.20.0.0/16', 'device:own/GW-*'], breaker: DEFAULT_BREAKER },
   roles: [
     {
       name: 'device',

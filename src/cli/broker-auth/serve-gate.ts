@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
+import { createBlockDesk } from '../../broker-auth/guard/block-desk.ts';
 import { mountDialects } from '../../broker-auth/mount-dialects.ts';
 import { type AuthorityOptions, createAuthorityClient } from '../../broker-auth/status/authority-client.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
@@ -16,6 +17,7 @@ import { poolRandom } from '../../core/pooled-random.ts';
 import { createSteadyClock } from '../../core/steady-clock.ts';
 import { writeDurably } from '../../keys/durable-file.ts';
 import { readSecretFile } from '../../keys/secret-file.ts';
+import { listenForCommands } from '../../server/gate-socket.ts';
 import { openTrust, type Trust } from '../../x509/path/trust.ts';
 import { parsePemBlocks } from '../../x509/pem.ts';
 import { readInput } from '../input-file.ts';
@@ -24,7 +26,7 @@ import { forgettingBrokers } from './forgetting-brokers.ts';
 import { keepCrlFiles } from './keep-crl-files.ts';
 import { createLateDriver } from './late-driver.ts';
 import { listenGate } from './listen-gate.ts';
-import type { LoadedGate } from './load-gate.ts';
+import { gateSocket, type LoadedGate } from './load-gate.ts';
 import { type OpenGate, openGate } from './open-gate.ts';
 import { type DeniedWatcher, openMosquitto } from './open-mosquitto.ts';
 import { readiness, withParts } from './readiness.ts';
@@ -82,10 +84,17 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
     onFault: (error) =>
       logger.warn({ err: error }, 'the authority cannot be followed at the moment; it is tried again'),
   });
+  const desk = createBlockDesk(clock);
   const driver = config.mosquitto && createLateDriver(config.mosquitto.broker ?? 'mosquitto');
   const http = config.http ?? {};
   const gateOf = openGate({
     ...loaded,
+    place: {
+      gate: 'gate',
+      blocksFile: `${at(config.authority.snapshotFile)}.blocks.json`,
+      desk,
+      sendQuarantines: (report) => authority.sendQuarantines(report, AbortSignal.timeout(SEND_WITHIN_MS)),
+    },
     brokers: config.brokers ?? {},
     ...(driver && { drivers: [driver] }),
     forgetting: forgettingBrokers(http),
@@ -105,6 +114,8 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   const { gate, metrics, close } = gateOf;
   const closers: (() => Promise<void>)[] = [close, () => following.stop()];
   try {
+    const commands = await listenForCommands({ blocks: desk, path: gateSocket(loaded), logger });
+    closers.push(() => commands.close());
     const mosquitto =
       config.mosquitto &&
       driver &&

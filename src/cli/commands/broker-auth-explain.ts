@@ -1,13 +1,15 @@
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import Type from 'typebox';
 import { BirthmarkError } from '../../core/errors.ts';
 import { OWN_NAMESPACE } from '../../core/identifiers.ts';
 import { schemaParser } from '../../core/schema.ts';
 import { withApi } from '../api-client.ts';
-import type { AskStatus } from '../broker-auth/explain.ts';
+import type { AskGuard, AskStatus } from '../broker-auth/explain.ts';
 import { type CommonOptions, homeOf, newCommand, repeated, type Shell } from '../command.ts';
 import type { Home } from '../home.ts';
 import { readBlocks } from '../input-file.ts';
+import { describeBlock, listBlocks, withGate } from './broker-auth-blocks.ts';
 
 interface ExplainOptions extends CommonOptions {
   readonly cert: string;
@@ -48,23 +50,46 @@ export function explainCommand(shell: Shell): Command {
       const { cert, clientId, listener, publish = [], subscribe = [], config } = options;
       const certificates = readBlocks(cert, 'CERTIFICATE', { code: 'bad-certificate', option: '--cert' });
       const question = { certificates, clientId, listener, publish, subscribe, at: systemClock() };
+      const askGuard = await guardOf(options, shell);
+      const asked = askGuard && { askGuard };
       const answer =
         config === undefined
           ? await withStatuses(homeOf(options), shell, async (askStatus) =>
-              explain(await homePolicy(homeOf(options)), question, random, askStatus),
+              explain(await homePolicy(homeOf(options)), question, random, { askStatus, ...asked }),
             )
-          : await explain(await gatePolicy(config), question, random);
+          : await explain(await gatePolicy(config), question, random, asked);
       if (options.json) shell.out(JSON.stringify(answer));
       else {
         for (const { rule, detail } of answer.steps) shell.out(`ok       ${rule.padEnd(13)}  ${detail}`);
         shell.out(
           answer.refused
             ? `refused  ${answer.refused.rule}: ${answer.refused.detail}`
-            : 'allowed, unless the behaviour guard restrains it, or another device is connected with this ClientId',
+            : `allowed, unless ${askGuard ? '' : 'the behaviour guard restrains it, or '}another device is connected with this ClientId`,
         );
       }
       if (!answer.allowed) process.exitCode = 1;
     });
+}
+
+/** What the running gate says of whom it restrains; undefined where none runs. */
+async function guardOf(options: ExplainOptions, shell: Shell): Promise<AskGuard | undefined> {
+  if (options.config === undefined && !existsSync(homeOf(options).socket)) return undefined;
+  try {
+    const blocks = await withGate(options, shell, listBlocks);
+    const here = (gate: string) => options.config !== undefined || gate === 'broker';
+    return ({ namespace, id }, listener) => {
+      const found = blocks.filter(
+        ({ who, gate, listeners }) =>
+          here(gate) && who === `device:${namespace}/${id}` && (listeners?.includes(listener) ?? true),
+      );
+      // A throttle lets one in now and then: it is said, but the strictest comes first.
+      const block = found.find(({ reaction }) => reaction !== 'throttle') ?? found[0];
+      return block && describeBlock(block);
+    };
+  } catch (error) {
+    if (error instanceof BirthmarkError && error.code === 'unavailable') return undefined;
+    throw error;
+  }
 }
 
 async function gatePolicy(config: string) {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { type CommonOptions, newCommand, type Shell } from '../command.ts';
+import { blocksCommand } from './broker-auth-blocks.ts';
 import { explainCommand } from './broker-auth-explain.ts';
 
 interface GateOptions extends CommonOptions {
@@ -65,7 +66,8 @@ export function brokerAuthCommand(shell: Shell): Command {
     .addCommand(serve)
     .addCommand(check)
     .addCommand(example)
-    .addCommand(explainCommand(shell));
+    .addCommand(explainCommand(shell))
+    .addCommand(blocksCommand(shell));
 }
 
 function configOf({ config, home }: GateOptions): string {

@@ -31,6 +31,7 @@ export function deviceActs(shell: Shell): readonly Command[] {
   return [
     act(shell, 'quarantine', 'shut a device out: all that it has is held'),
     act(shell, 'release', 'end a quarantine: what it held is released'),
+    act(shell, 'call-renewal', 'call for the renewal of what a device has, now'),
     act(shell, 'retire', 'take a device out of use for good: all that it has is revoked'),
     act(shell, 'recover', 'say that a key of a device is out, and open the way back that is left').addOption(
       new Option('--credential <kind>', 'whose key is out')

@@ -21,12 +21,14 @@ const DeviceAnswer = {
   model: Type.Optional(Type.String()),
   batch: Type.Optional(Type.String()),
   createdAt: Type.String(),
+  renewalDue: Type.Boolean(),
   rebirthAllowed: Type.Boolean(),
 };
 const parseDevice = schemaParser(Type.Object(DeviceAnswer), 'internal');
 const parseShown = schemaParser(
   Type.Object({
     ...DeviceAnswer,
+    quarantine: Type.Optional(Type.Object({ cause: Type.String(), since: Type.String(), by: Type.String() })),
     certificates: Type.Array(
       Type.Object({
         serial: Type.String(),
@@ -67,9 +69,9 @@ function listDevices(shell: Shell): Command {
       if (options.json) return shell.out(JSON.stringify(devices));
       const rows = devices
         .map((device) => parseDevice(device, ''))
-        .map(({ serialNumber, state: now, model = '', batch = '', createdAt }) => [
+        .map(({ serialNumber, state: now, renewalDue, model = '', batch = '', createdAt }) => [
           serialNumber,
-          now,
+          renewalDue ? `${now}, renewal due` : now,
           model,
           batch,
           createdAt,
@@ -90,6 +92,9 @@ function showDevice(shell: Shell): Command {
       shell.out(`${device.namespace}/${device.serialNumber}  ${device.state} since ${device.createdAt}`);
       if (device.model !== undefined) shell.out(`model ${device.model}`);
       if (device.batch !== undefined) shell.out(`batch ${device.batch}`);
+      const { quarantine: out } = device;
+      if (out) shell.out(`quarantined since ${out.since}, by ${out.by}: ${out.cause}`);
+      if (device.renewalDue) shell.out('its LDevID is to be renewed');
       if (device.rebirthAllowed) shell.out('one more IDevID with another key is allowed');
       const rows = device.certificates.map(({ serial, profile, notBefore, notAfter, vouchedBy }) => [
         serial,

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { GuardConfigSchema } from '../../broker-auth/guard/guard-config.ts';
-import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { DEFAULT_BREAKER, parseGuard } from '../../broker-auth/guard/parse-guard.ts';
 import { MosquittoConfigSchema } from '../../broker-auth/mosquitto-config.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import { PolicyConfigSchema } from '../../broker-auth/policy-config.ts';
@@ -28,7 +28,8 @@ export const BrokerAuthSectionSchema = Type.Object(
     ...PolicyConfigSchema.properties,
     guard: Type.Optional({
       ...GuardConfigSchema,
-      description: 'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8).',
+      description:
+        'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8). By default, too; docs/behaviour-guard.md has the rules.',
     }),
   },
   closed,
@@ -53,6 +54,7 @@ export const DEFAULT_BROKER_AUTH: BrokerAuthSection = {
       subscribe: ['devices/${id}/#'],
     },
   ],
+  guard: { exempt: [], breaker: DEFAULT_BREAKER },
 };
 
 /**
@@ -79,6 +81,6 @@ export function checkBrokerAuth(section: BrokerAuthSection): void {
   within('brokerAuth', () => {
     const policy = parsePolicy(rules, named);
     checkService(section, policy);
-    if (guard) parseGuard(guard, [...policy.listeners.keys()]);
+    parseGuard(guard, [...policy.listeners.keys()]);
   });
 }

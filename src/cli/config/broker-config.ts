@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { GuardConfigSchema } from '../../broker-auth/guard/guard-config.ts';
-import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { DEFAULT_BREAKER, parseGuard } from '../../broker-auth/guard/parse-guard.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import { PolicyConfigSchema } from '../../broker-auth/policy-config.ts';
 import { BirthmarkError } from '../../core/errors.ts';
@@ -28,6 +28,16 @@ const ServerNameSchema = Type.Object(
 export const BrokerSectionSchema = Type.Object(
   {
     ...PolicyConfigSchema.properties,
+    renewalTopic: Type.Optional(
+      Type.String({
+        pattern: '^[^+#]*\\$\\{id\\}[^+#]*$',
+        maxLength: 256,
+        examples: ['devices/${id}/renewal'],
+        description:
+          'Where each device finds, as a retained message, when its certificate is to be renewed (docs/rotation.md); its role must let ' +
+          'it subscribe there. devices/${id}/renewal where it is not given. Devices of other namespaces are told only where it has ${namespace}.',
+      }),
+    ),
     serverNames: Type.Optional(
       Type.Array(ServerNameSchema, {
         maxItems: 64,
@@ -36,12 +46,15 @@ export const BrokerSectionSchema = Type.Object(
     ),
     guard: Type.Optional({
       ...GuardConfigSchema,
-      description: 'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8).',
+      description:
+        'Who is kept away for how it behaves (MQTT 3.1.1 §5.4.8). By default, too; docs/behaviour-guard.md has the rules.',
     }),
   },
   closed,
 );
 export type BrokerSection = Static<typeof BrokerSectionSchema>;
+
+export const DEFAULT_RENEWAL_TOPIC = 'devices/${id}/renewal';
 
 /** Every device of ours by its serial number, to its own topics. */
 export const DEFAULT_BROKER: BrokerSection = {
@@ -54,6 +67,7 @@ export const DEFAULT_BROKER: BrokerSection = {
       subscribe: ['devices/${id}/#'],
     },
   ],
+  guard: { exempt: [], breaker: DEFAULT_BREAKER },
 };
 
 /**
@@ -61,7 +75,13 @@ export const DEFAULT_BROKER: BrokerSection = {
  *
  * @throws BirthmarkError `config-invalid`
  */
-export function checkBroker({ serverNames = [], guard, trust = [], ...rules }: BrokerSection): void {
+export function checkBroker({
+  serverNames = [],
+  guard,
+  trust = [],
+  renewalTopic: _topic,
+  ...rules
+}: BrokerSection): void {
   const named = [...trust.map(({ namespace }) => namespace), OWN_NAMESPACE].map((namespace) => ({
     namespace,
     ...(namespace === OWN_NAMESPACE && { guests: { ownUnits: [] } }),
@@ -78,7 +98,7 @@ export function checkBroker({ serverNames = [], guard, trust = [], ...rules }: B
     );
   const odd = serverNames.find(({ serverName }) => !isDnsName(serverName));
   if (odd) throw invalid('broker.serverNames', `${JSON.stringify(odd.serverName)} is no DNS name`);
-  if (guard) within('broker', () => parseGuard(guard, [...listeners.keys()]));
+  within('broker', () => parseGuard(guard, [...listeners.keys()]));
 }
 
 /** Errors name the section that they are in. */

@@ -38,7 +38,14 @@ export async function openBrokerAuth(
   const open = openGate({
     policy,
     ...(driver && { drivers: [driver] }),
-    ...(guard && { guard: parseGuard(guard, [...policy.listeners.keys()]) }),
+    guard: parseGuard(guard, [...policy.listeners.keys()]),
+    registry: status.registryOf('brokerAuth'),
+    place: {
+      gate: 'brokerAuth',
+      blocksFile: at('broker-auth.blocks.json'),
+      desk: status.desk,
+      sendQuarantines: (report) => status.quarantine(report),
+    },
     brokers,
     forgetting: forgettingBrokers(http),
     memory: await openSessionMemory(at(SESSIONS_FILE), policy, logger),
@@ -52,7 +59,7 @@ export async function openBrokerAuth(
     logger,
     sendSightings: (report) => status.note(report),
   });
-  const { gate, metrics } = open;
+  const { gate } = open;
   const closers = [() => open.close()];
   const close = async () => {
     for (const step of closers) await step();
@@ -80,7 +87,7 @@ export async function openBrokerAuth(
         withParts(readiness(policy, { connected: true, ageMs: status.ageMs() }), {
           ...(mosquitto && { mosquitto: mosquitto.facts() }),
         }),
-      metrics: metrics.registry,
+      metrics: status.gateMetrics,
       logger,
       clock,
       at,

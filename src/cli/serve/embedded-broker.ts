@@ -8,7 +8,8 @@ import { WEB_SOCKET_LISTENER } from '../../server/mqtt/listener-names.ts';
 import { listenMqtt, type MqttListeners } from '../../server/mqtt/mqtt-listener.ts';
 import { brokerPolicy, withGuests } from '../broker-auth/broker-policy.ts';
 import { openGate } from '../broker-auth/open-gate.ts';
-import { DEFAULT_BROKER } from '../config/broker-config.ts';
+import { createRenewalTeller } from '../broker-auth/tell-renewals.ts';
+import { DEFAULT_BROKER, DEFAULT_RENEWAL_TOPIC } from '../config/broker-config.ts';
 import { type House, random } from '../wire.ts';
 import { tlsIdentity } from './house-options.ts';
 import type { HouseStatus } from './house-status.ts';
@@ -36,9 +37,24 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
   try {
     const { door, close: closeAedes } = await openAedesBroker({ broker: BROKER, onFault });
     closers.push(closeAedes);
+    const teller = createRenewalTeller({
+      desk: house.renewal,
+      door,
+      sessions: () => opened.gate.sessions,
+      topic: section.renewalTopic ?? DEFAULT_RENEWAL_TOPIC,
+      onFault: (error) => logger.error({ err: error }, 'a device could not be told when to renew'),
+    });
+    closers.push(() => teller.close());
     const opened = openGate({
       policy,
-      ...(section.guard && { guard: parseGuard(section.guard, [...policy.listeners.keys()]) }),
+      guard: parseGuard(section.guard, [...policy.listeners.keys()]),
+      registry: status.registryOf('broker'),
+      place: {
+        gate: 'broker',
+        blocksFile: resolve(home.path, 'broker.blocks.json'),
+        desk: status.desk,
+        sendQuarantines: (report) => status.quarantine(report),
+      },
       brokers: {},
       drivers: [door.driver],
       forgetting: [],
@@ -51,6 +67,7 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
       random,
       logger,
       sendSightings: (report) => status.note(report),
+      onSession: (session) => teller.met(session),
     });
     closers.push(() => opened.close());
     status.watch(opened);

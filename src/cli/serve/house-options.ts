@@ -5,9 +5,12 @@ import { renewResponderCertificates } from '../../ca/ocsp/responder-certificate.
 import { type ResponderHome, readResponderSigners } from '../../ca/ocsp/responder-signer.ts';
 import { DEFAULT_OCSP, parseOcspPolicy } from '../../ca/ocsp/settings.ts';
 import { BirthmarkError } from '../../core/errors.ts';
+import { createChallenges } from '../../enroll/challenge.ts';
 import { type CompromiseDesk, createCompromiseDesk } from '../../enroll/compromise/compromise-desk.ts';
 import { DEFAULT_KEY_COMPROMISE } from '../../enroll/compromise/settings.ts';
+import { type ConfirmationDesk, createConfirmationDesk } from '../../enroll/confirm.ts';
 import { DEFAULT_EST } from '../../enroll/est/settings.ts';
+import { createQuarantineDesk } from '../../fleet/quarantine-desk.ts';
 import { deriveSecret } from '../../keys/derive-secret.ts';
 import { readKeyFile } from '../../keys/file-signer.ts';
 import type { ApiAppOptions } from '../../server/api-app.ts';
@@ -39,6 +42,8 @@ export function apiOptions(house: House): ApiAppOptions {
     labels,
     status: statusDesk(house),
     compromise: compromiseDesk(house),
+    confirmations: confirmationDesk(house),
+    quarantine: createQuarantineDesk({ ...house, clock: house.wallClock }),
     keyLimits: config.keyPolicy,
     est: config.est ?? DEFAULT_EST,
     limits: {
@@ -62,6 +67,16 @@ function compromiseDesk(house: House): CompromiseDesk {
     // A key that every process has, and that only ever certifies: what is derived from it is worth nothing elsewhere.
     secret: deriveSecret(readKeyFile(home.key('service'), passphrase), 'key-compromise challenge'),
     onReport: metrics.countReport,
+  });
+}
+
+function confirmationDesk(house: House): ConfirmationDesk {
+  const { home, passphrase, loaded, ledger, uses, issuing, wallClock } = house;
+  const secret = deriveSecret(readKeyFile(home.key('service'), passphrase), 'confirmation challenge');
+  return createConfirmationDesk({
+    ...{ ledger, uses, idevidProfiles: issuing.idevidProfiles, keyLimits: loaded.config.keyPolicy },
+    challenges: createChallenges(secret, wallClock, 'confirmation'),
+    clock: wallClock,
   });
 }
 

@@ -1,4 +1,8 @@
+import { Registry } from 'prom-client';
 import type { DeniedSource } from '../../broker-auth/denied-entry.ts';
+import { joinMetrics } from '../../broker-auth/gate-metrics.ts';
+import { createBlockDesk, type GateDesk } from '../../broker-auth/guard/block-desk.ts';
+import type { QuarantineReport, QuarantineResult } from '../../broker-auth/guard/quarantine-reporter.ts';
 import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
 import {
@@ -9,6 +13,7 @@ import {
 } from '../../broker-auth/status/table-source.ts';
 import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
 import { noteSightings } from '../../fleet/note-sightings.ts';
+import { createQuarantineDesk } from '../../fleet/quarantine-desk.ts';
 import { followLedger } from '../../server/mqtt/ledger-status.ts';
 import type { OpenGate } from '../broker-auth/open-gate.ts';
 import type { DeniedWatcher } from '../broker-auth/open-mosquitto.ts';
@@ -28,6 +33,14 @@ export interface HouseStatus {
   tell(watcher: DeniedWatcher): void;
   /** Keeps what a gate of this process saw. */
   note(report: SightingReport): Promise<void>;
+  /** Puts on hold what a gate of this process quarantines. */
+  quarantine(report: QuarantineReport): Promise<readonly QuarantineResult[]>;
+  /** Whom the gates of this process restrain. */
+  readonly desk: GateDesk;
+  /** For the numbers of a gate, which have its name as a label. */
+  registryOf(gate: string): Registry;
+  /** The numbers of all gates of this process. */
+  readonly gateMetrics: ReturnType<typeof joinMetrics>;
   stop(): Promise<void>;
 }
 
@@ -36,16 +49,9 @@ export interface HouseStatus {
  *
  * @throws BirthmarkError what the ledger throws
  */
-export async function openHouseStatus({
-  ledger,
-  authorities,
-  tail,
-  issuing,
-  uses,
-  wallClock,
-  steady,
-  logger,
-}: House): Promise<HouseStatus> {
+export async function openHouseStatus(house: House): Promise<HouseStatus> {
+  const { ledger, authorities, metrics, tail, issuing, uses, wallClock, steady, logger } = house;
+  const quarantine = createQuarantineDesk({ ...house, clock: wallClock });
   const gates = new Set<OpenGate>();
   const watchers = new Set<DeniedWatcher>();
   const status = await followLedger({
@@ -82,6 +88,15 @@ export async function openHouseStatus({
       const { idevidProfiles } = issuing;
       await noteSightings({ ledger, authorities, uses, idevidProfiles, clock: wallClock }, noted, 'system');
     },
+    quarantine: ({ devices }) => quarantine(devices, 'system'),
+    desk: createBlockDesk(wallClock),
+    registryOf(gate) {
+      const registry = new Registry();
+      registry.setDefaultLabels({ gate });
+      metrics.gates.add(registry);
+      return registry;
+    },
+    gateMetrics: joinMetrics(metrics.gates),
     refresh: () => status.refresh(),
     stop: () => status.stop(),
   };

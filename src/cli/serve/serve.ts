@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import type { BlockDesk } from '../../broker-auth/guard/block-desk.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { writeDurably } from '../../keys/durable-file.ts';
 import { type Addresses, type Listeners, listen, listenLocally } from '../../server/listeners.ts';
@@ -57,7 +58,10 @@ export async function serve(options: ServeOptions): Promise<void> {
     const gates = await openGates(house, options.broker ?? false);
     closers.unshift(() => gates.close());
     const addresses = { ...network.addresses, ...gates.addresses };
-    const local = await listenLocally(apiOptions(house), house.home.socket);
+    const local = await listenLocally(
+      { ...apiOptions(house), ...(gates.blocks && { blocks: gates.blocks }) },
+      house.home.socket,
+    );
     closers.unshift(() => local.close());
     if (options.readyFile !== undefined)
       writeDurably(options.readyFile, `${JSON.stringify(addresses)}\n`, 0o644);
@@ -94,7 +98,12 @@ function listenHere(house: House): Promise<Listeners> {
 async function openGates(
   house: House,
   withBroker: boolean,
-): Promise<{ readonly addresses: Partial<Addresses>; close(): Promise<void> }> {
+): Promise<{
+  readonly addresses: Partial<Addresses>;
+  /** Whom they restrain. */
+  readonly blocks?: BlockDesk;
+  close(): Promise<void>;
+}> {
   const { brokerAuth: section } = house.loaded.config;
   if (!withBroker && !section) return { addresses: {}, close: async () => {} };
   const { openHouseStatus } = await import('./house-status.ts');
@@ -117,7 +126,7 @@ async function openGates(
       closers.unshift(() => broker.close());
       addresses = { ...addresses, ...broker.addresses };
     }
-    return { addresses, close };
+    return { addresses, blocks: status.desk, close };
   } catch (error) {
     await close();
     throw error;

@@ -6,6 +6,7 @@ import { toHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
+import { type RenewalDesk, renewalOf } from '../../fleet/renewal/renewal-desk.ts';
 import { toPem } from '../../x509/pem.ts';
 import { parseCsrText } from '../csr-text.ts';
 import type { DeviceDoor } from '../device-door.ts';
@@ -28,6 +29,8 @@ export interface EnrollmentDoor {
   ) => Promise<{ readonly actor: Actor; readonly role: Role; readonly token?: TokenRecord }>;
   /** Whether recovery tickets wait for a second person. */
   readonly secondApproval: boolean;
+  /** When certificates are to be renewed. */
+  readonly renewal: RenewalDesk;
   /** What `Authorization: Bearer` holds. */
   readonly bearerOf: (request: FastifyRequest) => string | undefined;
   readonly peerOf: (request: FastifyRequest) => Peer;
@@ -61,6 +64,19 @@ const Enrolled = Type.Object({
   notGranted: Type.Array(Type.String(), {
     description: 'What the CSR asked for and the certificate does not have.',
   }),
+  renewal: Type.Optional(
+    Type.Object(
+      {
+        id: Type.String({ description: 'For GET /renewal-info/{id}.' }),
+        start: Type.String({ format: 'date-time' }),
+        end: Type.String({ format: 'date-time' }),
+      },
+      {
+        description:
+          'When to renew it: within this window, at a time chosen by chance. Absent where it never is.',
+      },
+    ),
+  ),
 });
 
 const TicketBody = Type.Object(
@@ -166,12 +182,20 @@ export function mountEnrollmentDoor(app: FastifyInstance, door: EnrollmentDoor):
         bound: false,
         ...(ticket && { ticket }),
       });
+      const renewal = await renewalOf(door.renewal, outcome.serial);
       return {
         serialNumber: outcome.serialNumber,
         serial: toHex(outcome.serial),
         certificate: toPem('CERTIFICATE', outcome.certificate),
         chain: outcome.chain.map((der) => toPem('CERTIFICATE', der)),
         notGranted: [...outcome.notGranted],
+        ...(renewal && {
+          renewal: {
+            id: renewal.id,
+            start: new Date(renewal.window.start).toISOString(),
+            end: new Date(renewal.window.end).toISOString(),
+          },
+        }),
       };
     },
   );

@@ -5,9 +5,9 @@ import type { Revoker } from '../../fleet/revoker.ts';
 import { verifyPossession } from '../../x509/csr.ts';
 import { ATTRIBUTE_OIDS, type ReadAttribute } from '../../x509/name.ts';
 import { hashKey } from '../../x509/public-key.ts';
+import { type Challenge, createChallenges } from '../challenge.ts';
 import { type KeyLimits, readCsr } from '../examine.ts';
 import type { Ledger } from '../ports.ts';
-import { type Challenge, createChallenges } from './challenge.ts';
 
 /** The common name that shows the same without a challenge: nobody signs it with a key for anything else. */
 export const PROOF_SUBJECT = 'Proof of Key Compromise';

@@ -1,18 +1,24 @@
 import type { CrlRoom } from '../../ca/crl/room.ts';
 import type { CertificateRecord, RevocationRecord } from '../../ca/ports.ts';
 import { publishTouchedCrls } from '../../ca/publish-due-crls.ts';
-import type { Actor } from '../../core/audit.ts';
+import type { Actor, AuditRecord } from '../../core/audit.ts';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { UnitOfWork } from '../../core/unit-of-work.ts';
 import { changeStatuses, type StatusOrder } from '../change-status.ts';
 import type { DeviceKey, DeviceRecord, DeviceState, FleetReads, FleetTx } from '../ports.ts';
+import { callDevice } from '../renewal/call-device.ts';
 import { quarantine, release } from './quarantine.ts';
 import { recoverFromIdevid, recoverFromLdevid } from './recover.ts';
 
 /** What becomes of a device by an operator's word. */
-export const DEVICE_ACTS = ['quarantine', 'release', 'retire', 'recoverLdevid', 'recoverIdevid'] as const;
-export type DeviceAct = (typeof DEVICE_ACTS)[number];
+export type DeviceAct =
+  | 'quarantine'
+  | 'release'
+  | 'retire'
+  | 'callRenewal'
+  | 'recoverLdevid'
+  | 'recoverIdevid';
 
 export interface DeviceActResult {
   readonly state: DeviceState;
@@ -22,8 +28,20 @@ export interface DeviceActResult {
   readonly published: boolean;
 }
 
-/** Acts on a device and all that it has, in one transaction, and publishes what follows. Saying it twice is harmless. */
-export type DeviceDesk = (act: DeviceAct, device: DeviceKey, actor: Actor) => Promise<DeviceActResult>;
+/** By a gate's word, see `createQuarantineDesk`. */
+type GateAct = 'quarantineByGate';
+
+/**
+ * Acts on a device and all that it has, in one transaction, and publishes what follows. Saying it twice is harmless.
+ *
+ * @param facts for the audit record
+ */
+export type DeviceDesk = (
+  act: DeviceAct | GateAct,
+  device: DeviceKey,
+  actor: Actor,
+  facts?: AuditRecord['facts'],
+) => Promise<DeviceActResult>;
 
 export interface DeviceDeskOptions {
   readonly ledger: UnitOfWork<FleetTx, FleetReads>;
@@ -52,10 +70,12 @@ export interface ActedOn {
 
 type Work = (tx: FleetTx, on: ActedOn) => Promise<void>;
 
-const WORKS: Readonly<Record<DeviceAct, Work>> = {
+const WORKS: Readonly<Record<DeviceAct | GateAct, Work>> = {
   quarantine: (tx, on) => quarantine(tx, on, 'operator'),
+  quarantineByGate: (tx, on) => quarantine(tx, on, 'gate'),
   release,
   retire,
+  callRenewal: callDevice,
   recoverLdevid: recoverFromLdevid,
   recoverIdevid: recoverFromIdevid,
 };
@@ -63,7 +83,7 @@ const WORKS: Readonly<Record<DeviceAct, Work>> = {
 /** Errors of the desk: `device-unknown`, `device-restrained` (it is at its end), `bad-request`, `not-found`. */
 export function createDeviceDesk(options: DeviceDeskOptions): DeviceDesk {
   const { ledger, crls, idevidProfiles, clock, onUnpublished } = options;
-  return async (act, key, actor) => {
+  return async (act, key, actor, facts) => {
     const { state, changed } = await ledger.write(async (tx) => {
       const [device] = await tx.findDevices([key]);
       if (!device)
@@ -100,7 +120,12 @@ export function createDeviceDesk(options: DeviceDeskOptions): DeviceDesk {
           action: `device.${act}`,
           subject: by,
           outcome: 'done',
-          facts: { from: device.state, to: after?.state ?? device.state, certificates: touched.length },
+          facts: {
+            ...facts,
+            from: device.state,
+            to: after?.state ?? device.state,
+            certificates: touched.length,
+          },
         },
       ]);
       return { state: after?.state ?? device.state, changed: touched };

@@ -3,13 +3,17 @@ import { settledState } from '../life.ts';
 import type { FleetTx, QuarantineCause } from '../ports.ts';
 import type { ActedOn } from './device-desk.ts';
 
+/** How much it takes to get out: what is said later never makes it less. */
+const RANK: Readonly<Record<QuarantineCause, number>> = { conflict: 1, gate: 1, operator: 2, compromise: 3 };
+
 /** Shuts a device out: all that it has and that stands is held. */
 export async function quarantine(
   tx: FleetTx,
   { device, certificates, revocations, actor, now, change }: ActedOn,
-  cause: QuarantineCause,
+  asked: QuarantineCause,
 ): Promise<void> {
   const before = await tx.findQuarantine(device.id);
+  const cause = before && RANK[before.cause] >= RANK[asked] ? before.cause : asked;
   const live = certificates.filter(({ id, notAfter }) => !revocations.has(id) && notAfter > now);
   if (before && before.cause === cause && live.length === 0) return;
   const held = [...(before?.held ?? []), ...live.map(({ id }) => id)];

@@ -14,6 +14,7 @@ import { keepDoorsFresh } from '../secure-door.ts';
 import type { TlsIdentity } from '../tls-identity.ts';
 import { TLS_POLICY } from '../tls-policy.ts';
 import { MQTT_LISTENER, WEB_SOCKET_LISTENER } from './listener-names.ts';
+import { checkServerKey } from './server-key.ts';
 
 const WEB_SOCKET_PATH = '/mqtt';
 
@@ -47,11 +48,14 @@ export interface MqttListeners {
  * Opens the broker's listeners: MQTT over TLS, and over WebSocket where that has a port. They speak as the policy of each
  * demands; who connects is judged behind the handshake, so that a device is told why it is denied.
  *
- * @throws BirthmarkError `listen-failed`
+ * @throws BirthmarkError `listen-failed`, `config-invalid` where the broker's own keys are none that a preset takes
  */
 export async function listenMqtt(options: MqttListenOptions): Promise<MqttListeners> {
   const { door, tls, names, listeners, at, random, logger } = options;
   const context = tls.read();
+  for (const identity of [context, ...names.map((one) => one.tls.read())])
+    for (const name of [MQTT_LISTENER, ...(at.webSocketPort === undefined ? [] : [WEB_SOCKET_LISTENER])])
+      checkServerKey(listeners.get(name), identity);
   const optionsOf = (listener: string): TlsOptions => ({
     ...policyFor(listeners.get(listener)?.tls),
     ...context,

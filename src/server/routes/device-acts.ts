@@ -44,7 +44,20 @@ const ACTS = [
     'Take a device out of use, for good',
     'All that it has is revoked for cessationOfOperation, its tickets are dead, and it never comes back.',
   ],
+  [
+    'call-renewal',
+    'Call for the renewal of what a device has, now',
+    'Its renewal-info says now from here on; it is the device that renews.',
+  ],
 ] as const;
+
+/** Acts whose address is not their name. */
+const NAMES: Readonly<Record<(typeof ACTS)[number][0], DeviceAct>> = {
+  quarantine: 'quarantine',
+  release: 'release',
+  retire: 'retire',
+  'call-renewal': 'callRenewal',
+};
 
 export interface DeviceActRoutes {
   readonly deviceDesk: DeviceDesk;
@@ -75,7 +88,7 @@ export function mountDeviceActs(app: FastifyInstance, { deviceDesk, authenticate
       async (request) => {
         const caller = await authenticate(request);
         assertRole(caller, 'admin', 'operator');
-        return run(act, request.query.namespace, request.params.serialNumber, caller.actor);
+        return run(NAMES[act], request.query.namespace, request.params.serialNumber, caller.actor);
       },
     );
   }

@@ -5,7 +5,8 @@ import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { OWN_NAMESPACE } from '../../core/identifiers.ts';
 import type { Ledger } from '../../enroll/ports.ts';
-import { DEVICE_STATES, type DeviceRecord } from '../../fleet/ports.ts';
+import { DEVICE_STATES, type DeviceRecord, QUARANTINE_CAUSES } from '../../fleet/ports.ts';
+import { type DueRoom, findDueDevices } from '../../fleet/renewal/due-devices.ts';
 import { type Authenticate, assertRole } from '../caller.ts';
 import { CertificateSummary, summarize } from './certificate-summary.ts';
 import { PageQuery, pageOf, toDateTime } from './schemas.ts';
@@ -19,7 +20,14 @@ const Device = Type.Object({
   hwType: Type.Optional(Type.String()),
   hwSerialNum: Type.Optional(Type.String({ description: 'base64' })),
   createdAt: Type.String({ format: 'date-time' }),
+  renewalDue: Type.Boolean({ description: 'Its LDevID is to be renewed by now.' }),
   rebirthAllowed: Type.Boolean({ description: 'An operator allowed it one more IDevID with another key.' }),
+});
+
+const Quarantine = Type.Object({
+  cause: Type.Enum([...QUARANTINE_CAUSES], { description: 'What shut it out.' }),
+  since: Type.String({ format: 'date-time' }),
+  by: Type.String(),
 });
 
 const ListQuery = Type.Object(
@@ -46,9 +54,19 @@ export interface DeviceRoutes {
   readonly ledger: Ledger;
   readonly authenticate: Authenticate;
   readonly clock: Clock;
+  readonly renewal: Omit<DueRoom, 'reads'>;
 }
 
-export function mountDevices(app: FastifyInstance, { ledger, authenticate, clock }: DeviceRoutes): void {
+export function mountDevices(
+  app: FastifyInstance,
+  { ledger, authenticate, clock, renewal }: DeviceRoutes,
+): void {
+  const findDue = (devices: readonly DeviceRecord[]) =>
+    findDueDevices(
+      { ...renewal, reads: ledger.read },
+      devices.map(({ id }) => id),
+      clock(),
+    );
   const find = async (namespace: string, serialNumber: string): Promise<DeviceRecord> => {
     const [device] = await ledger.read.findDevices([{ namespace, serialNumber }]);
     if (device) return device;
@@ -71,7 +89,8 @@ export function mountDevices(app: FastifyInstance, { ledger, authenticate, clock
     async (request) => {
       assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
       const page = await ledger.read.searchDevices(request.query);
-      return { ...page, items: page.items.map(toAnswer) };
+      const due = await findDue(page.items);
+      return { ...page, items: page.items.map((device) => toAnswer(device, due)) };
     },
   );
 
@@ -84,7 +103,11 @@ export function mountDevices(app: FastifyInstance, { ledger, authenticate, clock
         params: Params,
         querystring: InNamespace,
         response: {
-          200: Type.Object({ ...Device.properties, certificates: Type.Array(CertificateSummary) }),
+          200: Type.Object({
+            ...Device.properties,
+            quarantine: Type.Optional(Quarantine),
+            certificates: Type.Array(CertificateSummary),
+          }),
         },
       },
     },
@@ -92,8 +115,16 @@ export function mountDevices(app: FastifyInstance, { ledger, authenticate, clock
       assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
       const device = await find(request.query.namespace, request.params.serialNumber);
       const certificates = await ledger.read.findByDevices([device.id]);
+      const quarantine = await ledger.read.findQuarantine(device.id);
       return {
-        ...toAnswer(device),
+        ...toAnswer(device, await findDue([device])),
+        ...(quarantine && {
+          quarantine: {
+            cause: quarantine.cause,
+            since: toDateTime(quarantine.since),
+            by: quarantine.orderedBy,
+          },
+        }),
         certificates: await summarize(
           ledger.read,
           certificates.filter(({ signature }) => signature !== undefined),
@@ -130,22 +161,15 @@ export function mountDevices(app: FastifyInstance, { ledger, authenticate, clock
           },
         ]);
       });
-      return toAnswer({ ...device, rebirthAllowed: true });
+      return toAnswer({ ...device, rebirthAllowed: true }, await findDue([device]));
     },
   );
 }
 
-function toAnswer({
-  namespace,
-  serialNumber,
-  state,
-  model,
-  batch,
-  hardware,
-  createdAt,
-  rebirthAllowed,
-}: DeviceRecord): Static<typeof Device> {
+function toAnswer(device: DeviceRecord, due: ReadonlySet<number>): Static<typeof Device> {
+  const { namespace, serialNumber, state, model, batch, hardware, createdAt, rebirthAllowed } = device;
   return {
+    renewalDue: due.has(device.id),
     namespace,
     serialNumber,
     state,

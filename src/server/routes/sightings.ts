@@ -5,7 +5,8 @@ import { type NoteSightingsOptions, noteSightings } from '../../fleet/note-sight
 import { type Authenticate, assertRole, type Caller } from '../caller.ts';
 import { ListenerName } from './tokens.ts';
 
-const certificate = {
+/** A certificate as a gate knows it, and when it saw it. */
+export const certificateAsSeen = {
   issuerKeyId: Type.String({
     pattern: '^(?:[0-9a-f]{2}){1,64}$',
     description: 'Of the key that signed it, hexadecimal, as the status feed names it.',
@@ -19,19 +20,19 @@ const MOST = 500;
 const SightingsBody = Type.Object(
   {
     seen: Type.Optional(
-      Type.Array(Type.Object({ ...certificate, listener: ListenerName }, closed), {
+      Type.Array(Type.Object({ ...certificateAsSeen, listener: ListenerName }, closed), {
         maxItems: MOST,
         description: 'Certificates that were let in.',
       }),
     ),
     enforced: Type.Optional(
-      Type.Array(Type.Object(certificate, closed), {
+      Type.Array(Type.Object(certificateAsSeen, closed), {
         maxItems: MOST,
         description: 'Certificates whose revocation or hold is enforced: no session stands on them any more.',
       }),
     ),
     refused: Type.Optional(
-      Type.Array(Type.Object({ ...certificate, listener: ListenerName }, closed), {
+      Type.Array(Type.Object({ ...certificateAsSeen, listener: ListenerName }, closed), {
         maxItems: MOST,
         description: 'Certificates that proved their key and were denied because they were taken back.',
       }),
@@ -76,9 +77,10 @@ export function mountSightings(app: FastifyInstance, { authenticate, ...options 
       assertRole(caller, 'gate');
       const { seen = [], enforced = [], refused = [], sentAt } = request.body;
       if (seen.length + enforced.length + refused.length > 0)
-        refuseOthers(
+        refuseOtherListeners(
           caller,
           [...seen, ...refused].map(({ listener }) => listener),
+          'seen',
         );
       const timed = <T extends { at: string }>(one: T) => ({ ...one, at: Date.parse(one.at) });
       return noteSightings(
@@ -95,8 +97,16 @@ export function mountSightings(app: FastifyInstance, { authenticate, ...options 
   );
 }
 
-/** @throws BirthmarkError `forbidden` */
-function refuseOthers({ token, role }: Caller, listeners: readonly string[]): void {
+/**
+ * A gate speaks for its own listeners.
+ *
+ * @throws BirthmarkError `forbidden`
+ */
+export function refuseOtherListeners(
+  { token, role }: Caller,
+  listeners: readonly string[],
+  field: string,
+): void {
   const own = token?.listeners ?? [];
   if (own.length === 0)
     throw new BirthmarkError(
@@ -106,6 +116,6 @@ function refuseOthers({ token, role }: Caller, listeners: readonly string[]): vo
   const other = listeners.find((listener) => !own.includes(listener));
   if (other !== undefined)
     throw new BirthmarkError('forbidden', `this token does not speak for listener ${other}`, {
-      field: 'seen',
+      field,
     });
 }

@@ -30,6 +30,8 @@ export interface AedesHouse extends AsyncDisposable {
   readonly ended: { readonly clientIds: readonly string[]; readonly cause: EndCause }[];
   readonly faults: unknown[];
   readonly url: string;
+  /** Who issued the broker's certificate. */
+  readonly brokerRoot: Party;
   readonly webSocketUrl: string;
   /** Begins to connect; `clientId` is the device's own unless it is said. */
   client(device: Party | undefined, options: IClientOptions & { readonly url?: string }): MqttClient;
@@ -113,6 +115,7 @@ export async function openAedesHouse({
     ended,
     faults,
     url,
+    brokerRoot,
     webSocketUrl: `wss://localhost:${port(https)}/mqtt`,
     client(device, { url: to = url, ...options }) {
       const client = connect(to, {

@@ -6,6 +6,7 @@ import type { EndCause } from '../../../src/broker-auth/ports.ts';
 import { endTakenBack } from '../../../src/broker-auth/status/table-source.ts';
 import { keyUsage } from '../../../src/x509/extensions.ts';
 import type { Party } from '../../x509/path/make-certificate.ts';
+import { hearingGuard } from '../guard/hearing-guard.ts';
 import { idOf, makeMaker, policyConfig } from '../lab.ts';
 import { type AedesHouse, keyPem, openAedesHouse, pem } from './aedes-house.ts';
 
@@ -367,15 +368,53 @@ test.each([
   expect(await Promise.race([closed, sent])).toBe(cutOff);
 });
 
-test('the guard hears who left without a word', async () => {
-  const noted: string[] = [];
-  const guard = { restraint: () => undefined, note: (behaviour: string) => void noted.push(behaviour) };
-  await using house = await openAedesHouse({ guard });
-  const clean = await admitted(house, 'dev1');
-  await clean.endAsync();
-  await until(() => house.gate.sessions.size === 0);
-  const rude = await admitted(house, 'dev1');
-  rude.stream.destroy();
-  await until(() => house.gate.sessions.size === 0);
-  expect(noted).toEqual(['connect', 'connect', 'abnormalEnd']);
+describe('the guard', () => {
+  test('hears who left without a word', async () => {
+    const { guard, heard } = hearingGuard();
+    await using house = await openAedesHouse({ guard });
+    const clean = await admitted(house, 'dev1');
+    await clean.endAsync();
+    await until(() => house.gate.sessions.size === 0);
+    const rude = await admitted(house, 'dev1');
+    rude.stream.destroy();
+    await until(() => house.gate.sessions.size === 0);
+    expect(heard.map(({ behaviour }) => behaviour)).toEqual(['connect', 'connect', 'abnormalEnd']);
+  });
+
+  test.each([0, 1, 2] as const)(
+    'hears of a message of QoS %i that nobody gets, and not of those that somebody gets',
+    async (qos) => {
+      const { guard, heard } = hearingGuard();
+      await using house = await openAedesHouse({ guard });
+      const client = await admitted(house, 'dev1');
+      const undelivered = () => heard.filter(({ behaviour }) => behaviour === 'undeliverable');
+      await client.publishAsync('devices/dev1/nobody', 'x', { qos });
+      await until(() => undelivered().length === 1);
+      await client.subscribeAsync('devices/dev1/#', { qos });
+      await Promise.all(
+        ['x', 'x', 'y'].map((text) => client.publishAsync('devices/dev1/somebody', text, { qos })),
+      );
+      await client.unsubscribeAsync('devices/dev1/#');
+      await client.publishAsync('devices/dev1/later', 'kept', { qos, retain: true });
+      await client.publishAsync('devices/dev1/again', 'x', { qos });
+      await until(() => undelivered().length === 2);
+      expect(undelivered().map(({ topic }) => topic)).toEqual(['devices/dev1/nobody', 'devices/dev1/again']);
+    },
+  );
+
+  test('hears nothing of a message that waits for somebody who is away', async () => {
+    const { guard, heard } = hearingGuard();
+    const roles = [{ ...role, publish: ['devices/#'], subscribe: ['devices/${id}/#'] }];
+    await using house = await openAedesHouse({ guard, config: policyConfig({ listeners, roles }) });
+    const away = await admitted(house, 'dev1', { clean: false });
+    await away.subscribeAsync('devices/dev1/#', { qos: 1 });
+    await away.endAsync();
+    await until(() => house.gate.sessions.size === 0);
+    const other = await admitted(house, 'dev2');
+    await other.publishAsync('devices/dev1/waits', 'x', { qos: 1 });
+    await other.publishAsync('devices/dev9/lost', 'x', { qos: 1 });
+    const undelivered = () => heard.filter(({ behaviour }) => behaviour === 'undeliverable');
+    await until(() => undelivered().length > 0);
+    expect(undelivered().map(({ topic }) => topic)).toEqual(['devices/dev9/lost']);
+  });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { toBase64 } from '../../../src/core/bytes.ts';
 import { toPem } from '../../../src/x509/pem.ts';
 import { NOW } from '../../x509/path/make-certificate.ts';
+import { hearingGuard } from '../guard/hearing-guard.ts';
 import { policyConfig } from '../lab.ts';
 import { type Asking, openAsking, SECRET } from './asking.ts';
 
@@ -172,5 +173,31 @@ describe('EMQX tells of an end', () => {
     await tell(asking, 'takenover', NOW + 10);
     await tell(asking, 'tcp_closed', NOW - 1);
     expect(asking.lab.gate.sessions.size).toBe(1);
+  });
+});
+
+describe('EMQX tells what it saw and did not ask', () => {
+  const see = (asking: Asking, body: object) => asking.json('/emqx/seen', body);
+
+  test('and the guard hears it of the device that is connected with that ClientId', async () => {
+    const { guard, heard } = hearingGuard();
+    await using asking = await openAsking(HTTP, { guard });
+    await asking.json('/emqx/authn', authn('dev1', certOf(asking, 'dev1')));
+    await see(asking, { clientid: 'dev1', saw: 'topicDenied', topic: 'devices/dev2/up' });
+    await see(asking, { clientid: 'dev1', saw: 'undeliverable', topic: 'devices/dev1/up' });
+    expect(heard.slice(1)).toMatchObject([
+      { behaviour: 'topicDenied', topic: 'devices/dev2/up', origin: { identity: { id: 'dev1' } } },
+      { behaviour: 'undeliverable', topic: 'devices/dev1/up', origin: { identity: { id: 'dev1' } } },
+    ]);
+  });
+  test.each([
+    ['of nobody that is connected', { clientid: 'dev2', saw: 'topicDenied', topic: 'a' }],
+    ['of what nobody counts so', { clientid: 'dev1', saw: 'authenticationFailed', topic: 'a' }],
+  ])('but nothing %s', async (_what, body) => {
+    const { guard, heard } = hearingGuard();
+    await using asking = await openAsking(HTTP, { guard });
+    await asking.json('/emqx/authn', authn('dev1', certOf(asking, 'dev1')));
+    await see(asking, body);
+    expect(heard.map(({ behaviour }) => behaviour)).toEqual(['connect']);
   });
 });

@@ -8,7 +8,7 @@ const START = Date.UTC(2026, 0, 1);
 const THIEF = { address: '192.0.2.7' };
 const DEVICE = { address: '192.0.2.8', identity: { namespace: 'own', id: 'SN-1' } };
 
-const BLOCKING: GuardConfig['rules'][number] = {
+const BLOCKING: NonNullable<GuardConfig['rules']>[number] = {
   name: 'guessing',
   behaviour: 'authenticationFailed',
   moreThan: 3,
@@ -54,12 +54,42 @@ describe('a rule that blocks', () => {
     expect(guard.blocks(START + 600_000)).toEqual([]);
   });
 
-  it('ends when a person lifts it, once', () => {
+  it('ends when a person lifts it, once, and counts from nothing then', () => {
     const { guard, fail } = guardOf({});
     fail(4);
-    expect(guard.lift('address:192.0.2.7')).toBe(true);
+    expect(guard.lift('address:192.0.2.7').map(({ rule }) => rule)).toEqual(['guessing']);
     expect(guard.restraint(THIEF, 'mqtt', START)).toBeUndefined();
-    expect(guard.lift('address:192.0.2.7')).toBe(false);
+    expect(guard.lift('address:192.0.2.7')).toEqual([]);
+    fail(3);
+    expect(guard.restraint(THIEF, 'mqtt', START)).toBeUndefined();
+    fail(1);
+    expect(guard.restraint(THIEF, 'mqtt', START)).toBeDefined();
+  });
+
+  it('does not begin anew by what was counted before it, once it has ended', () => {
+    const { guard, fail } = guardOf({ rule: { withinSeconds: 3600, forSeconds: 60 } });
+    fail(4);
+    fail(3, THIEF, START + 60_000);
+    expect(guard.restraint(THIEF, 'mqtt', START + 60_000)).toBeUndefined();
+    fail(1, THIEF, START + 60_000);
+    expect(guard.restraint(THIEF, 'mqtt', START + 60_000)).toBeDefined();
+  });
+
+  it('holds where it counts, and nowhere else', () => {
+    const { guard, fail } = guardOf({ rule: { listeners: ['other'] } });
+    fail(4, DEVICE, START, 'other');
+    expect(guard.restraint(DEVICE, 'other', START)).toBeDefined();
+    expect(guard.restraint(DEVICE, 'mqtt', START)).toBeUndefined();
+    expect(guard.blockedDevices('mqtt', START)).toEqual([]);
+  });
+
+  it('is taken up again after a restart as long as it has not ended, rule or no rule', () => {
+    const { guard, fail } = guardOf({});
+    fail(4);
+    const rules = parseGuard({ rules: [] }, ['mqtt']);
+    const next = createGuard({ rules, onReaction: () => undefined, kept: guard.blocks(START) });
+    expect(next.restraint(THIEF, 'mqtt', START + 599_999)?.reason).toBe('blocked');
+    expect(next.restraint(THIEF, 'mqtt', START + 600_000)).toBeUndefined();
   });
 
   it('counts within its window only', () => {
@@ -74,7 +104,7 @@ describe('a rule that blocks', () => {
     fail(4);
     expect(guard.restraint(THIEF, 'mqtt', START)).toBeUndefined();
     fail(4, THIEF, START, 'other');
-    expect(guard.restraint(THIEF, 'mqtt', START)).toBeDefined();
+    expect(guard.restraint(THIEF, 'other', START)).toBeDefined();
   });
 });
 
@@ -95,7 +125,7 @@ describe('who a failure counts against', () => {
 
   it('is a certificate that is no good any more, and its device goes free', () => {
     const { guard, fail } = guardOf({});
-    fail(4, { address: DEVICE.address, credential: { issuerKeyId: 'aa', serial: '01' } });
+    fail(4, { address: DEVICE.address, credential: { issuerKeyId: 'aa', serial: '01', keyHash: 'bb' } });
     expect(guard.blocks(START).map(({ who }) => who)).toEqual(['certificate:aa/01']);
     expect(guard.restraint(DEVICE, 'mqtt', START)).toBeUndefined();
   });
@@ -114,6 +144,31 @@ describe('who a failure counts against', () => {
     expect(guard.restraint(THIEF, 'mqtt', START)).toBeUndefined();
     fail(4, { address: '192.0.2.8' });
     expect(guard.restraint({ address: '192.0.2.8' }, 'mqtt', START)).toBeDefined();
+  });
+
+  it('is nobody where the broker tells no address: all of its clients would be one', () => {
+    const { guard, fail } = guardOf({});
+    fail(4, { address: '' });
+    expect(guard.blocks(START)).toEqual([]);
+    fail(4, { ...DEVICE, address: '' });
+    expect(guard.blocks(START).map(({ who }) => who)).toEqual(['device:own/SN-1']);
+  });
+
+  it('is a device behind an exempt gateway all the same, once it proved that it is one', () => {
+    const { guard, fail } = guardOf({ exempt: ['192.0.2.0/24'] });
+    fail(4, DEVICE);
+    expect(guard.restraint(DEVICE, 'mqtt', START)).toBeDefined();
+  });
+
+  it.each([
+    ['device:own/SN-1', true],
+    ['device:own/SN-*', true],
+    ['device:own/SN-2', false],
+    ['device:acme/SN-*', false],
+  ])('with %s exempt: goes free %s', (exempt, isFree) => {
+    const { guard, fail } = guardOf({ exempt: [exempt] });
+    fail(4, DEVICE);
+    expect(guard.restraint(DEVICE, 'mqtt', START) === undefined).toBe(isFree);
   });
 });
 
@@ -157,6 +212,12 @@ describe('the other reactions', () => {
     expect(guard.restraint(DEVICE, 'mqtt', START + 1e12)?.detail).toContain('until a person lifts it');
   });
 
+  it('quarantine of an address is a block, since nobody could say that it behaves again', () => {
+    const { guard, fail } = guardOf({ rule: { reaction: 'quarantine', forSeconds: 60 } });
+    fail(4);
+    expect(guard.blocks(START)).toMatchObject([{ reaction: 'block', until: START + 60_000 }]);
+  });
+
   it.each(['log', 'disconnect'] as const)('%s restrains nobody and is told', (reaction) => {
     const { forSeconds: _, ...rule } = BLOCKING;
     const told: Reaction[] = [];
@@ -167,6 +228,68 @@ describe('the other reactions', () => {
     expect(told.map(({ who, count, rule: { reaction: asked } }) => [who, count, asked])).toEqual([
       ['device:own/SN-1', 4, reaction],
     ]);
+  });
+});
+
+describe('silence', () => {
+  const silent = { rule: { behaviour: 'silent' as const, moreThan: 0, withinSeconds: 60 } };
+  it('restrains who was silent for so long', () => {
+    const { guard } = guardOf(silent);
+    guard.quiet(DEVICE, 'mqtt', START, 60_000);
+    expect(guard.restraint(DEVICE, 'mqtt', START)).toBeDefined();
+  });
+  it('is not yet what is shorter', () => {
+    const { guard } = guardOf(silent);
+    guard.quiet(DEVICE, 'mqtt', START, 59_999);
+    expect(guard.restraint(DEVICE, 'mqtt', START)).toBeUndefined();
+  });
+  it('is watched where a rule asks for it', () => {
+    const { guard } = guardOf({ rule: { ...silent.rule, listeners: ['other'] } });
+    expect(['other', 'mqtt'].map((listener) => guard.watches('silent', listener))).toEqual([true, false]);
+    expect(guard.watches('undeliverable', 'other')).toBe(false);
+  });
+});
+
+describe('the defaults', () => {
+  const guardByDefault = () =>
+    createGuard({ rules: parseGuard(undefined, ['mqtt']), onReaction: () => undefined });
+  it.each([
+    ['connect', 20, 'throttle'],
+    ['authenticationFailed', 20, 'block'],
+    ['abnormalEnd', 30, 'throttle'],
+    ['topicDenied', 20, 'block'],
+  ] as const)('watch %s: %i are still right, one more is met with %s', (behaviour, right, reaction) => {
+    const guard = guardByDefault();
+    const note = (n: number) => guard.note(behaviour, DEVICE, 'mqtt', START, `topic/${n}`);
+    for (let n = 0; n < right; n += 1) note(n);
+    expect(guard.blocks(START)).toEqual([]);
+    note(right);
+    expect(guard.blocks(START)).toMatchObject([{ who: 'device:own/SN-1', reaction }]);
+  });
+  it('leave alone what only who knows the fleet can judge', () => {
+    const guard = guardByDefault();
+    expect([guard.watches('undeliverable', 'mqtt'), guard.watches('silent', 'mqtt')]).toEqual([false, false]);
+  });
+  it('are gone where the configuration has rules of its own, or none on purpose', () => {
+    expect(parseGuard({ rules: [] }, ['mqtt']).rules).toEqual([]);
+    expect(parseGuard({ rules: [BLOCKING] }, ['mqtt']).rules).toHaveLength(1);
+    expect(parseGuard({ exempt: ['10.0.0.0/8'] }, ['mqtt']).rules).toHaveLength(4);
+  });
+});
+
+describe('a flood of addresses', () => {
+  it('pushes no device out of the list of blocks, and opens no breaker of devices', () => {
+    const { guard, fail } = guardOf({ rule: { moreThan: 1 }, breaker: { moreThan: 1_000_000, part: 1 } });
+    fail(2, DEVICE);
+    for (let n = 0; n < 110_000; n += 1) fail(2, { address: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}` });
+    expect(guard.restraint(DEVICE, 'mqtt', START)).toBeDefined();
+    expect(guard.blocks(START).length).toBeLessThanOrEqual(100_001);
+  });
+  it('that trips its breaker leaves that of devices closed', () => {
+    const { guard, fail } = guardOf({ breaker: { moreThan: 5, part: 0.1 } });
+    for (let n = 0; n < 40; n += 1) fail(4, { address: `10.0.0.${n}` });
+    fail(4, DEVICE);
+    expect(guard.restraint(DEVICE, 'mqtt', START)).toBeDefined();
   });
 });
 
@@ -189,6 +312,20 @@ describe('the breaker', () => {
     expect(reactions).toHaveLength(before);
     fail(4, address(39), START + 60_000);
     expect(reactions).toHaveLength(before + 1);
+  });
+
+  it('counts those that the authority keeps out by now, and not those that a person let in again', () => {
+    const { guard, fail } = guardOf({ breaker: { moreThan: 2, part: 0.9 } });
+    const device = (n: number) => ({ ...DEVICE, identity: { namespace: 'own', id: `SN-${n}` } });
+    for (const n of [1, 2]) {
+      fail(4, device(n));
+      guard.handOver(`device:own/SN-${n}`);
+    }
+    fail(4, device(3));
+    expect(guard.blocks(START)).toEqual([]);
+    guard.lift('device:own/SN-1');
+    fail(1, device(3));
+    expect(guard.blocks(START).map(({ who }) => who)).toEqual(['device:own/SN-3']);
   });
 
   it('stays closed while few of many fail', () => {
@@ -214,6 +351,19 @@ describe('the configuration', () => {
       'guard.rules.0.forSeconds',
     ],
     ['a network that is none', { rules: [], exempt: ['10.0.0.0/33'] }, 'guard.exempt.0'],
+    ['a device without a namespace', { exempt: ['device:SN-1'] }, 'guard.exempt.0'],
+    ['a rule for no listener at all', { rules: [{ ...BLOCKING, listeners: [] }] }, 'guard.rules.0.listeners'],
+    ['a block for the very first one', { rules: [{ ...BLOCKING, moreThan: 0 }] }, 'guard.rules.0.moreThan'],
+    [
+      'silence that is counted',
+      { rules: [{ ...BLOCKING, behaviour: 'silent' as const }] },
+      'guard.rules.0.moreThan',
+    ],
+    [
+      'more topics than are told apart',
+      { rules: [{ ...BLOCKING, behaviour: 'topicDenied' as const, moreThan: 10_001 }] },
+      'guard.rules.0.moreThan',
+    ],
   ])('refuses %s', (_, config, field) => {
     expect(() => parseGuard(config, ['mqtt'])).toThrow(
       expect.objectContaining({ code: 'config-invalid', field }),

@@ -63,6 +63,25 @@ describe('a quarantine', () => {
   });
 });
 
+test('a quarantine that is said again never makes the way out easier', async () => {
+  using house = await openTestHouse();
+  const life = living(house);
+  await life.enrolled('SN-1');
+  const cause = async () => {
+    const [device] = await house.ledger.read.findDevices([own('SN-1')]);
+    return (await house.ledger.read.findQuarantine(device?.id ?? 0))?.cause;
+  };
+  await act(house, 'quarantineByGate');
+  expect(await cause()).toBe('gate');
+  await act(house, 'quarantine');
+  expect(await cause()).toBe('operator');
+  await act(house, 'quarantineByGate');
+  expect(await cause()).toBe('operator');
+  await act(house, 'recoverIdevid');
+  await act(house, 'quarantine');
+  expect(await cause()).toBe('compromise');
+});
+
 test('a hold of all that a device has shows in its state, and so does its release; of a part it does not', async () => {
   using house = await openTestHouse();
   const life = living(house);

@@ -11,19 +11,20 @@ import { keyPem, pem } from '../../broker-auth/adapters/aedes-house.ts';
 import { policyConfig } from '../../broker-auth/lab.ts';
 import { codeOfAsync, seededRandom } from '../../house.ts';
 import { makeCertificate } from '../../x509/path/make-certificate.ts';
+import type { KeyKind, SampleKey } from '../../x509/samples.ts';
 
-function identity(cn: string): TlsIdentity {
-  const party = makeCertificate({ cn });
+function identity(cn: string, key: KeyKind | SampleKey = 'P-256'): TlsIdentity {
+  const party = makeCertificate({ cn, key });
   return { version: () => cn, read: () => ({ cert: pem(party.der), key: keyPem(party) }) };
 }
 
-async function openListeners(listeners: PolicyConfig['listeners'], port = 0) {
+async function openListeners(listeners: PolicyConfig['listeners'], port = 0, key: KeyKind = 'P-256') {
   const { door, close } = await openAedesBroker({ broker: 'test', onFault: () => undefined });
   onTestFinished(close);
   const opened = await listenMqtt({
     door,
-    tls: identity('broker'),
-    names: [{ serverName: 'other.example', tls: identity('other') }],
+    tls: identity('broker', key),
+    names: [{ serverName: 'other.example', tls: identity('other', key) }],
     listeners: parsePolicy(policyConfig({ listeners }), []).listeners,
     at: { host: '127.0.0.1', port, ...(listeners['mqtt-ws'] && { webSocketPort: 0 }) },
     random: seededRandom(),
@@ -58,13 +59,25 @@ describe("the broker's listeners", () => {
   });
 
   test('speak as the preset of each demands', async () => {
-    const { mqtt, mqttWs = '' } = await openListeners({ mqtt: { preset: 'cnsa-1' }, 'mqtt-ws': {} });
+    const { mqtt, mqttWs = '' } = await openListeners(
+      { mqtt: { preset: 'cnsa-1' }, 'mqtt-ws': {} },
+      0,
+      'P-384',
+    );
     const small = { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' } as const;
     expect(await shakeHands(mqtt, small)).toBe('refused');
     expect(await shakeHands(mqttWs, small)).toContain('AES_128_GCM');
     expect(await shakeHands(mqtt)).toContain('TLS_AES_256_GCM_SHA384');
     expect(await shakeHands(mqtt, { ecdhCurve: 'X25519' })).toBe('refused');
     expect(await shakeHands(mqtt, { servername: 'other.example', ...small })).toBe('refused');
+  });
+
+  test.each([
+    ['cnsa-1', 'P-256', 'P-384'],
+    ['fips-140', 'Ed25519', 'P-256'],
+  ] as const)('of preset %s do not open with a key of their own on %s', async (preset, bad, good) => {
+    expect(await codeOfAsync(openListeners({ mqtt: { preset } }, 0, bad))).toBe('config-invalid');
+    expect(await openListeners({ mqtt: { preset } }, 0, good)).toHaveProperty('mqtt');
   });
 
   test('leave WebSocket out where the policy has no rules for it', async () => {

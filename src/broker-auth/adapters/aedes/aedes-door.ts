@@ -12,7 +12,7 @@ import type { EndCause, KickDriver } from '../../ports.ts';
 import type { Session } from '../../sessions.ts';
 import { mayPublish, type Permissions } from '../../topic-rules.ts';
 import { isClean, unfinishedOctets } from './client-facts.ts';
-import { forgetClient } from './session-store.ts';
+import { forgetClient, hasStoredSubscriber } from './session-store.ts';
 
 export interface AedesDoorOptions {
   readonly aedes: Aedes;
@@ -26,6 +26,8 @@ export interface AedesDoorOptions {
 export interface AedesDoor {
   readonly driver: KickDriver;
   guard(gate: Gate): void;
+  /** Leaves a message of the broker itself on a topic, for whoever may receive it. */
+  retain(topic: string, payload: string): Promise<void>;
   /**
    * Reads what a client of a TLS listener shows: to be called when a handshake is done (`secureConnection`), by those who
    * speak WebSocket over it; `accept` does it itself.
@@ -76,6 +78,8 @@ export function createAedesDoor({ aedes, broker = 'aedes', onFault }: AedesDoorO
   const clients = new Map<Session, Client>();
   /** Whose retained messages are there, as far as they went through here. */
   const retainedBy = new Map<string, string>();
+  /** Payloads that somebody got: Aedes copies a packet for its way, but not what is in it. */
+  const delivered = new WeakSet<object>();
 
   const meet = (socket: Socket) => {
     const certificates = socket instanceof TLSSocket ? readCertificates(socket) : undefined;
@@ -96,6 +100,7 @@ export function createAedesDoor({ aedes, broker = 'aedes', onFault }: AedesDoorO
         clientId: client.id,
         evidence: evidenceOf(socket && shown.get(socket)),
         address: addressOf(socket),
+        asksOfEachAct: true,
       });
       if (!verdict.allow) {
         done(refusal(verdict.reason, verdict.detail), null);
@@ -150,7 +155,24 @@ export function createAedesDoor({ aedes, broker = 'aedes', onFault }: AedesDoorO
     // Null is 0x80 in the SUBACK (MQTT 3.1.1 §3.9.3).
     done(null, may(client, 'subscribe', subscription.topic) ? subscription : null);
   };
-  aedes.authorizeForward = (client, packet) => (may(client, 'receive', packet.topic) ? packet : null);
+  aedes.authorizeForward = (client, packet) => {
+    if (!may(client, 'receive', packet.topic)) return null;
+    if (typeof packet.payload === 'object') delivered.add(packet.payload);
+    return packet;
+  };
+  aedes.published = (packet, client, done) => {
+    done();
+    const session = client && admitted.get(client)?.session;
+    const { topic, payload, qos, retain } = packet;
+    if (!session || retain || !gate?.watches('undeliverable', session.listener)) return;
+    if (typeof payload === 'object' && delivered.has(payload)) return;
+    lookForReaders(session, topic, qos).catch(onFault);
+  };
+
+  /** What waits for somebody who is away will reach him. */
+  async function lookForReaders(session: Session, topic: string, qos: number): Promise<void> {
+    if (qos === 0 || !(await hasStoredSubscriber(aedes, topic))) gate?.saw(session, 'undeliverable', topic);
+  }
 
   const leave = (client: Client, arrival: Arrival) => {
     arrival.gone = true;
@@ -190,6 +212,11 @@ export function createAedesDoor({ aedes, broker = 'aedes', onFault }: AedesDoorO
     guard: (opened) => {
       gate = opened;
     },
+    retain: (topic, payload) =>
+      new Promise((resolve, reject) => {
+        const message = { cmd: 'publish', qos: 0, dup: false, retain: true } as const;
+        aedes.publish({ ...message, topic, payload }, (error) => (error ? reject(error) : resolve()));
+      }),
     meet,
     accept(listener, stream, request) {
       const socket = request?.socket ?? (isSocket(stream) ? stream : undefined);

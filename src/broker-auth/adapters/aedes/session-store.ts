@@ -9,6 +9,7 @@ interface Persistence {
   outgoingClearMessageId(client: StoredClient, packet: unknown): Promise<unknown>;
   delWill(client: StoredClient): Promise<unknown>;
   storeRetained(packet: { readonly topic: string; readonly payload: Buffer }): Promise<unknown>;
+  subscriptionsByTopic(topic: string): Promise<readonly unknown[]>;
   /** Newer ones have it. */
   cleanIncoming?(client: StoredClient): Promise<unknown>;
 }
@@ -37,12 +38,18 @@ export async function forgetClient(aedes: Aedes, id: string, retained: Iterable<
   for (const topic of retained) await persistence.storeRetained({ topic, payload: Buffer.alloc(0) });
 }
 
+/** Whether a message waits for somebody who has subscribed and is away; of QoS 0 none does. */
+export async function hasStoredSubscriber(aedes: Aedes, topic: string): Promise<boolean> {
+  return (await persistenceOf(aedes).subscriptionsByTopic(topic)).length > 0;
+}
+
 const METHODS = [
   'cleanSubscriptions',
   'outgoingStream',
   'outgoingClearMessageId',
   'delWill',
   'storeRetained',
+  'subscriptionsByTopic',
 ];
 
 function persistenceOf(aedes: Aedes): Persistence {

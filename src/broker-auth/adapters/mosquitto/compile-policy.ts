@@ -29,7 +29,12 @@ const VARIABLE_NUMBERS = {
 const KEY_BITS = { 'P-256': 1, 'P-384': 2, 'P-521': 4 } as const;
 const ED25519_BIT = 8;
 /** What our validation takes where nothing is demanded. */
-const ANY_KEY: KeyDemand = { curves: ['P-256', 'P-384', 'P-521'], ed25519: true, minRsaBits: 2048 };
+const ANY_KEY: KeyDemand = {
+  curves: ['P-256', 'P-384', 'P-521'],
+  ed25519: true,
+  minRsaBits: 2048,
+  mlDsa: [],
+};
 
 const BINDS = { equal: 0, prefix: 1, any: 2 } as const;
 const USAGES = { refused: 0, idevid: 1, accepted: 2 } as const;
@@ -53,7 +58,7 @@ export function compilePolicy(policy: GatePolicy, name: string): CompiledPolicy 
   const listener = policy.listeners.get(name);
   if (!listener) throw invalid('listener', `the policy has no listener ${name}`);
   const roles = policy.roles.filter((role) => listener.roles?.includes(role.name) ?? true);
-  const keys = listener.keys ?? ANY_KEY;
+  const keys = classical(listener);
   const issuers = readIssuers(policy.trust, keys);
   const namespaces = policy.trust.map(({ namespace }) => namespace);
   const rolesOf = new Map(issuers.map((issuer) => [issuer, rolesUnder(issuer, roles, namespaces)]));
@@ -77,6 +82,18 @@ export function compilePolicy(policy: GatePolicy, name: string): CompiledPolicy 
         )
         .finish(),
   };
+}
+
+/** The plugin is built against OpenSSL 3.0, which knows no ML-DSA: such CAs are left out, and their devices denied. */
+function classical({ name, keys = ANY_KEY, preset }: ListenerPolicy): KeyDemand {
+  if (keys.curves.length === 0)
+    throw new BirthmarkError(
+      'config-invalid',
+      `listeners.${name}.preset: ${preset} takes ML-DSA certificates only, which Mosquitto's plugin cannot judge; use the broker of ` +
+        'serve --broker, or another preset',
+      { field: `listeners.${name}.preset` },
+    );
+  return { ...keys, mlDsa: [] };
 }
 
 function keyBits({ curves, ed25519 }: KeyDemand): number {

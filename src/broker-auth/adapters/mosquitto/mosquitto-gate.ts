@@ -77,7 +77,10 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
   const policy = compilePolicy(options.policy, listener);
   const pathOf = new Map(policy.issuers.map(({ keyId, path }) => [keyId, path]));
   const above = (keyId: string) => pathOf.get(keyId) ?? [];
-  const told = createPluginSessions({ broker, listener, sessions, above, ...(guard && { guard }) });
+  const told = createPluginSessions({
+    ...{ broker, listener, sessions, above, canaries },
+    ...(guard && { guard }),
+  });
   const writer = new SnapshotWriter({
     file: options.snapshotFile,
     key: await openSigningKey(options.keyFile),
@@ -93,7 +96,8 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
   let taken: MosquittoHealth['taken'];
   let refused: string | undefined;
 
-  function onPluginEvent(event: PluginEvent): void {
+  function onPluginEvent(heard: PluginEvent): void {
+    const event = asBlocked(heard);
     const session = told.take(event);
     const seen = restrained && provenOf(event);
     if (seen) restrained.look(seen.origin, seen.credential, clock());
@@ -107,6 +111,15 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
     onEvent?.(event, session);
   }
 
+  /** To the plugin a certificate that the guard has denied is one like those that were taken back. */
+  function asBlocked(event: PluginEvent): PluginEvent {
+    if (event.event !== 'denied' || event.issuerKeyId === undefined || event.serial === undefined)
+      return event;
+    const { issuerKeyId, serial } = event;
+    if (event.reason !== 'revoked' || !restrained?.denies({ issuerKeyId, serial })) return event;
+    return { ...event, reason: 'blocked', detail: 'the behaviour guard restrains its device' };
+  }
+
   const plugin = await openPluginListener({
     path: options.eventsPath,
     onEvent: onPluginEvent,
@@ -116,6 +129,8 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
     },
     onError,
   });
+  // Who was blocked when the gate stopped is denied from the first snapshot on.
+  restrained?.tick(clock());
   await writer.start();
 
   const driver: KickDriver = {

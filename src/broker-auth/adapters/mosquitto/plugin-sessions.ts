@@ -1,4 +1,5 @@
 import type { CredentialId } from '../../credential.ts';
+import { countsAsFailure, isOwnFault } from '../../guard/origin.ts';
 import type { BehaviourGuard, Origin } from '../../ports.ts';
 import type { Session, Sessions } from '../../sessions.ts';
 import type { PluginEvent, PluginSession } from './plugin-event.ts';
@@ -11,6 +12,8 @@ export interface PluginSessionsOptions {
   /** The certificates above one that this CA issued, by the CA's key identifier. */
   readonly above: (issuerKeyId: string) => readonly CredentialId[];
   readonly guard?: BehaviourGuard;
+  /** Denied each time that they are tried: that is no behaviour of a client. */
+  readonly canaries?: readonly CredentialId[];
 }
 
 export interface PluginSessions {
@@ -24,7 +27,7 @@ export interface PluginSessions {
 
 /** Keeps the sessions of a gate as Mosquitto's plugin tells them, and what was seen of clients. */
 export function createPluginSessions(options: PluginSessionsOptions): PluginSessions {
-  const { broker, listener, sessions, above, guard } = options;
+  const { broker, listener, sessions, above, guard, canaries = [] } = options;
   /** ClientIds since the plugin began its list. */
   let listing: Set<string> | undefined;
   const waiting = new Set<() => void>();
@@ -79,7 +82,8 @@ export function createPluginSessions(options: PluginSessionsOptions): PluginSess
           return sessions.remove(place);
         }
         case 'denied':
-          note('authenticationFailed', event);
+          if (countsAsFailure(event.reason) && !canaries.some((canary) => isOf(event, canary)))
+            note('authenticationFailed', event);
           return undefined;
         case 'topicDenied':
           note('topicDenied', event, event.topic);
@@ -99,9 +103,22 @@ export function createPluginSessions(options: PluginSessionsOptions): PluginSess
   };
 }
 
+function isOf(
+  { issuerKeyId, serial }: { readonly issuerKeyId?: string; readonly serial?: string },
+  id: CredentialId,
+): boolean {
+  return serial === id.serial && issuerKeyId === id.issuerKeyId;
+}
+
 /** The identity is in an event only where the handshake proved it. */
 function originOf(event: PluginEvent): Origin | undefined {
   if (!('address' in event) || event.address === undefined) return undefined;
-  const { address, namespace, id } = event;
-  return { address, ...(namespace !== undefined && id !== undefined && { identity: { namespace, id } }) };
+  const { address, namespace, id, issuerKeyId, serial, keyHash } = event;
+  const isIts = event.event !== 'denied' || isOwnFault(event.reason);
+  const isShown = issuerKeyId !== undefined && serial !== undefined && keyHash !== undefined;
+  return {
+    address,
+    ...(isIts && namespace !== undefined && id !== undefined && { identity: { namespace, id } }),
+    ...(isShown && { credential: { issuerKeyId, serial, keyHash } }),
+  };
 }

@@ -6,8 +6,10 @@ import type { BehaviourGuard, Origin } from '../../ports.ts';
 export interface Restrained {
   /** Looks at one of whom something was heard. */
   look(origin: Origin, credential: CredentialId, at: number): void;
-  /** Looks who is free again. */
+  /** Looks who is restrained, and who is free again. */
   tick(at: number): void;
+  /** Whether it is the guard that has this one denied. */
+  denies(credential: Pick<CredentialId, 'issuerKeyId' | 'serial'>): boolean;
 }
 
 /**
@@ -21,22 +23,30 @@ export function createRestrained(
   deny: (entries: readonly DeniedEntry[]) => void,
 ): Restrained {
   const known = new Map<string, { readonly origin: Origin; readonly entry: DeniedEntry }>();
-  const isBlocked = (origin: Origin, at: number) =>
-    guard.restraint(origin, listener, at)?.reason === 'blocked';
+  const isBlocked = (origin: Origin, at: number) => guard.isBlocked(origin, listener, at);
   const tell = () => deny([...known.values()].map(({ entry }) => entry));
+
+  function add(origin: Origin, credential: Pick<CredentialId, 'issuerKeyId' | 'serial'>): boolean {
+    const digest = certificateDigest(credential);
+    const key = toHex(digest);
+    if (known.has(key)) return false;
+    known.set(key, { origin, entry: { kind: 'certificate', digest } });
+    return true;
+  }
+
   return {
     look(origin, credential, at) {
-      if (!origin.identity) return;
-      const digest = certificateDigest(credential);
-      const key = toHex(digest);
-      if (known.has(key) || !isBlocked(origin, at)) return;
-      known.set(key, { origin, entry: { kind: 'certificate', digest } });
-      tell();
+      if (origin.identity && isBlocked(origin, at) && add(origin, credential)) tell();
     },
     tick(at) {
-      const before = known.size;
-      for (const [key, { origin }] of known) if (!isBlocked(origin, at)) known.delete(key);
-      if (known.size < before) tell();
+      let isChanged = false;
+      // Of those that held when the gate stopped nothing was heard yet; and what one did elsewhere holds here.
+      for (const { identity, credential } of guard.blockedDevices(listener, at))
+        if (add({ address: '', identity }, credential)) isChanged = true;
+      for (const [key, { origin }] of known)
+        if (!isBlocked(origin, at) && known.delete(key)) isChanged = true;
+      if (isChanged) tell();
     },
+    denies: (credential) => known.has(toHex(certificateDigest(credential))),
   };
 }
