@@ -7,6 +7,12 @@ const NOT_AUTHORIZED = 5;
 const AGAIN_MS = 20;
 const TRIES = 200;
 
+/** What the broker retains for each device. */
+interface RenewalNotice {
+  readonly serial: string;
+  readonly suggestedWindow: { readonly start: string };
+}
+
 /** Where devices are at home. */
 export interface Place extends EnrollmentPlace {
   readonly mqtt: string;
@@ -93,8 +99,9 @@ export function createDevice({ name, batch, idevid, place, onFault }: DeviceOpti
 
   /** Asked to renew: a new key, and over to it once it works. The old credential is kept until then. */
   async function renew(told: string): Promise<void> {
-    const window: { start: string } = JSON.parse(told);
-    if (renewing || !credential || Date.parse(window.start) > Date.now()) return;
+    const { serial, suggestedWindow }: RenewalNotice = JSON.parse(told);
+    // What was left there for the one before says nothing of this one.
+    if (renewing || credential?.serial !== serial || Date.parse(suggestedWindow.start) > Date.now()) return;
     renewing = true;
     try {
       await open(await enrollWith(credential, place));

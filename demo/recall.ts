@@ -6,7 +6,7 @@ import { until } from './until.ts';
 
 const NAME = 'recall';
 const SWITCHED_OFF = 2;
-const DEADLINE_SECONDS = 25;
+const DEADLINE_SECONDS = 40;
 const LOOK_MS = 300;
 const TALK_EVERY_MS = 250;
 
@@ -35,7 +35,7 @@ export async function recall(
   const oldSerials = new Map(devices.map((device) => [device, device.credential?.serial]));
 
   const planned = await status(house, 'plan', NAME, ...['--preset', 'batch-recall', '--batch', batch],
-    ...['--first-wave', '8', '--wave-size', '20', '--gate', '90', '--deadline', `${DEADLINE_SECONDS}s`],
+    ...['--first-wave', '8', '--wave-size', '50', '--gate', '90', '--deadline', `${DEADLINE_SECONDS}s`],
   );
   const { blastRadius, prediction } = planned;
   stage.say(
