@@ -18,6 +18,8 @@ export interface BenchHouse {
   readonly public: string;
   /** With `--broker`. */
   readonly mqtt?: string;
+  /** Where other people's brokers ask, as `init` configures it. */
+  readonly brokerAuth?: string;
   readonly ca: string;
   /** From the command to the ready file. */
   readonly startMs: number;
@@ -85,7 +87,9 @@ export async function startHouse(
     await sleep(5);
   }
   const startMs = performance.now() - startedAt;
-  const addresses: { tls: string; public: string; mqtt?: string } = JSON.parse(readFileSync(ready, 'utf8'));
+  const addresses: { tls: string; public: string; mqtt?: string; brokerAuth?: string } = JSON.parse(
+    readFileSync(ready, 'utf8'),
+  );
   return {
     home,
     pid: server.pid ?? 0,

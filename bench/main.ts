@@ -1,3 +1,7 @@
+import { benchAct } from './crl/act.ts';
+import { benchFull } from './crl/full.ts';
+import { benchOne } from './crl/one.ts';
+import { benchStart } from './crl/start.ts';
 import { benchCrl } from './crl.ts';
 import { benchDoors } from './doors.ts';
 import { benchEst } from './est.ts';
@@ -7,7 +11,7 @@ import { benchOcsp } from './ocsp.ts';
 import { benchScale } from './scale.ts';
 import { benchVerify } from './verify.ts';
 
-/** `npm run bench -- NAME [--json]`; no name: all of them. */
+/** `npm run bench -- NAME [--json]`; no name: all of them, and those of `PARTS` within others. */
 const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<object>>> = {
   issue: benchIssue,
   crl: benchCrl,
@@ -18,17 +22,23 @@ const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<
   verify: benchVerify,
   kick: benchKick,
 };
+const PARTS: typeof BENCHES = {
+  'crl-full': benchFull,
+  'crl-one': benchOne,
+  'crl-act': benchAct,
+  'crl-start': benchStart,
+};
 
 const args = process.argv.slice(2);
 const json = args.includes('--json');
 const names = args.filter((arg) => !arg.startsWith('-'));
-const unknown = names.find((name) => !(name in BENCHES));
+const unknown = names.find((name) => !(name in BENCHES || name in PARTS));
 if (unknown !== undefined || args.some((arg) => arg.startsWith('-') && arg !== '--json')) {
-  console.error(`usage: npm run bench -- [${Object.keys(BENCHES).join(' | ')}] [--json]`);
+  console.error(`usage: npm run bench -- [${Object.keys({ ...BENCHES, ...PARTS }).join(' | ')}] [--json]`);
   process.exit(2);
 }
 for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
-  const bench = BENCHES[name];
+  const bench = BENCHES[name] ?? PARTS[name];
   if (!bench) continue;
   const result = await bench((text) => console.error(`${name}: ${text}`));
   if (json) console.log(JSON.stringify(names.length === 1 ? result : { [name]: result }));

@@ -39,11 +39,16 @@ link('birthmark', path.join(root, 'bin/birthmark.mjs'));
 function isInstalled() {
   const record = readIfThere(path.join(modules, '.package-lock.json'));
   if (record === undefined || (usesPackagedNode && !fs.existsSync(packagedNode))) return false;
-  const { '': _self, ...wanted } = JSON.parse(lockText).packages;
+  const { '': self, ...wanted } = JSON.parse(lockText).packages;
+  const ours = Object.fromEntries(
+    Object.keys(self.optionalDependencies).map((name) => [`node_modules/${name}`, true]),
+  );
   const found = JSON.parse(record).packages;
   return Object.entries(wanted).every(([place, { integrity, optional, os, cpu, libc }]) => {
     const isForUs =
-      !optional || (os?.includes(process.platform) && cpu?.includes(process.arch) && !libc?.includes('musl'));
+      !optional ||
+      (!os && place in ours) ||
+      (os?.includes(process.platform) && cpu?.includes(process.arch) && !libc?.includes('musl'));
     return found[place]?.integrity === integrity || (!isForUs && !found[place]);
   });
 }

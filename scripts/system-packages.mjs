@@ -7,6 +7,11 @@ const packages = /** @type {const} */ ([
   ['openssl', 'command -v openssl', 'that OpenSSL reads what we issue, and we what it asks for'],
   ['gnutls-bin', 'command -v certtool', 'requests made by GnuTLS'],
   ['strongswan-pki', 'command -v pki', 'requests made by strongSwan'],
+  [
+    'libstrongswan-standard-plugins',
+    'test -e /usr/lib/ipsec/plugins/libstrongswan-openssl.so',
+    'elliptic curves by strongSwan',
+  ],
   ['curl', 'command -v curl', 'enrollment with curl'],
   ['jq', 'command -v jq', 'that OpenSSL verifies a snapshot by the lines of the manual'],
   ['ca-certificates', 'test -s /etc/ssl/certs/ca-certificates.crt', 'curl with a trust store of its own'],
@@ -37,6 +42,16 @@ const packages = /** @type {const} */ ([
   ['gcc', 'command -v cc', "Mosquitto's plugin"],
   ['make', 'command -v make', "Mosquitto's plugin"],
   ['libc6-dev', 'test -f /usr/include/stdio.h', "Mosquitto's plugin"],
+  ['dante-server', 'test -x /usr/sbin/danted', 'a device behind a SOCKS proxy'],
+  ['tinyproxy-bin', 'test -x /usr/bin/tinyproxy', 'a device behind an HTTP proxy'],
+  ['softhsm2', 'test -f /usr/lib/softhsm/libsofthsm2.so', "a device's key in a token"],
+  [
+    'libengine-pkcs11-openssl',
+    'test -e "$(openssl version -e | cut -d\\" -f2)/pkcs11.so"',
+    "TLS with a device's key in a token",
+  ],
+  ['g++', 'command -v g++', 'pkcs11js, which is compiled for keys in tokens'],
+  ['strace', 'command -v strace', 'an agent that is killed at each of its steps on disk'],
   ['valgrind', 'command -v valgrind', "whether Mosquitto's plugin loses memory"],
 ]);
 

@@ -1,6 +1,6 @@
 // A whole house in memory: real ledger, real keys, real authorities; time and chance are the test's.
 import { hash } from 'node:crypto';
-import { type Authorities, assembleAuthorities } from '../src/ca/authority.ts';
+import type { Authorities } from '../src/ca/authority.ts';
 import type { CrlRoom } from '../src/ca/crl/room.ts';
 import { guardClock } from '../src/ca/guarded-clock.ts';
 import { type AuthorityPlan, createHierarchy } from '../src/ca/hierarchy.ts';
@@ -11,7 +11,10 @@ import { newOcspTally } from '../src/ca/ocsp/sign-answer.ts';
 import { parseProfile } from '../src/ca/parse-profile.ts';
 import type { AuthorityRecord } from '../src/ca/ports.ts';
 import { defaultProfiles, type ProfileConfig } from '../src/ca/profile-config.ts';
+import { publishDueCrls } from '../src/ca/publish-due-crls.ts';
 import { publishedUrls } from '../src/ca/published-urls.ts';
+import type { RolloverRoom } from '../src/ca/rollover/room.ts';
+import { openRoster, type Roster } from '../src/ca/roster.ts';
 import { createStanding, type Standing } from '../src/ca/standing.ts';
 import type { Clock } from '../src/core/clock.ts';
 import { BirthmarkError } from '../src/core/errors.ts';
@@ -93,6 +96,9 @@ export interface TestHouse extends Disposable {
   readonly guardedClock: Clock;
   readonly random: RandomBytes;
   readonly authorities: Authorities;
+  /** Nobody looks but the test, and who rolls over. */
+  readonly roster: Roster;
+  readonly rollover: RolloverRoom;
   /** Nobody looks but the test. */
   readonly standing: Standing;
   readonly issuing: IssuingRoom;
@@ -186,6 +192,15 @@ async function makeHierarchy(algorithm: AuthorityKeyAlgorithm): Promise<Hierarch
   }
 }
 
+/** Keys of later generations, which houses over one ledger share. */
+const keysOfLedgers = new Map<string, Map<string, Signer>>();
+
+function keysBeside(path: string): Map<string, Signer> {
+  const keys = (path === ':memory:' ? undefined : keysOfLedgers.get(path)) ?? new Map<string, Signer>();
+  keysOfLedgers.set(path, keys);
+  return keys;
+}
+
 /** The profiles that `init` writes, with what differs. */
 export function testProfiles(
   changes: TestHouseOptions['profiles'] = {},
@@ -211,11 +226,16 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
   if ((await ledger.read.listAuthorities()).length === 0) {
     await ledger.write((tx) => tx.addAuthorities(records));
   }
-  const authorities = assembleAuthorities(records, ({ name }) => {
-    const signer = signers.get(name);
-    if (!signer) throw new Error(`there is no key of ${name}`);
-    return signer;
+  const keys = keysBeside(path);
+  const roster = await openRoster({
+    reads: ledger.read,
+    signerOf: ({ name }) => {
+      const signer = signers.get(name) ?? keys.get(name);
+      if (!signer) throw new Error(`there is no key of ${name}`);
+      return signer;
+    },
   });
+  const { authorities } = roster;
   const guardedClock = guardClock(clock.now, await ledger.read.latestReservation());
   const standing = createStanding({ authorities, reads: ledger.read, onFall: () => undefined });
   const issuing = createIssuingRoom({
@@ -226,6 +246,7 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     urls: publishedUrls(PUBLIC_URL),
     shards,
     random,
+    roster,
     mayIssue: standing.mayIssue,
   });
   const crls: CrlRoom = {
@@ -256,6 +277,27 @@ export async function openTestHouse(options: TestHouseOptions = {}): Promise<Tes
     guardedClock,
     random,
     authorities,
+    roster,
+    rollover: {
+      ...{ ledger, roster, urls: crls.urls, clock: guardedClock, random },
+      defaultsOf: (family) =>
+        family in YEARS
+          ? {
+              ...{ organization: ORGANIZATION, commonName: `${ORGANIZATION} ${family} CA` },
+              ...{ algorithm: 'ec-p256', validityDays: 20 * 365 },
+            }
+          : undefined,
+      obtainSigner: (name, wanted) => {
+        const signer = keys.get(name) ?? createFileSigner(generateKey(wanted));
+        keys.set(name, signer);
+        return signer;
+      },
+      publish: async () => {
+        await roster.look();
+        await publishDueCrls(crls, clock.now());
+      },
+      publishedMs: DAY_MS,
+    },
     standing,
     issuing,
     enroll,

@@ -20,7 +20,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   'broker-auth': ['core', 'x509'],
   store: ['core'],
   server: ['core', 'x509', 'keys', 'ca', 'fleet', 'enroll', 'broker-auth', 'agent'],
-  agent: ['core', 'x509', 'keys'],
+  agent: ['core', 'x509'],
   cli: ['core', 'x509', 'keys', 'ca', 'fleet', 'enroll', 'broker-auth', 'store', 'server', 'agent'],
 };
 const rooms = Object.keys(table);

@@ -13,6 +13,8 @@ export interface AssembleOptions
   extends Pick<EnforcerOptions, 'onEnded' | 'onError'>,
     Pick<GateOptions, 'onVerdict' | 'memory'> {
   readonly policy: GatePolicy;
+  /** As `CredentialJudgeOptions` has them. */
+  readonly intermediates?: () => readonly Uint8Array[];
   /** Asked in order. */
   readonly sources: readonly StatusSource[];
   readonly names?: NameStatusSource;
@@ -29,13 +31,17 @@ export interface AssembledGate {
 
 /** A gate out of its parts: rules, what is known of statuses, ways to end sessions. */
 export function assembleGate(options: AssembleOptions): AssembledGate {
-  const { policy, sources, names, drivers, guard, memory, clock, random } = options;
+  const { policy, intermediates, sources, names, drivers, guard, memory, clock, random } = options;
   const { onVerdict, onEnded, onError } = options;
   const sessions = new Sessions((session) => memory?.ended(session));
   const enforcer = createEnforcer({ sessions, drivers, clock, onError, ...(onEnded && { onEnded }) });
   const decide = createDecider({
     policy,
-    judge: createCredentialJudge({ trust: policy.trust, sources }),
+    judge: createCredentialJudge({
+      trust: policy.trust,
+      sources,
+      ...(intermediates && { intermediates }),
+    }),
     hasOtherSession: (identity, clientId) =>
       sessions.ofIdentity(identity).some((session) => session.clientId !== clientId),
     random,

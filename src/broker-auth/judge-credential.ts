@@ -32,6 +32,8 @@ export type CredentialVerdict =
 
 export interface CredentialJudgeOptions {
   readonly trust: readonly TrustedNamespace[];
+  /** CA certificates beside those of the trust, DER: known and not believed. Another list where it changed. */
+  readonly intermediates?: () => readonly Uint8Array[];
   /** The one that looked last is believed, and before all others one that says revoked, which is never taken back. */
   readonly sources: readonly StatusSource[];
   /** Verdicts remembered; one takes about 3 KiB. */
@@ -65,13 +67,26 @@ const REMEMBERED = 50_000;
  */
 export function createCredentialJudge({
   trust: namespaces,
+  intermediates: knownIntermediates = () => NO_CERTIFICATES,
   sources,
   remembered = REMEMBERED,
 }: CredentialJudgeOptions): JudgeCredential {
-  const trust = openTrust({
-    anchors: namespaces.flatMap(({ anchors }) => anchors),
-    intermediates: namespaces.flatMap(({ intermediates }) => intermediates),
-  });
+  let known: readonly Uint8Array[] = NO_CERTIFICATES;
+  const open = () =>
+    openTrust({
+      anchors: namespaces.flatMap(({ anchors }) => anchors),
+      intermediates: [...namespaces.flatMap(({ intermediates }) => intermediates), ...known],
+    });
+  let trust = open();
+  /** A generation of a CA may come while we judge. What was found good before stays so: only ways are added. */
+  const latestTrust = () => {
+    const latest = knownIntermediates();
+    if (latest !== known) {
+      known = latest;
+      trust = open();
+    }
+    return trust;
+  };
   const readCredential = createCredentialReader();
   const keyFault = createKeyJudge();
   const owners = new WeakMap<Uint8Array, TrustedNamespace>();
@@ -125,7 +140,7 @@ export function createCredentialJudge({
     return { leaf: Uint8Array.from(leaf), credential, usage, from: at, until };
   }
 
-  /** Anchors are the same object in each path. */
+  /** Anchors are the same object in each path, until the trust is opened anew. */
   function ownerOf(anchor: Uint8Array = NO_OCTETS): TrustedNamespace | undefined {
     let owner = owners.get(anchor);
     if (!owner) {
@@ -136,7 +151,7 @@ export function createCredentialJudge({
   }
 
   function pathInput(chain: readonly Uint8Array[], at: number): PathInput {
-    return { trust, untrusted: chain, at, purpose: 'clientAuth', possessionProven: true };
+    return { trust: latestTrust(), untrusted: chain, at, purpose: 'clientAuth', possessionProven: true };
   }
 
   function statusOf({ credential }: Remembered, policy: ListenerPolicy): StatusFinding | Denied {
@@ -163,6 +178,7 @@ function endOf(leaf: Uint8Array): string {
 
 type Denied = Exclude<CredentialVerdict, { readonly reason: 'ok' }>;
 
+const NO_CERTIFICATES: readonly Uint8Array[] = [];
 /** Of the signature. */
 const END_OCTETS = 24;
 const NO_OCTETS = new Uint8Array(0);

@@ -53,7 +53,9 @@ export interface SightingReporter {
 
 /** When each of so many was told is remembered. */
 const REMEMBERED = 100_000;
-const MOST_WAITING = 20_000;
+const MOST_SEEN = 20_000;
+/** Nobody sees them again; some 250 octets each. */
+const MOST_ENFORCED = 200_000;
 const AT_ONCE = 500;
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -80,7 +82,7 @@ function retold(resightMs: number, clock: Clock): Retold {
   return {
     waiting,
     put(key, seen) {
-      put(isEarly(key) ? later : waiting, key, seen);
+      put(isEarly(key) ? later : waiting, key, seen, MOST_SEEN);
     },
     settle() {
       const now = clock();
@@ -89,14 +91,14 @@ function retold(resightMs: number, clock: Clock): Retold {
       for (const [key, seen] of later) {
         if (isEarly(key)) continue;
         later.delete(key);
-        put(waiting, key, seen);
+        put(waiting, key, seen, MOST_SEEN);
       }
     },
     told(key, seen) {
       toldAt.set(key, clock());
       const now = waiting.get(key);
       waiting.delete(key);
-      if (now && now !== seen) put(later, key, now);
+      if (now && now !== seen) put(later, key, now, MOST_SEEN);
     },
   };
 }
@@ -124,14 +126,19 @@ export function createSightingReporter(options: ReporterOptions): SightingReport
       one.left = one.left.filter((session) => gate.sessions.get(session) === session);
       if (one.left.length > 0) continue;
       ending.delete(key);
-      put(enforced, key, { ...one.id, at: now() });
+      put(enforced, key, { ...one.id, at: now() }, MOST_ENFORCED);
     }
   }
 
+  async function sendAll(): Promise<void> {
+    do await sendSome();
+    while (notBefore === 0 && [seen.waiting, refused.waiting, enforced].some(({ size }) => size >= AT_ONCE));
+  }
+
   async function sendSome(): Promise<void> {
-    const some = [...seen.waiting].slice(0, AT_ONCE);
-    const turnedAway = [...refused.waiting].slice(0, AT_ONCE);
-    const others = [...enforced].slice(0, AT_ONCE);
+    const some = [...seen.waiting.entries().take(AT_ONCE)];
+    const turnedAway = [...refused.waiting.entries().take(AT_ONCE)];
+    const others = [...enforced.entries().take(AT_ONCE)];
     const valuesOf = <T>(entries: readonly (readonly [string, T])[]) => entries.map(([, one]) => one);
     try {
       await send({
@@ -163,13 +170,15 @@ export function createSightingReporter(options: ReporterOptions): SightingReport
       refused.put(keyOf({ issuerKeyId, serial }), { issuerKeyId, serial, at: now(), listener });
     },
     takenBack({ issuerKeyId, serial }, standing) {
-      put(ending, keyOf({ issuerKeyId, serial }), { id: { issuerKeyId, serial }, left: standing });
+      const key = keyOf({ issuerKeyId, serial });
+      if (standing.length === 0) put(enforced, key, { issuerKeyId, serial, at: now() }, MOST_ENFORCED);
+      else put(ending, key, { id: { issuerKeyId, serial }, left: standing }, MOST_ENFORCED);
     },
     tick() {
       settle();
       const waiting = seen.waiting.size + refused.waiting.size + enforced.size;
       if (sending || waiting === 0 || clock() < notBefore) return;
-      sending = sendSome().finally(() => {
+      sending = sendAll().finally(() => {
         sending = undefined;
       });
     },
@@ -179,9 +188,9 @@ export function createSightingReporter(options: ReporterOptions): SightingReport
   };
 }
 
-function put<T>(map: Map<string, T>, key: string, value: T): void {
+function put<T>(map: Map<string, T>, key: string, value: T, most: number): void {
   map.set(key, value);
-  if (map.size <= MOST_WAITING) return;
+  if (map.size <= most) return;
   const [oldest] = map.keys();
   if (oldest !== undefined) map.delete(oldest);
 }

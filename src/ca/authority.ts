@@ -4,11 +4,13 @@ import type { Signer } from '../keys/signer.ts';
 import { SIGNATURE_ALGORITHMS } from '../x509/algorithms.ts';
 import { type Certificate, parseCertificate } from '../x509/certificate.ts';
 import { keyIdentifier } from '../x509/public-key.ts';
-import type { AuthorityRecord } from './ports.ts';
+import type { AuthorityRecord, CrossCertificate } from './ports.ts';
 
 /** A CA with its certificate, its chain and its key. */
 export interface Authority {
   readonly name: string;
+  /** What profiles call it; other generations have it too. */
+  readonly family: string;
   readonly isRoot: boolean;
   readonly certificate: Certificate;
   readonly keyId: Uint8Array;
@@ -19,9 +21,28 @@ export interface Authority {
   readonly intermediates: readonly Uint8Array[];
   /** DER. Itself for a root. */
   readonly root: Uint8Array;
+  /** DER of the root's key certified by roots before it: who trusts one of those only needs it to find the way. */
+  readonly crossed: readonly Uint8Array[];
 }
 
-export type Authorities = ReadonlyMap<string, Authority>;
+/** All generations of all authorities, by name. */
+export interface Authorities extends ReadonlyMap<string, Authority> {
+  /** Another number after each change: another generation came, or a chain is another one. Absent where nothing changes. */
+  readonly revision?: number;
+}
+
+/** What is made of the authorities, made again after each change of them. */
+export function madeOf<T>(authorities: Authorities, make: () => T): () => T {
+  let revision = authorities.revision;
+  let made = make();
+  return () => {
+    if (authorities.revision !== revision) {
+      revision = authorities.revision;
+      made = make();
+    }
+    return made;
+  };
+}
 
 /**
  * Joins what the ledger knows of the authorities with their keys.
@@ -31,6 +52,7 @@ export type Authorities = ReadonlyMap<string, Authority>;
 export function assembleAuthorities(
   records: readonly AuthorityRecord[],
   signerOf: (record: AuthorityRecord) => Signer,
+  crossCertificates: readonly CrossCertificate[] = [],
 ): Authorities {
   const byName = new Map(records.map((record) => [record.name, record]));
   const authorities = new Map<string, Authority>();
@@ -55,21 +77,41 @@ export function assembleAuthorities(
       above.push(next.certificate);
       upper = next;
     }
+    const top = above.length === 0 ? record : upper;
     authorities.set(record.name, {
       name: record.name,
+      family: record.family,
       isRoot: record.issuer === record.name,
       certificate,
       keyId: keyIdentifier(certificate.tbs.spki),
       signer,
       signatureAlgorithm: SIGNATURE_ALGORITHMS[signer.algorithm].der,
       intermediates: above.slice(0, -1),
-      root: above.at(-1) ?? record.certificate,
+      root: top.certificate,
+      crossed: crossCertificates
+        .filter(({ subject, issuer }) => subject === top.name && isNeeded(byName.get(issuer), top))
+        .map(({ certificate: der }) => der),
     });
   }
   return authorities;
 }
 
-/** What a device sends along with its certificate: the issuing authority and what is between it and the root. */
-export function chainBelowRoot(authority: Authority): readonly Uint8Array[] {
-  return [authority.certificate.raw, ...authority.intermediates];
+/** DER of all CA certificates that are no roots, each once. */
+export function certificatesBelowRoots(authorities: Authorities): readonly Uint8Array[] {
+  const all = [...authorities.values()].flatMap((one) => (one.isRoot ? one.crossed : chainBelowRoot(one)));
+  const once = new Map(all.map((der) => [Buffer.from(der).toString('latin1'), der]));
+  return [...once.values()];
+}
+
+/** From an older root that somebody may still trust alone. */
+function isNeeded(issuer: AuthorityRecord | undefined, root: AuthorityRecord): boolean {
+  return issuer !== undefined && issuer.state !== 'retired' && issuer.generation < root.generation;
+}
+
+/**
+ * What a device sends along with its certificate: the issuing authority and what is between it and the root; the way from
+ * an older root to that one behind it.
+ */
+export function chainBelowRoot({ certificate, intermediates, crossed }: Authority): readonly Uint8Array[] {
+  return [certificate.raw, ...intermediates, ...crossed];
 }

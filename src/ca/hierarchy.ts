@@ -1,18 +1,10 @@
 import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import type { Signer } from '../keys/signer.ts';
-import { SIGNATURE_ALGORITHMS } from '../x509/algorithms.ts';
-import { assembleSigned, encodeTbsCertificate, parseCertificate } from '../x509/certificate.ts';
-import * as extensions from '../x509/extensions.ts';
 import { encodeName } from '../x509/name.ts';
-import { hashKey, keyIdentifier } from '../x509/public-key.ts';
-import { readByOthers, verifiesByOthers } from '../x509/second-opinion.ts';
-import type { AuthorityRecord, CaLedger, Reservation } from './ports.ts';
-import { refuseLintErrors } from './prepare.ts';
+import { asIssuer, type CertifiedCa, certifyCa } from './certify-ca.ts';
+import type { AuthorityRecord, CaLedger, CaTx } from './ports.ts';
 import type { PublishedUrls } from './published-urls.ts';
-import { newSerial } from './serial.ts';
-
-const DAY_MS = 86_400_000;
 
 /** An authority to be made. The root comes first; `issuer` names one that came before, or itself. */
 export interface AuthorityPlan {
@@ -26,12 +18,6 @@ export interface AuthorityPlan {
   readonly signer: Signer;
 }
 
-interface Made {
-  readonly record: AuthorityRecord;
-  readonly reservation: Reservation;
-  readonly signature: Uint8Array;
-}
-
 /**
  * Issues the certificates of a new hierarchy and records them in one transaction. Each is linted before it is signed and
  * read again by two other libraries before it counts.
@@ -43,25 +29,41 @@ export async function createHierarchy(
   { ledger, urls, now, random }: { ledger: CaLedger; urls: PublishedUrls; now: number; random: RandomBytes },
 ): Promise<readonly AuthorityRecord[]> {
   refuseSameNames(plans);
-  const made = new Map<string, Made>();
+  const options = { urls, now, random, vouchedBy: 'operator:local' };
+  const made = new Map<string, { readonly record: AuthorityRecord; readonly certified: CertifiedCa }>();
   for (const plan of plans) {
-    const issuerPlan = plans.find(({ name }) => name === plan.issuer);
-    const issuer = made.get(plan.issuer)?.record;
+    const { name, signer, issuer: issuerName } = plan;
+    const issuerPlan = plans.find((one) => one.name === issuerName);
+    const issuer = made.get(issuerName)?.record;
     if (!issuerPlan || (!issuer && issuerPlan !== plan)) {
       throw new BirthmarkError(
         'internal',
-        `authority ${plan.name} is issued by ${plan.issuer}, which was not made before it`,
+        `authority ${name} is issued by ${issuerName}, which was not made before it`,
       );
     }
-    made.set(plan.name, await makeAuthority(plan, issuerPlan, issuer, urls, now, random));
+    const certified = await certifyCa(
+      { ...plan, subject: subjectOf(plan), spki: signer.spki, profile: 'ca', holder: plan.commonName },
+      issuer
+        ? asIssuer(issuerName, issuerPlan.signer, issuer.certificate)
+        : { name: issuerName, signer: issuerPlan.signer },
+      options,
+    );
+    const record: AuthorityRecord = {
+      ...{ name, family: name, generation: 1, state: 'current', issuer: issuerName },
+      certificate: certified.certificate,
+      ...{ createdAt: now, publishedAt: now, activatedAt: now },
+    };
+    made.set(name, { record, certified });
   }
   const all = [...made.values()];
   await ledger.write(async (tx) => {
-    const ids = await tx.reserve(all.map(({ reservation }) => reservation));
-    await tx.commit(all.map(({ signature }, at) => ({ id: ids[at] ?? 0, signature })));
+    await recordCertified(
+      tx,
+      all.map(({ certified }) => certified),
+    );
     await tx.claimKeys(
-      all.map(({ reservation, record }) => ({
-        keyHash: reservation.keyHash,
+      all.map(({ certified, record }) => ({
+        keyHash: certified.reservation.keyHash,
         holder: `authority:${record.name}`,
       })),
     );
@@ -79,6 +81,23 @@ export async function createHierarchy(
   return all.map(({ record }) => record);
 }
 
+/** Takes serials and signatures down, in the unit of work that is open. */
+export async function recordCertified(tx: CaTx, certified: readonly CertifiedCa[]): Promise<void> {
+  const ids = await tx.reserve(certified.map(({ reservation }) => reservation));
+  await tx.commit(certified.map(({ signature }, at) => ({ id: ids[at] ?? 0, signature })));
+}
+
+/** An authority's subject, DER. */
+export function subjectOf({
+  organization,
+  commonName,
+}: Pick<AuthorityPlan, 'organization' | 'commonName'>): Buffer {
+  return encodeName([
+    { type: 'O', value: organization },
+    { type: 'CN', value: commonName },
+  ]);
+}
+
 /** Chains, CRLs and OCSP tell authorities apart by their names (RFC 5280 §4.1.2.6). */
 function refuseSameNames(plans: readonly AuthorityPlan[]): void {
   const byName = new Map<string, string>();
@@ -94,74 +113,4 @@ function refuseSameNames(plans: readonly AuthorityPlan[]): void {
     }
     byName.set(subject, name);
   }
-}
-
-async function makeAuthority(
-  plan: AuthorityPlan,
-  issuerPlan: AuthorityPlan,
-  issuer: AuthorityRecord | undefined,
-  urls: PublishedUrls,
-  now: number,
-  random: RandomBytes,
-): Promise<Made> {
-  const serial = newSerial(now, random);
-  const signatureAlgorithm = SIGNATURE_ALGORITHMS[issuerPlan.signer.algorithm].der;
-  const issuerCertificate = issuer && parseCertificate(issuer.certificate);
-  const notBefore = Math.floor(now / 1000) * 1000;
-  const notAfter = Math.min(
-    notBefore + plan.validityDays * DAY_MS,
-    issuerCertificate?.tbs.notAfter.at ?? Number.POSITIVE_INFINITY,
-  );
-  const subject = encodeName([
-    { type: 'O', value: plan.organization },
-    { type: 'CN', value: plan.commonName },
-  ]);
-  const tbs = encodeTbsCertificate({
-    serial,
-    signatureAlgorithm,
-    issuer: issuerCertificate?.tbs.subject ?? subject,
-    notBefore,
-    notAfter,
-    subject,
-    spki: plan.signer.spki,
-    extensions: [
-      extensions.authorityKeyIdentifier(keyIdentifier(issuerPlan.signer.spki)),
-      extensions.subjectKeyIdentifier(keyIdentifier(plan.signer.spki)),
-      extensions.caConstraints(plan.pathLength),
-      extensions.keyUsage(['keyCertSign', 'cRLSign']),
-      extensions.crlDistributionPoints(urls.crl(plan.issuer)),
-      extensions.authorityInfoAccess({ caIssuers: urls.certificate(plan.issuer), ocsp: urls.ocsp() }),
-    ],
-  });
-  refuseLintErrors(tbs, {
-    kind: 'ca',
-    ...(issuerCertificate === undefined ? {} : { issuer: issuerCertificate }),
-  });
-  const signature = await issuerPlan.signer.sign(tbs);
-  const certificate = assembleSigned(tbs, signatureAlgorithm, signature);
-  const complaints = await readByOthers(certificate);
-  if (complaints.length > 0 || !(await verifiesByOthers(certificate, issuer?.certificate ?? certificate))) {
-    throw new BirthmarkError(
-      'internal',
-      `other libraries read the new certificate of ${plan.name} differently: ${complaints.join('; ')}`,
-    );
-  }
-  return {
-    record: { name: plan.name, certificate, issuer: plan.issuer, createdAt: now },
-    reservation: {
-      serial,
-      authority: plan.issuer,
-      deviceId: null,
-      profile: 'ca',
-      keyHash: hashKey(plan.signer.spki),
-      notBefore,
-      notAfter,
-      shard: 0,
-      tbs,
-      vouchedBy: 'operator:local',
-      holder: plan.commonName,
-      reservedAt: now,
-    },
-    signature,
-  };
 }

@@ -106,8 +106,12 @@ function assemble(authority: Authority, tbs: Uint8Array, signature: Uint8Array |
 
 function findAuthority(authorities: Authorities, name: string): Authority {
   const authority = authorities.get(name);
+  // One that another process made just now is here at the next look.
   if (!authority)
-    throw new BirthmarkError('internal', `the ledger names authority ${name}, which has no key here`);
+    throw new BirthmarkError(
+      'unavailable',
+      `the ledger names authority ${name}, whose key is not here yet; try again in a second`,
+    );
   return authority;
 }
 

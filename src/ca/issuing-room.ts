@@ -4,6 +4,7 @@ import type { Authorities, Authority } from './authority.ts';
 import { createPreparer, type Preparer } from './prepare.ts';
 import type { Profile } from './profile.ts';
 import type { PublishedUrls } from './published-urls.ts';
+import type { Roster } from './roster.ts';
 
 /** The authorities with what they may issue. */
 export interface IssuingRoom {
@@ -13,7 +14,20 @@ export interface IssuingRoom {
   readonly idevidProfiles: ReadonlySet<string>;
   /** @throws BirthmarkError `profile-unknown` */
   profile(name: string): Profile;
-  /** As `createPreparer`, whose preparer throws `authority-revoked` besides. @throws BirthmarkError `profile-unknown` */
+  /** Whether neither the certificate of an authority nor one above it was taken back; as of a second ago. */
+  stands(authority: string): boolean;
+  /**
+   * DER of what it takes to validate what was and will be issued of a profile: roots, with what they certified of each other,
+   * and every generation of its authority that is not retired.
+   *
+   * @throws BirthmarkError `profile-unknown`
+   */
+  caCertificates(profile: string): readonly Uint8Array[];
+  /**
+   * As `createPreparer`, of the generation that is current now; its preparer throws `authority-revoked` besides.
+   *
+   * @throws BirthmarkError `profile-unknown`
+   */
   preparer(profile: string): { readonly prepare: Preparer; readonly authority: Authority };
 }
 
@@ -23,6 +37,8 @@ export interface IssuingRoomOptions {
   readonly urls: PublishedUrls;
   readonly shards: number;
   readonly random: RandomBytes;
+  /** As `Roster` has it; without it nobody is retired, and no root certified another one. */
+  readonly roster?: Pick<Roster, 'current' | 'isRetired' | 'crossCertificates'>;
   /** Whether an authority's own certificate stands, see `createStanding`. Asked for each certificate. */
   readonly mayIssue: (authority: string) => boolean;
 }
@@ -34,27 +50,30 @@ export function createIssuingRoom({
   urls,
   shards,
   random,
+  roster,
   mayIssue,
 }: IssuingRoomOptions): IssuingRoom {
   const byName = new Map(profiles.map((profile) => [profile.name, profile]));
-  const preparers = new Map<string, { prepare: Preparer; authority: Authority }>();
-  for (const profile of profiles) {
-    const authority = authorities.get(profile.authority);
-    if (!authority) {
-      throw new BirthmarkError(
-        'config-invalid',
-        `profiles.${profile.name}.authority: there is no authority ${profile.authority} in this home`,
-      );
-    }
+  const issuerOf = ({ name, authority: family }: Profile): Authority => {
+    const authority = roster ? roster.current(family) : authorities.get(family);
+    if (authority) return authority;
+    throw new BirthmarkError(
+      'config-invalid',
+      `profiles.${name}.authority: there is no authority ${family} in this home`,
+    );
+  };
+  const makePreparer = (profile: Profile, authority: Authority) => {
     const prepare = createPreparer({ profile, authority, urls, shards, random });
-    preparers.set(profile.name, {
-      authority,
-      prepare: (holder, now) => {
-        if (!mayIssue(authority.name)) throw revoked(authority.name);
-        return prepare(holder, now);
-      },
-    });
-  }
+    const standing: Preparer = (holder, now) => {
+      if (!mayIssue(authority.name)) throw revoked(authority.name);
+      return prepare(holder, now);
+    };
+    return { authority, prepare: standing };
+  };
+  // A generation that becomes current finds what was made for the one before of no use.
+  const preparers = new Map(
+    profiles.map((profile) => [profile.name, makePreparer(profile, issuerOf(profile))]),
+  );
   const find = <T>(map: ReadonlyMap<string, T>, name: string): T => {
     const found = map.get(name);
     if (found) return found;
@@ -71,7 +90,25 @@ export function createIssuingRoom({
     profiles: byName,
     idevidProfiles: new Set(profiles.filter(({ kind }) => kind === 'idevid').map(({ name }) => name)),
     profile: (name) => find(byName, name),
-    preparer: (name) => find(preparers, name),
+    stands: mayIssue,
+    caCertificates: (name) => {
+      const { authority: family } = find(byName, name);
+      const known = [...authorities.values()].filter((one) => !roster?.isRetired(one.name));
+      const issuing = known.filter((one) => one.isRoot || one.family === family);
+      const across = (roster?.crossCertificates ?? []).filter(
+        ({ subject, issuer }) => !roster?.isRetired(subject) && !roster?.isRetired(issuer),
+      );
+      return [...issuing.map(({ certificate }) => certificate.raw), ...across.map((one) => one.certificate)];
+    },
+    preparer: (name) => {
+      const made = find(preparers, name);
+      const profile = find(byName, name);
+      const authority = issuerOf(profile);
+      if (made.authority === authority) return made;
+      const another = makePreparer(profile, authority);
+      preparers.set(name, another);
+      return another;
+    },
   };
 }
 

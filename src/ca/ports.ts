@@ -2,15 +2,42 @@ import type { AuditWrites } from '../core/audit.ts';
 import type { Page, PageRequest, UnitOfWork } from '../core/unit-of-work.ts';
 import type { CrlReads, CrlWrites } from './crl/ports.ts';
 
+/**
+ * What a generation of an authority may do. `prepared`: published, so that everybody can learn to trust it, and not issuing
+ * yet. `current`: issues what profiles name by the family. `former`: issues nothing but lists and answers. `retired`: as
+ * `former`, and nobody needs to know it any more.
+ */
+export type AuthorityState = 'prepared' | 'current' | 'former' | 'retired';
+
 /** What the ledger keeps of an authority. Its key is elsewhere, see `src/keys/`. */
 export interface AuthorityRecord {
-  /** `root`, `idevid`, `ldevid`, `service`. */
+  /** The family's name for its first generation, then `ldevid-2`. Never another one's. */
   readonly name: string;
+  /** What profiles call it: `root`, `idevid`, `ldevid`, `service`. */
+  readonly family: string;
+  /** From 1 on. */
+  readonly generation: number;
+  /** One of a family is current, and one prepared at most. */
+  readonly state: AuthorityState;
   /** Certificate, DER. */
   readonly certificate: Uint8Array;
   /** The name of the authority that issued it (itself for a root). */
   readonly issuer: string;
   readonly createdAt: number;
+  /** When its certificate and its lists were published; milliseconds since the epoch, as the others. */
+  readonly publishedAt?: number;
+  readonly activatedAt?: number;
+  readonly formerAt?: number;
+  readonly retiredAt?: number;
+}
+
+/** A root's key, certified by another root of its family: who trusts that one only finds the way (RFC 4210 §4.4). */
+export interface CrossCertificate {
+  /** The root whose key it is. */
+  readonly subject: string;
+  readonly issuer: string;
+  /** Certificate, DER. */
+  readonly certificate: Uint8Array;
 }
 
 /** A certificate before its signature: the bytes are fixed, the serial is taken. */
@@ -57,14 +84,26 @@ export interface CertificateScan {
   readonly limit: number;
 }
 
+/** A certificate or reservation without its octets, of which a scan of many has no use. */
+export type CertificateFacts = Omit<CertificateRecord, 'tbs' | 'signature' | 'notBefore'>;
+
 /** What a scan found, up to `through`; that undefined, there are no more. */
 export interface ScannedCertificates {
-  readonly items: readonly CertificateRecord[];
+  readonly items: readonly CertificateFacts[];
   readonly through?: number;
+}
+
+/** A certificate, by no more than what others say of it. */
+export interface IssuedCertificate {
+  readonly id: number;
+  readonly authority: string;
+  readonly deviceId: number | null;
 }
 
 export interface CertificateReads {
   findBySerial(serial: Uint8Array): Promise<CertificateRecord | undefined>;
+  /** Of many at once, in order; undefined for what was never issued, or only reserved. */
+  findIssued(serials: readonly Uint8Array[]): Promise<readonly (IssuedCertificate | undefined)[]>;
   /** Every certificate and reservation of these devices, oldest first. */
   findByDevices(deviceIds: readonly number[]): Promise<readonly CertificateRecord[]>;
   /** Every certificate and reservation of this key, oldest first. */
@@ -129,11 +168,33 @@ export interface KeyWrites extends KeyReads {
 }
 
 export interface AuthorityReads {
+  /** In the order in which they came. */
   listAuthorities(): Promise<readonly AuthorityRecord[]>;
+  listCrossCertificates(): Promise<readonly CrossCertificate[]>;
+  /**
+   * What an authority issued that has not ended by `now` and was not taken back for good. Its OCSP signers and what it
+   * certified across do not count.
+   *
+   * @param after the row of its own certificate: it issued nothing before
+   */
+  countStanding(authority: string, now: number, after: number): Promise<StandingCertificates>;
+}
+
+/** What still stands under an authority. */
+export interface StandingCertificates {
+  readonly certificates: number;
+  /** The latest end of them, in milliseconds since the epoch. */
+  readonly until?: number;
 }
 
 export interface AuthorityWrites extends AuthorityReads {
+  /** A name or a generation that is there already fails the whole work. Where there were others, a new status epoch begins. */
   addAuthorities(authorities: readonly AuthorityRecord[]): Promise<void>;
+  addCrossCertificates(certificates: readonly CrossCertificate[]): Promise<void>;
+  /** Moves a generation, and notes when. A second current or prepared one of a family fails the whole work. */
+  moveAuthority(name: string, state: Exclude<AuthorityState, 'prepared'>, at: number): Promise<void>;
+  /** Notes when it was published, the first time. */
+  notePublishedAuthority(name: string, at: number): Promise<void>;
 }
 
 /** CRLReason of RFC 5280 §5.3.1, without unspecified (never on the wire), removeFromCRL and the unused 7. */
@@ -235,7 +296,10 @@ export interface RevocationReads {
 }
 
 export interface RevocationWrites extends RevocationReads {
-  /** Adds revocations or replaces those of the same certificates, and appends a change for each. Returns the last sequence. */
+  /**
+   * Adds revocations or replaces those of the same certificates, and appends a change for each. Serial, authority, shard and
+   * end are the certificate's own. Returns the last sequence.
+   */
   putRevocations(revocations: readonly RevocationRecord[]): Promise<number>;
   /** Takes holds back, and appends a change for each. What is not held fails the whole work. */
   releaseHolds(ids: readonly number[], at: number): Promise<number>;

@@ -1,18 +1,12 @@
 import { BirthmarkError } from '../core/errors.ts';
 import type { Authority } from './authority.ts';
-import { chooseBase, endOfListing, hasIdp } from './crl/base.ts';
+import { chooseBase, endOfListing, hasIdp, LARGE, MOST_BEHIND } from './crl/base.ts';
 import type { CrlBase, CrlFacts, CrlMoment, PublishedCrl } from './crl/ports.ts';
 import { readDeltaContent, readWholeContent } from './crl/read-content.ts';
 import type { CrlRoom } from './crl/room.ts';
-import { type CrlScope, DELTA, FULL, numberedWith } from './crl/scope.ts';
+import { type CrlOrder, DELTA, FULL, numberedWith } from './crl/scope.ts';
 import { signList } from './crl/sign-list.ts';
 import { createListWriter, type ListWriter, type Publication } from './crl/write-lists.ts';
-
-/** A list to be published. */
-export interface CrlOrder extends CrlScope {
-  /** Of a full list, whether deltas may start from it; `only`: from none before it. The first one is always such. */
-  readonly asBase?: 'also' | 'only';
-}
 
 /**
  * Signs lists anew and publishes them, with a full list the delta of the same number. One that cannot be signed leaves the
@@ -25,6 +19,7 @@ export interface CrlOrder extends CrlScope {
  * @throws what the first that failed threw, after the others were published
  */
 export async function publishCrls(orders: readonly CrlOrder[], room: CrlRoom, now: number): Promise<number> {
+  if (room.publishLarge && (await areLarge(orders, room))) return room.publishLarge(orders, now);
   const failures: unknown[] = [];
   const writer = createListWriter(room, now);
   let signed = 0;
@@ -35,9 +30,21 @@ export async function publishCrls(orders: readonly CrlOrder[], room: CrlRoom, no
     const todo = ofIt.filter(({ scope }) => !(hasFull && scope === DELTA));
     signed += await publishOf(name, todo, room, now, writer, failures);
   }
-  await writer.flush();
+  await writer.finish();
   if (failures.length > 0) throw failures[0];
   return signed;
+}
+
+/** Whether there is more to write than can be written beside other works. */
+async function areLarge(orders: readonly CrlOrder[], { ledger }: CrlRoom): Promise<boolean> {
+  for (const { authority, scope } of orders) {
+    if (scope !== FULL && scope !== DELTA) continue;
+    const full = await ledger.read.findCrlFacts(authority, FULL);
+    if (!full) continue;
+    if (scope === FULL && full.size > LARGE) return true;
+    if ((await ledger.read.countBehind(full, full.endedBefore, MOST_BEHIND + 1)) > MOST_BEHIND) return true;
+  }
+  return false;
 }
 
 async function publishOf(
@@ -87,7 +94,7 @@ async function makePublication(
   { authority: name, scope, asBase }: CrlOrder,
   { room, moment, before, bases, now, number }: Press,
 ): Promise<Publication> {
-  const { authorities, urls, policy } = room;
+  const { authorities, policy } = room;
   const authority = authorityOf(name, authorities);
   const thisUpdate = Math.floor(now / 1000) * 1000;
   const isWhole = scope === FULL || scope === DELTA;
@@ -104,7 +111,7 @@ async function makePublication(
   const base = isWhole ? chooseBase(bases, policy, now) : undefined;
   const makeDelta = async (from: CrlBase) => {
     const content = await readDeltaContent(moment, from, facts.endedBefore);
-    return signList({ ...facts, scope: DELTA, base: from.number }, content, authority, urls);
+    return signList({ ...facts, scope: DELTA, base: from.number }, content, authority, room);
   };
   if (scope === DELTA) {
     if (!base)
@@ -115,7 +122,7 @@ async function makePublication(
     return { lists: [await makeDelta(base)] };
   }
   const content = await readWholeContent(moment, name, scope, facts.endedBefore);
-  const whole = await signList(facts, content, authority, urls);
+  const whole = await signList(facts, content, authority, room);
   if (scope !== FULL) return { lists: [whole] };
   const lists = base ? [whole, await makeDelta(base)] : [whole];
   if (base && asBase === undefined) return { lists };

@@ -1,15 +1,21 @@
 import type { Clock } from '../core/clock.ts';
 import type { Authority } from './authority.ts';
-import { chooseBase, endOfListing, hasIdp, MOST_BEHIND } from './crl/base.ts';
+import { chooseBase, endOfListing, hasIdp, LARGE, MOST_BEHIND } from './crl/base.ts';
 import type { PublishedCrl } from './crl/ports.ts';
 import type { CrlRoom } from './crl/room.ts';
-import { type CrlScope, DELTA, FULL, keyOf, scopeOfCertificate, scopesOf } from './crl/scope.ts';
-import { type CrlOrder, publishCrls } from './publish-crls.ts';
+import {
+  type CrlOrder,
+  type CrlScope,
+  DELTA,
+  FULL,
+  keyOf,
+  scopeOfCertificate,
+  scopesOf,
+} from './crl/scope.ts';
+import { publishCrls } from './publish-crls.ts';
 
 /** A clock may be behind that of the process that published by so much. */
 const FUTURE_MS = 1000;
-/** Octets of a full list that is not made twice for the sake of its number. */
-const LARGE = 1024 * 1024;
 
 export interface DueOptions {
   /** Statuses are changing right now: an act publishes what it touched, once, so that is not done for it before its end. */
@@ -55,7 +61,8 @@ async function findDue(room: CrlRoom, now: number, acting: boolean): Promise<rea
   for (const stale of await ledger.read.listStaleCrls()) {
     const coalesces = stale.scope === FULL && authorities.get(stale.authority)?.isRoot === false;
     const waits = coalesces
-      ? now >= stale.thisUpdate && now < stale.thisUpdate + policy.coalesceMs
+      ? now >= stale.thisUpdate &&
+        now < Math.max(stale.thisUpdate, acting ? stale.untoldSince : 0) + policy.coalesceMs
       : acting && now < stale.untoldSince + ACT_MS;
     if (!waits && stale.scope !== DELTA && !due.has(keyOf(stale))) add(stale);
   }

@@ -22,6 +22,7 @@ export interface StandingOptions {
 export function createStanding({ authorities, reads, onFall }: StandingOptions): Standing {
   let fallen: ReadonlySet<string> = new Set();
   let seen = 0;
+  let revision: number | undefined;
   const isTakenBack = async (serial: Uint8Array): Promise<boolean> => {
     const record = await reads.findBySerial(serial);
     const [revocation] = record ? await reads.findRevocations([record.id]) : [];
@@ -31,7 +32,8 @@ export function createStanding({ authorities, reads, onFall }: StandingOptions):
     mayIssue: (authority) => !fallen.has(authority),
     look: async () => {
       const last = await reads.lastStatusChange();
-      if (last === seen) return;
+      if (last === seen && authorities.revision === revision) return;
+      revision = authorities.revision;
       const now = new Set<string>();
       for (const { name, certificate, intermediates } of authorities.values()) {
         const chain = [certificate, ...intermediates.map((der) => parseCertificate(der))];

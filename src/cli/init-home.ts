@@ -1,23 +1,23 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type AuthorityPlan, createHierarchy } from '../ca/hierarchy.ts';
 import type { AuthorityRecord } from '../ca/ports.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
 import { systemClock } from '../core/clock.ts';
+import { removeUnfinished, writeDurably } from '../core/durable-file.ts';
 import { BirthmarkError } from '../core/errors.ts';
-import { removeUnfinished, writeDurably } from '../keys/durable-file.ts';
 import { createFileSigner, createKeyFile, readKeyFile } from '../keys/file-signer.ts';
 import type { AuthorityKeyAlgorithm } from '../keys/key-algorithm.ts';
 import { generatePassphraseFile, readPassphrase } from '../keys/passphrase.ts';
 import type { Signer } from '../keys/signer.ts';
 import { lockHome } from '../store/sqlite/lock-home.ts';
 import { openLedger } from '../store/sqlite/open-ledger.ts';
-import { toPem } from '../x509/pem.ts';
 import { type DefaultConfigOptions, defaultConfig } from './config/default-config.ts';
 import { type LoadedConfig, loadConfig, parseConfig } from './config/load-config.ts';
 import { renderConfig } from './config/render-config.ts';
 import type { Home } from './home.ts';
 import { ledgerPlace } from './ledger-place.ts';
+import { writePublicFiles } from './public-files.ts';
 import { passphraseSource, random } from './wire.ts';
 
 export interface InitResult {
@@ -57,7 +57,7 @@ export async function initHome(
     try {
       const before = await ledger.read.listAuthorities();
       if (before.length > 0) {
-        writePublicFiles(home, before);
+        writePublicFiles(home, before, await ledger.read.listCrossCertificates());
         return { created: false, loaded, authorities: before };
       }
       // These files are written after the hierarchy is in the ledger: this ledger is not the one that had it.
@@ -75,7 +75,7 @@ export async function initHome(
         now: systemClock(),
         random,
       });
-      writePublicFiles(home, authorities);
+      writePublicFiles(home, authorities, []);
       return { created: true, loaded, authorities, ...(file === undefined ? {} : { passphraseFile: file }) };
     } finally {
       ledger.close();
@@ -118,15 +118,4 @@ function obtainSigner(path: string, algorithm: AuthorityKeyAlgorithm, passphrase
   return createFileSigner(
     existsSync(path) ? readKeyFile(path, passphrase) : createKeyFile(path, algorithm, passphrase),
   );
-}
-
-/** The certificates for other people's programs; made again from the ledger where they are missing. */
-function writePublicFiles(home: Home, authorities: readonly AuthorityRecord[]): void {
-  const files = new Map(
-    authorities.map(({ name, certificate }) => [home.pem(name), toPem('CERTIFICATE', certificate)]),
-  );
-  files.set(home.pem('bundle'), [...files.values()].join(''));
-  for (const [path, content] of files) {
-    if (!existsSync(path) || readFileSync(path, 'utf8') !== content) writeDurably(path, content, 0o644);
-  }
 }

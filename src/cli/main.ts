@@ -45,6 +45,7 @@ const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>
   revoke: async () => (await import('./commands/revoke.ts')).revokeCommand,
   hold: async () => (await import('./commands/revoke.ts')).holdCommand,
   unhold: async () => (await import('./commands/revoke.ts')).unholdCommand,
+  authority: async () => (await import('./commands/authority.ts')).authorityCommand,
   campaign: async () => (await import('./commands/campaign.ts')).campaignCommand,
   hygiene: async () => (await import('./commands/hygiene.ts')).hygieneCommand,
   lint: async () => (await import('./commands/lint.ts')).lintCommand,
@@ -56,6 +57,7 @@ const commands: Readonly<Record<string, () => Promise<(shell: Shell) => Command>
   restore: async () => (await import('./commands/restore.ts')).restoreCommand,
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
   'broker-auth': async () => (await import('./commands/broker-auth.ts')).brokerAuthCommand,
+  agent: async () => (await import('./commands/agent.ts')).agentCommand,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,
 };
 const asked = Object.entries(commands).find(([name]) => name === process.argv[2]);

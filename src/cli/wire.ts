@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { type Authorities, assembleAuthorities } from '../ca/authority.ts';
+import type { Authorities } from '../ca/authority.ts';
 import type { CrlRoom } from '../ca/crl/room.ts';
 import { guardClock } from '../ca/guarded-clock.ts';
 import { createIssuingRoom, type IssuingRoom } from '../ca/issuing-room.ts';
-import type { AuthorityRecord } from '../ca/ports.ts';
 import { publishedUrls } from '../ca/published-urls.ts';
+import type { RolloverRoom } from '../ca/rollover/room.ts';
+import { openRoster, type Roster } from '../ca/roster.ts';
 import { createStanding } from '../ca/standing.ts';
 import { type Clock, systemClock, systemMonotonic } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
@@ -25,19 +26,20 @@ import type { RenewalDesk } from '../fleet/renewal/renewal-desk.ts';
 import { createRevoker, type Revoker } from '../fleet/revoker.ts';
 import { createUseNoter, type UseNoter } from '../fleet/rotation/note-use.ts';
 import { DEFAULT_ROTATION, parseRotation, type RotationPolicy } from '../fleet/rotation/settings.ts';
-import { createColdSigner, createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { type PassphraseSource, readPassphrase } from '../keys/passphrase.ts';
 import { createMetrics, type Metrics } from '../server/metrics.ts';
 import { watchRotations } from '../server/rotation-metrics.ts';
 import { createStatusTail, type StatusTail } from '../server/status/status-tail.ts';
 import { openLedger, type SqliteLedger } from '../store/sqlite/open-ledger.ts';
-import { parseCertificate } from '../x509/certificate.ts';
+import { type BackOffice, createBackOffice } from './back-office/back-office.ts';
 import { DEFAULT_COALESCE_SECONDS, DEFAULT_IDP } from './config/default-config.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import type { Home } from './home.ts';
 import { ledgerPlace } from './ledger-place.ts';
 import { createLogger } from './logger.ts';
+import { openSigner } from './open-signer.ts';
 import { programVersion } from './program-version.ts';
+import { openRollover } from './rollover.ts';
 
 /** Everything of a home, built and open. */
 export interface House {
@@ -52,6 +54,9 @@ export interface House {
   readonly random: RandomBytes;
   readonly ledger: SqliteLedger;
   readonly authorities: Authorities;
+  readonly roster: Roster;
+  /** How authorities are rolled over. */
+  readonly rollover: RolloverRoom;
   readonly issuing: IssuingRoom;
   /** What publishing lists needs. */
   readonly crls: CrlRoom;
@@ -73,8 +78,17 @@ export interface House {
   readonly tail: StatusTail;
   readonly metrics: Metrics;
   readonly passphrase: string;
+  /** Of a house that serves. */
+  readonly office: BackOffice | undefined;
   readonly version: string;
   close(): void;
+}
+
+export interface HouseOptions {
+  /** Names this process in metrics. */
+  readonly worker?: string;
+  /** There is somebody to serve while long works are done. */
+  readonly withOffice?: boolean;
 }
 
 const SECOND_MS = 1000;
@@ -98,17 +112,17 @@ export function passphraseSource(
 /**
  * Opens the home: ledger, keys, profiles, and the way from a request to a certificate.
  *
- * @param worker names this process in metrics
  * @throws BirthmarkError `home-missing` (no hierarchy in it), or as the parts do
  */
 export async function openHouse(
   home: Home,
   loaded: LoadedConfig,
   environment: NodeJS.ProcessEnv,
-  worker = '0',
+  { worker = '0', withOffice = false }: HouseOptions = {},
 ): Promise<House> {
   const { config, profiles } = loaded;
   let tail: StatusTail | undefined;
+  let office: BackOffice | undefined;
   const logger = createLogger(config.log.level);
   const { path, record } = ledgerPlace(home, loaded);
   const ledger = openLedger({
@@ -124,15 +138,18 @@ export async function openHouse(
     onCommit: () => tail?.stir(),
   });
   try {
-    const records = await ledger.read.listAuthorities();
-    if (records.length === 0) {
+    if ((await ledger.read.listAuthorities()).length === 0) {
       throw new BirthmarkError(
         'home-missing',
         `the home in ${home.path} has no authorities yet; birthmark init makes them`,
       );
     }
     const passphrase = readPassphrase(passphraseSource(home, loaded, environment));
-    const authorities = assembleAuthorities(records, (record) => openSigner(home, record, passphrase));
+    const roster = await openRoster({
+      reads: ledger.read,
+      signerOf: (record) => openSigner(home, record, passphrase),
+    });
+    const { authorities } = roster;
     const clock = guardClock(systemClock, await ledger.read.latestReservation());
     const urls = publishedUrls(config.publicUrl);
     const standing = createStanding({
@@ -151,6 +168,7 @@ export async function openHouse(
       urls,
       shards: config.crl.shards,
       random,
+      roster,
       mayIssue: standing.mayIssue,
     });
     const {
@@ -159,15 +177,32 @@ export async function openHouse(
       coalesceSeconds = DEFAULT_COALESCE_SECONDS,
       idp = DEFAULT_IDP,
     } = config.crl;
+    const policy = {
+      shards,
+      validityMs: validityHours * HOUR_MS,
+      coalesceMs: coalesceSeconds * SECOND_MS,
+      idp,
+    };
+    const { idevidProfiles } = issuing;
+    const { publicUrl, log } = config;
+    const rotation = parseRotation(config.rotation ?? DEFAULT_ROTATION);
+    office = withOffice
+      ? createBackOffice({
+          ...{ home: home.path, recordPath: record.path, passphrase, publicUrl, policy, idevidProfiles },
+          rotation,
+          logLevel: log.level,
+        })
+      : undefined;
     const crls: CrlRoom = {
       ledger,
       authorities,
       urls,
-      policy: { shards, validityMs: validityHours * HOUR_MS, coalesceMs: coalesceSeconds * SECOND_MS, idp },
+      policy,
+      ...(office && { publishLarge: office.publish }),
     };
     const shared = { ledger, issuing, keyLimits: config.keyPolicy, clock };
     const taking = {
-      idevidProfiles: issuing.idevidProfiles,
+      idevidProfiles,
       clock: systemClock,
       onUnpublished: (error: unknown) =>
         logger.error(
@@ -176,7 +211,6 @@ export async function openHouse(
         ),
     };
     const metrics = createMetrics(worker);
-    const rotation = parseRotation(config.rotation ?? DEFAULT_ROTATION);
     const uses = createUseNoter({ policy: rotation, idevidProfiles: issuing.idevidProfiles });
     const countRetired = watchRotations(metrics.registry, ledger.read);
     const enroll = metrics.counting(createEnroller({ ...shared, maxUnseen: rotation.maxUnseen }));
@@ -191,10 +225,12 @@ export async function openHouse(
     });
     tail = statusTail;
     const identify = createIdentifier({ ledger, authorities, issuing });
+    const lookAround = async () => {
+      await roster.look();
+      await standing.look();
+    };
     const timer = setInterval(() => {
-      standing
-        .look()
-        .catch((error: unknown) => logger.error({ err: error }, 'the ledger could not be asked'));
+      lookAround().catch((error: unknown) => logger.error({ err: error }, 'the ledger could not be asked'));
     }, STANDING_EVERY_MS).unref();
     return {
       home,
@@ -206,6 +242,8 @@ export async function openHouse(
       random,
       ledger,
       authorities,
+      roster,
+      rollover: openRollover({ home, loaded, passphrase, ledger, roster, crls, clock, random }),
       issuing,
       crls,
       enroll,
@@ -224,7 +262,7 @@ export async function openHouse(
       },
       deviceDesk: createDeviceDesk({ ...taking, ledger, crls }),
       secondApproval: config.recovery?.secondApproval ?? false,
-      revoker: createRevoker({ ...taking, ledger, crls }),
+      revoker: createRevoker({ ...taking, ledger, crls, ...(office && { elsewhere: office.revoke }) }),
       campaigns: createCampaignDesk({ ...taking, ledger, crls, profiles: issuing.profiles }),
       hygiene: createHygiene({
         ledger,
@@ -236,10 +274,12 @@ export async function openHouse(
       tail: statusTail,
       metrics,
       passphrase,
+      office,
       version: programVersion(),
       close: () => {
         statusTail.close();
         clearInterval(timer);
+        office?.close();
         ledger.close();
       },
     };
@@ -247,12 +287,4 @@ export async function openHouse(
     ledger.close();
     throw error;
   }
-}
-
-/** A root signs a list every few days and hardly anything else: its key stays on disk until then. */
-function openSigner(home: Home, record: AuthorityRecord, passphrase: string) {
-  const read = () => readKeyFile(home.key(record.name), passphrase);
-  if (record.issuer === record.name)
-    return createColdSigner(parseCertificate(record.certificate).tbs.spki, read);
-  return createFileSigner(read());
 }

@@ -64,6 +64,13 @@ export const ERROR_CODES = [
   // What an authority tells of statuses, as a gate sees it.
   'snapshot-refused',
   'feed-broken',
+  // What a device meets on its way to an authority.
+  'server-untrusted',
+  'answer-refused',
+  'proxy-failed',
+  'not-enrolled',
+  'renewal-refused',
+  'key-store-failed',
   // The house itself.
   'lint-failed',
   'clock-went-back',
@@ -89,6 +96,8 @@ export const ERROR_CODES = [
   'backup-invalid',
   'authority-expired',
   'authority-revoked',
+  'authority-not-ready',
+  'authority-in-use',
   'unavailable',
   'internal',
 ] as const;

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { type Authorities, chainBelowRoot } from '../ca/authority.ts';
+import { type Authorities, chainBelowRoot, madeOf } from '../ca/authority.ts';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
 import type { CertificateRecord } from '../ca/ports.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
@@ -73,15 +73,17 @@ export function createIdentifier({
   readonly authorities: Authorities;
   readonly issuing: IssuingRoom;
 }): Identify {
-  const all = [...authorities.values()];
-  const own = openTrust({
-    anchors: all.filter(({ isRoot }) => isRoot).map(({ certificate }) => certificate.raw),
-    intermediates: all.flatMap(chainBelowRoot),
+  const ownTrust = madeOf(authorities, () => {
+    const all = [...authorities.values()];
+    return openTrust({
+      anchors: all.filter(({ isRoot }) => isRoot).map(({ certificate }) => certificate.raw),
+      intermediates: all.flatMap(chainBelowRoot),
+    });
   });
   let foreign: ForeignTrust | undefined;
 
   return async (peer, options) => {
-    const verdict = judge(peer, own, options.at, 'all');
+    const verdict = judge(peer, ownTrust(), options.at, 'all');
     // Its issuer may have the name of one of ours, and still be somebody else: only a path to our root makes it ours.
     return verdict.path ? byUs(peer, options, verdict) : byManufacturer(peer, options, verdict);
   };
@@ -111,6 +113,12 @@ export function createIdentifier({
         'the certificate is not one of a device of this authority',
       );
     await refuseTakenBack(ledger.read, record.id, () => onTakenBack?.(record));
+    if (!issuing.stands(record.authority))
+      throw new BirthmarkError(
+        'certificate-revoked',
+        `the certificate of authority ${record.authority}, which issued the client's, was revoked or is held: nothing under it counts; ` +
+          'come with another certificate (IDevID), or a ticket',
+      );
     await refuseBlocked(record.keyHash);
     return {
       voucher: kind,
@@ -125,7 +133,7 @@ export function createIdentifier({
 
     /** Whether it was good up to its end, a grace ago at most: that another one of the path has ended is not forgiven. */
     function heldUntil(end: number): boolean {
-      return at > end && at <= end + graceMs && judge(peer, own, end, 'all').reason === 'ok';
+      return at > end && at <= end + graceMs && judge(peer, ownTrust(), end, 'all').reason === 'ok';
     }
   }
 

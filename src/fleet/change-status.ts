@@ -1,4 +1,4 @@
-import type { CertificateRecord, RevocationReason, RevocationRecord } from '../ca/ports.ts';
+import type { CertificateFacts, RevocationReason, RevocationRecord } from '../ca/ports.ts';
 import type { Actor } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import type { FleetReads, FleetTx } from './ports.ts';
@@ -32,23 +32,23 @@ export interface OrderedBy {
 export interface StatusPlan {
   readonly change: readonly PlannedChange[];
   /** They are so already. */
-  readonly unchanged: readonly CertificateRecord[];
+  readonly unchanged: readonly CertificateFacts[];
   /** They cannot become so: what is revoked is never good again. */
-  readonly final: readonly CertificateRecord[];
+  readonly final: readonly CertificateFacts[];
 }
 
 interface PlannedChange {
-  readonly certificate: CertificateRecord;
+  readonly certificate: CertificateFacts;
   readonly before: RevocationRecord | undefined;
 }
 
 /** Adds what goes along with these certificates under an order. */
 async function withCascade(
   reads: FleetReads,
-  certificates: readonly CertificateRecord[],
+  certificates: readonly CertificateFacts[],
   { act, reason, cascade }: StatusOrder,
   idevidProfiles: ReadonlySet<string>,
-): Promise<readonly CertificateRecord[]> {
+): Promise<readonly CertificateFacts[]> {
   if (cascade === false) return certificates;
   const all = cascade === true;
   const byDefault = act === 'revoke' && reason === 'keyCompromise';
@@ -61,15 +61,15 @@ async function withCascade(
 /** Finds out what an order does, without doing it. */
 export async function planStatuses(
   reads: FleetReads,
-  chosen: readonly CertificateRecord[],
+  chosen: readonly CertificateFacts[],
   order: StatusOrder,
   idevidProfiles: ReadonlySet<string>,
 ): Promise<StatusPlan> {
   const certificates = await withCascade(reads, chosen, order, idevidProfiles);
   const revocations = await reads.findRevocations(certificates.map(({ id }) => id));
   const change: PlannedChange[] = [];
-  const unchanged: CertificateRecord[] = [];
-  const final: CertificateRecord[] = [];
+  const unchanged: CertificateFacts[] = [];
+  const final: CertificateFacts[] = [];
   for (const [at, certificate] of certificates.entries()) {
     const before = revocations[at];
     const verdict = judge(before, order);
@@ -101,7 +101,7 @@ function judge(
  */
 export async function changeStatuses(
   tx: FleetTx,
-  chosen: readonly CertificateRecord[],
+  chosen: readonly CertificateFacts[],
   order: StatusOrder,
   idevidProfiles: ReadonlySet<string>,
   ordered: OrderedBy,

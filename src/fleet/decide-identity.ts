@@ -42,6 +42,8 @@ const REPLACEABLE: ReadonlySet<RevocationRecord['reason']> = new Set(['supersede
  * @param now milliseconds since the epoch
  * @param renewed serial of the certificate that vouches for this one and is to be followed by it: the same key may then have
  *   another certificate, unless it has a newer one already
+ * @param issuer the generation of the profile's authority that issues now: what one before it issued is not given again, since
+ *   who asks is to come over; but for an IDevID, which is there once
  */
 export function decideIdentity(
   profile: Profile,
@@ -50,6 +52,7 @@ export function decideIdentity(
   idevidProfiles: ReadonlySet<string>,
   now: number,
   renewed?: Uint8Array,
+  issuer?: string,
 ): IdentityVerdict {
   const { device, key, certificates, revocations } = known;
   if (key?.blocked !== undefined) {
@@ -83,7 +86,9 @@ export function decideIdentity(
       `the certificate of this key was revoked (${takenBack.reason}); make a new key`,
     );
   }
-  if (same && !takenBack && !(renewed && equalBytes(same.serial, renewed)))
+  const isOutdated =
+    issuer !== undefined && profile.kind !== 'idevid' && same !== undefined && same.authority !== issuer;
+  if (same && !takenBack && !isOutdated && !(renewed && equalBytes(same.serial, renewed)))
     return { kind: 'repeat', record: same };
   const bornWith = certificates.filter((record) => idevidProfiles.has(record.profile));
   if (profile.kind === 'idevid' && bornWith.length > 0) {

@@ -1,5 +1,5 @@
 import type { Authorities } from '../ca/authority.ts';
-import type { CertificateRecord } from '../ca/ports.ts';
+import type { IssuedCertificate } from '../ca/ports.ts';
 import type { Actor, AuditRecord } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
@@ -54,7 +54,7 @@ export interface NoteSightingsOptions {
 const SEEN_AGAIN_MS = 86_400_000;
 
 interface Found<T extends SeenCertificate> {
-  readonly record: CertificateRecord;
+  readonly record: IssuedCertificate;
   readonly told: T;
   /** By our clock. */
   readonly at: number;
@@ -73,14 +73,13 @@ export async function noteSightings(
   const ahead = sentAt === undefined ? 0 : sentAt - now;
   const names = new Map([...authorities.values()].map(({ name, keyId }) => [toHex(keyId), name]));
   const find = async <T extends SeenCertificate>(told: readonly T[]) => {
-    const found: Found<T>[] = [];
-    for (const one of told) {
-      const record = await ledger.read.findBySerial(Buffer.from(one.serial, 'hex'));
+    const records = await ledger.read.findIssued(told.map(({ serial }) => Buffer.from(serial, 'hex')));
+    return told.flatMap((one, at): Found<T>[] => {
+      const record = records[at];
+      if (record === undefined || names.get(one.issuerKeyId) !== record.authority) return [];
       // A gate whose clock is ahead must not write into the future.
-      if (record?.signature && names.get(one.issuerKeyId) === record.authority)
-        found.push({ record, told: one, at: Math.min(one.at - ahead, now) });
-    }
-    return found;
+      return [{ record, told: one, at: Math.min(one.at - ahead, now) }];
+    });
   };
   const [inUse, ended, turnedAway] = [await find(seen), await find(enforced), await find(refused)];
   const sightings = inUse.map(({ record: { id }, told: { listener }, at }): Sighting => {
@@ -111,7 +110,9 @@ export async function noteSightings(
     );
     await settleDevices(tx, [...new Set(devices)], { idevidProfiles, actor, cause: 'seen', now });
     const enforcedNow = await tx.noteEnforced(ended.map(({ record: { id }, at }) => ({ id, at })));
-    const serials = new Map([...inUse, ...ended].map(({ record: { id, serial } }) => [id, toHex(serial)]));
+    const serials = new Map(
+      [...inUse, ...ended].map(({ record: { id }, told: { serial } }) => [id, serial.toLowerCase()]),
+    );
     const act = (action: string, id: number, facts: AuditRecord['facts'] = {}): AuditRecord => ({
       at: now,
       actor,

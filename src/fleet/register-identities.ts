@@ -158,6 +158,7 @@ async function judge(
       options.idevidProfiles,
       options.now,
       request.renewed,
+      request.prepared.authority.name,
     );
     // Who is not shut out may ask again for what it has, whatever it came by.
     const repeats = verdict.kind === 'repeat' && device && LIFE[device.state].broker !== 'nothing';

@@ -1,6 +1,6 @@
 import type { Authorities } from '../ca/authority.ts';
 import type { CrlRoom } from '../ca/crl/room.ts';
-import type { CertificateRecord } from '../ca/ports.ts';
+import type { CertificateFacts } from '../ca/ports.ts';
 import { publishTouchedCrls, type Touched } from '../ca/publish-due-crls.ts';
 import type { Actor } from '../core/audit.ts';
 import { breathe } from '../core/breathe.ts';
@@ -54,11 +54,14 @@ export interface RevokerOptions {
   readonly idevidProfiles: ReadonlySet<string>;
   /** Not guarded: a clock that went back must not keep a thief's certificate good. */
   readonly clock: Clock;
+  /** Certificates changed in one unit of work. Not said: few, so that others wait for it some milliseconds only. */
+  readonly pieceOf?: number;
+  /** Goes on with an act of more than one piece, where this thread has others to serve. */
+  readonly elsewhere?: Revoker;
   /** Told why lists could not be published. */
   readonly onUnpublished: (error: unknown) => void;
 }
 
-/** Certificates changed in one unit of work: others wait for it some milliseconds only. */
 const PIECE = 250;
 const SHOWN = 20;
 
@@ -69,15 +72,16 @@ const SHOWN = 20;
  * `certificate-revoked` (a release of what is revoked).
  */
 export function createRevoker(options: RevokerOptions): Revoker {
-  const { ledger, crls, idevidProfiles, clock, onUnpublished } = options;
+  const { ledger, crls, idevidProfiles, clock, elsewhere, pieceOf = PIECE, onUnpublished } = options;
 
   return async (order, actor) => {
     const full = withMoments(order, clock());
     const { by, dryRun = false } = order;
+    const { discoveredAt, decidedAt } = full;
     const tally = newTally();
-    const work = (reads: FleetReads, chosen: readonly CertificateRecord[]) =>
+    const work = (reads: FleetReads, chosen: readonly CertificateFacts[]) =>
       planStatuses(reads, withoutRoots(chosen, crls.authorities), full, idevidProfiles);
-    const change = (tx: FleetTx, chosen: readonly CertificateRecord[]) =>
+    const change = (tx: FleetTx, chosen: readonly CertificateFacts[]) =>
       changeStatuses(tx, withoutRoots(chosen, crls.authorities), full, idevidProfiles, {
         actor,
         by: describeSelector(by),
@@ -104,11 +108,15 @@ export function createRevoker(options: RevokerOptions): Revoker {
       let after: number | undefined = order.after ?? 0;
       const most = order.limit ?? Number.POSITIVE_INFINITY;
       for (let looked = 0; after !== undefined && looked < most; ) {
-        const limit = Math.min(PIECE, most - looked);
+        const limit = Math.min(pieceOf, most - looked);
         const { items, through } = await ledger.read.scanCertificates({ of, after, limit });
         tally.add(dryRun ? await work(ledger.read, items) : await ledger.write((tx) => change(tx, items)));
         looked += items.length;
         after = through;
+        if (elsewhere && !dryRun && after !== undefined && looked < most) {
+          const goOn = { ...order, discoveredAt, decidedAt, after, limit: most - looked };
+          return elsewhere(goOn, actor).then((rest) => addResults(tally.result(), rest));
+        }
         await breathe();
       }
       next = after;
@@ -129,6 +137,20 @@ export function createRevoker(options: RevokerOptions): Revoker {
   }
 }
 
+/** @param rest what came last, which knows whether there is more, and whether all is published */
+function addResults(done: ReturnType<Tally['result']>, rest: RevocationResult): RevocationResult {
+  const profiles = { ...done.profiles };
+  for (const [name, count] of Object.entries(rest.profiles)) profiles[name] = (profiles[name] ?? 0) + count;
+  return {
+    ...rest,
+    changed: done.changed + rest.changed,
+    unchanged: done.unchanged + rest.unchanged,
+    final: done.final + rest.final,
+    profiles,
+    serials: [...done.serials, ...rest.serials].slice(0, SHOWN),
+  };
+}
+
 function withMoments(order: RevocationOrder, now: number): StatusOrder {
   for (const field of ['invalidityAt', 'discoveredAt', 'decidedAt'] as const) {
     if ((order[field] ?? 0) > now)
@@ -142,9 +164,9 @@ function withMoments(order: RevocationOrder, now: number): StatusOrder {
 
 /** Nobody asks a root's own list about the root: it is distrusted by taking it out of trust stores. */
 function withoutRoots(
-  certificates: readonly CertificateRecord[],
+  certificates: readonly CertificateFacts[],
   authorities: Authorities,
-): readonly CertificateRecord[] {
+): readonly CertificateFacts[] {
   return certificates.filter(({ authority: name, serial }) => {
     const authority = authorities.get(name);
     return !(authority?.isRoot && equalBytes(authority.certificate.tbs.serial, serial));
@@ -179,7 +201,7 @@ function newTally(): Tally {
   const serials: string[] = [];
   // With a cascade one may come up twice.
   const seen = new Set<number>();
-  const isNew = ({ id }: CertificateRecord) => !seen.has(id) && seen.add(id);
+  const isNew = ({ id }: CertificateFacts) => !seen.has(id) && seen.add(id);
   const places = new Map<string, { readonly authority: string; readonly shard: number }>();
   return {
     add: (plan) => {

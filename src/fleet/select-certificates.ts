@@ -1,4 +1,4 @@
-import type { CertificateRecord } from '../ca/ports.ts';
+import type { CertificateFacts } from '../ca/ports.ts';
 import { toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { DeviceKey, FleetReads } from './ports.ts';
@@ -45,7 +45,7 @@ export function describeSelector(by: Selector): string {
 export async function selectCertificates(
   reads: FleetReads,
   by: NarrowSelector,
-): Promise<readonly CertificateRecord[]> {
+): Promise<readonly CertificateFacts[]> {
   if (by.kind === 'key') return reads.findByKey(by.keyHash);
   if (by.kind === 'device') {
     const [device] = await reads.findDevices([by.device]);
@@ -71,14 +71,14 @@ export async function selectCertificates(
  */
 export async function vouchedFor(
   reads: FleetReads,
-  certificates: readonly CertificateRecord[],
-): Promise<readonly CertificateRecord[]> {
+  certificates: readonly CertificateFacts[],
+): Promise<readonly CertificateFacts[]> {
   const devices = new Set(certificates.flatMap(({ deviceId }) => (deviceId === null ? [] : [deviceId])));
   if (devices.size === 0) return [];
   const byVoucher = Map.groupBy(await reads.findByDevices([...devices]), ({ vouchedBy }) => vouchedBy);
   const seen = new Set(certificates.map(({ id }) => id));
-  const found: CertificateRecord[] = [];
-  const open = [...certificates];
+  const found: CertificateFacts[] = [];
+  const open: CertificateFacts[] = [...certificates];
   for (let one = open.pop(); one; one = open.pop()) {
     for (const child of byVoucher.get(`certificate:${toHex(one.serial)}`) ?? []) {
       if (seen.has(child.id)) continue;

@@ -1,11 +1,10 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { asBuffer } from '../core/bytes.ts';
+import { createDurably, writeDurably } from '../core/durable-file.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import { readSecretFile } from '../core/secret-file.ts';
 import { SIGNATURE_DIGESTS, type SignatureAlgorithmName } from '../core/signature-algorithm.ts';
-import { writeDurably } from './durable-file.ts';
 import { type AuthorityKeyAlgorithm, generateKey, signatureAlgorithmOf } from './key-algorithm.ts';
-import { readSecretFile } from './secret-file.ts';
 import type { Signer } from './signer.ts';
 
 /**
@@ -14,16 +13,35 @@ import type { Signer } from './signer.ts';
  * @throws BirthmarkError `already-exists`
  */
 export function createKeyFile(path: string, algorithm: AuthorityKeyAlgorithm, passphrase: string): KeyObject {
-  if (existsSync(path))
-    throw new BirthmarkError('already-exists', `${path} is there already and is not overwritten`);
   const key = generateKey(algorithm);
-  writeKeyFile(path, key, passphrase);
-  return key;
+  if (createDurably(path, encryptedKey(key, passphrase), 0o600)) return key;
+  throw new BirthmarkError('already-exists', `${path} is there already and is not overwritten`);
+}
+
+/**
+ * Makes a key file where there is none, or reads the one that is there: of several who ask at once all get the same key.
+ *
+ * @throws BirthmarkError `key-algorithm-not-allowed` where it is of another algorithm, or as `readKeyFile`
+ */
+export function obtainKeyFile(path: string, algorithm: AuthorityKeyAlgorithm, passphrase: string): KeyObject {
+  const made = generateKey(algorithm);
+  if (createDurably(path, encryptedKey(made, passphrase), 0o600)) return made;
+  const key = readKeyFile(path, passphrase);
+  if (signatureAlgorithmOf(key) === signatureAlgorithmOf(made)) return key;
+  throw new BirthmarkError(
+    'key-algorithm-not-allowed',
+    `${path} holds a key of another algorithm than ${algorithm}, which an attempt before has left; ask for that one, or remove the file`,
+    { field: 'algorithm' },
+  );
 }
 
 /** Writes a key as encrypted PKCS#8 (PBES2, AES-256-CBC), mode 0600, over what was there. */
 export function writeKeyFile(path: string, key: KeyObject, passphrase: string): void {
-  writeDurably(path, key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase }), 0o600);
+  writeDurably(path, encryptedKey(key, passphrase), 0o600);
+}
+
+function encryptedKey(key: KeyObject, passphrase: string): string | Buffer {
+  return key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase });
 }
 
 /**
@@ -54,9 +72,10 @@ export function readKeyFile(path: string, passphrase: string): KeyObject {
  * A signer whose key lies in memory. Signs synchronously, since for P-256 and Ed25519 the thread pool costs more than it
  * saves, unless there is much to hash.
  *
+ * @param isAlone nobody waits for this thread: much is hashed in it too, without a copy for another one
  * @throws BirthmarkError `key-algorithm-not-allowed`, `key-file-unreadable` where the key's two halves are no pair
  */
-export function createFileSigner(key: KeyObject): Signer {
+export function createFileSigner(key: KeyObject, isAlone = false): Signer {
   const algorithm = signatureAlgorithmOf(key);
   if (!algorithm) throw notAnAuthorityKey();
   const publicKey = createPublicKey(key);
@@ -64,7 +83,7 @@ export function createFileSigner(key: KeyObject): Signer {
   return {
     algorithm,
     spki: publicKey.export({ type: 'spki', format: 'der' }),
-    sign: (tbs) => signWith(key, algorithm, tbs),
+    sign: (tbs) => (isAlone ? sign(SIGNATURE_DIGESTS[algorithm], tbs, key) : signWith(key, algorithm, tbs)),
   };
 }
 

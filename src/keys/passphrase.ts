@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { writeDurably } from '../core/durable-file.ts';
 import { BirthmarkError } from '../core/errors.ts';
-import { writeDurably } from './durable-file.ts';
-import { readSecretFile } from './secret-file.ts';
+import { readSecretFile } from '../core/secret-file.ts';
 
 /** PKCS#8 as node:crypto writes it stretches a passphrase little (PBKDF2, 2,048 rounds), so length must do the work. */
 const MIN_LENGTH = 16;

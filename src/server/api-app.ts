@@ -2,6 +2,7 @@ import { type TlsOptions, Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 import type { BlockDesk, GateBlock } from '../broker-auth/guard/block-desk.ts';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
+import type { RolloverRoom } from '../ca/rollover/room.ts';
 import type { Actor } from '../core/audit.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
@@ -40,6 +41,7 @@ import {
 import { mountAdmission } from './routes/admission.ts';
 import { mountApprovals } from './routes/approvals.ts';
 import { mountAudit } from './routes/audit.ts';
+import { mountAuthorities } from './routes/authorities.ts';
 import { mountBlocks } from './routes/blocks.ts';
 import { mountCampaigns } from './routes/campaigns.ts';
 import { mountCertificates } from './routes/certificates.ts';
@@ -60,6 +62,7 @@ export interface ApiAppOptions {
   readonly limits: ListenerLimits;
   readonly ledger: Ledger;
   readonly issuing: IssuingRoom;
+  readonly rollover: RolloverRoom;
   readonly enroll: Enroller;
   readonly issueService: ServiceIssuer;
   readonly revoker: Revoker;
@@ -137,6 +140,7 @@ export async function createRemoteApi(
   const identify = authenticateRemote({
     ledger: options.ledger,
     clock: options.wallClock,
+    stands: options.issuing.stands,
     shownBy: peers.shownBy,
   });
   const limitFailures: LimitFailures = async (request, check) => {
@@ -241,6 +245,7 @@ function mountRoutes(api: FastifyInstance, options: ApiAppOptions, asking: Askin
   mountQuarantines(api, routes);
   mountTokens(api, routes);
   mountTrust(api, routes);
+  mountAuthorities(api, routes);
   mountApprovals(api, routes);
   mountAudit(api, routes);
 }

@@ -28,17 +28,19 @@ export const authenticateLocal: Authenticate = () =>
 export interface RemoteOptions {
   readonly ledger: Ledger;
   readonly clock: Clock;
+  /** Whether an authority's own certificate counts, see `IssuingRoom`. */
+  readonly stands: (authority: string) => boolean;
   /** On the connection itself: nobody signs in through a proxy. */
   readonly shownBy: PeerReader['shownBy'];
 }
 
 /** A bearer token, or a registered operator's certificate that nobody took back. */
-export function authenticateRemote({ ledger, clock, shownBy }: RemoteOptions): Authenticate {
+export function authenticateRemote({ ledger, clock, stands, shownBy }: RemoteOptions): Authenticate {
   return async (request) => {
     const bearer = bearerOf(request);
     const caller =
       bearer === undefined
-        ? await byCertificate(shownBy(request)?.leaf, ledger, clock())
+        ? await byCertificate(shownBy(request)?.leaf, ledger, stands, clock())
         : await byToken(bearer, ledger, clock());
     if (caller) return caller;
     throw new BirthmarkError(
@@ -68,6 +70,7 @@ async function byToken(bearer: string, ledger: Ledger, now: number): Promise<Cal
 async function byCertificate(
   leaf: Uint8Array | undefined,
   ledger: Ledger,
+  stands: RemoteOptions['stands'],
   now: number,
 ): Promise<Caller | undefined> {
   if (!leaf) return undefined;
@@ -77,7 +80,7 @@ async function byCertificate(
   if (!operator || !issued?.signature || operator.revokedAt !== undefined || !equalBytes(issued.tbs, tbs.raw))
     return undefined;
   const [takenBack] = await ledger.read.findRevocations([issued.id]);
-  if (takenBack) return undefined;
+  if (takenBack || !stands(issued.authority)) return undefined;
   if (now < tbs.notBefore.at || now > tbs.notAfter.at) return undefined;
   return { actor: `operator:${operator.name}`, role: operator.role, local: false };
 }

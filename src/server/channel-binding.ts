@@ -1,12 +1,9 @@
 import type { TLSSocket } from 'node:tls';
 import type { ChannelBinding } from '../enroll/peer.ts';
-import { DerReader } from '../x509/der/reader.ts';
+import { hasExtendedMasterSecret } from '../x509/tls-session.ts';
 
 const OCTETS = 32;
 const LABEL = 'EXPORTER-Channel-Binding';
-/** SSL_SESS_FLAG_EXTMS of OpenSSL, in the member [13] of its session. */
-const EXTENDED_MASTER_SECRET = 1;
-const FLAGS_TAG = 0xad;
 
 /**
  * What names the TLS connection on both of its ends: tls-exporter on TLS 1.3 (RFC 9266 §2), tls-unique on TLS 1.2 (RFC
@@ -22,16 +19,4 @@ export function readChannelBinding(socket: TLSSocket): ChannelBinding | undefine
   if (!hasExtendedMasterSecret(socket.getSession())) return undefined;
   const finished = socket.isSessionReused() ? socket.getFinished() : socket.getPeerFinished();
   return finished && { kind: 'tls-unique', octets: finished };
-}
-
-/** Node does not say it; OpenSSL writes it into the session (RFC 7627). */
-function hasExtendedMasterSecret(session: Uint8Array | undefined): boolean {
-  if (!session) return false;
-  const reader = new DerReader(session).sequence('session');
-  while (!reader.atEnd) {
-    const flags = reader.enterOptional(FLAGS_TAG, 'flags');
-    if (flags) return (flags.smallInteger('flags') & EXTENDED_MASTER_SECRET) !== 0;
-    reader.raw('member');
-  }
-  return false;
 }

@@ -4,7 +4,7 @@ import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { equalBytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
-import { readSecretFile } from '../keys/secret-file.ts';
+import { readSecretFile } from '../core/secret-file.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { parsePemBlocks, toPem } from '../x509/pem.ts';
 import { missingNames } from './tls-certificate.ts';

@@ -1,12 +1,12 @@
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import type { IssuingRoom } from '../ca/issuing-room.ts';
 import { type OwnCertificateReads, readOwnCertificate } from '../ca/own-certificate.ts';
 import type { Clock } from '../core/clock.ts';
+import { writeDurably } from '../core/durable-file.ts';
 import type { ServiceIssuer } from '../enroll/service-issuer.ts';
-import { writeDurably } from '../keys/durable-file.ts';
 import { readKeyFile, writeKeyFile } from '../keys/file-signer.ts';
 import { generateKey } from '../keys/key-algorithm.ts';
 import { createCsr } from '../x509/create-csr.ts';
@@ -15,6 +15,7 @@ import { identityOfFiles, type TlsIdentity } from './tls-identity.ts';
 
 /** The holder's name in the ledger: the key stays its own whatever names the certificate has. */
 const HOLDER = 'tls-listener';
+const PROFILE = 'server';
 
 export interface TlsCertificateOptions {
   readonly keyPath: string;
@@ -29,19 +30,23 @@ export interface TlsCertificateOptions {
 
 /**
  * Gives the TLS listener a certificate of the service authority: makes a new one where there is none, where a third of
- * its life is left, where it is not the key's, where the configured names are not in it, or where it was revoked or is
- * held. The key stays the same, unless it is blocked.
+ * its life is left, where it is not the key's, where the configured names are not in it, where it was revoked or is held,
+ * or where another generation of the authority issues now. The key stays the same, unless it is blocked.
  *
  * @returns whether there is a new one
  */
 export async function renewTlsCertificate(options: TlsCertificateOptions): Promise<boolean> {
   const { keyPath, certificatePath, passphrase, names, reads, issuing, issueService, clock } = options;
   const own = await readOwnCertificate(options, reads, clock());
-  if (own.certificate && !own.isOld && missingNames(own.certificate, names).length === 0) return false;
+  const { authority } = issuing.preparer(PROFILE);
+  const isCurrent =
+    own.certificate?.verify(new X509Certificate(authority.certificate.raw).publicKey) ?? false;
+  if (own.certificate && isCurrent && !own.isOld && missingNames(own.certificate, names).length === 0)
+    return false;
   const key = own.key ?? generateKey('ec-p256');
   const issued = await issueService(
     {
-      profile: issuing.profile('server'),
+      profile: issuing.profile(PROFILE),
       csr: createCsr(key),
       name: HOLDER,
       dns: names.filter((name) => isIP(name) === 0),

@@ -1,3 +1,4 @@
+import { BirthmarkError } from '../core/errors.ts';
 import { CRL_REASON, type CrlReasonName } from './crl-reason.ts';
 import { TAG } from './der/tags.ts';
 import { encodeTimeContent, isUtcTime } from './der/time.ts';
@@ -15,9 +16,19 @@ export interface CrlEntries {
   add(serial: string, revokedAt: number, reason: CrlReasonName | null, invalidityAt: number | null): void;
   /** Octets of all of them. */
   readonly size: number;
-  /** Hands the octets over, in their order, and forgets them. */
-  take(): Iterable<Uint8Array>;
+  /** Hands over the memory in which they lie, with room for the list around them, and forgets them. */
+  take(): EntriesMemory;
 }
+
+/** Entries from `from` on and before `to`. Around them is `LIST_ROOM`. */
+export interface EntriesMemory {
+  readonly memory: Buffer;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Octets before and behind the entries for the rest of their list: names, extensions, a signature. */
+export const LIST_ROOM = 16 * 1024;
 
 /** reasonCode: SEQUENCE { OID 2.5.29.21, OCTET STRING { ENUMERATED } } up to the reason itself. */
 const REASON_HEAD = Buffer.from('300a0603551d1504030a01', 'hex');
@@ -30,27 +41,23 @@ const REASONS: ReadonlyMap<string | null, Uint8Array> = new Map(
   Object.entries(CRL_REASON).map(([name, number]) => [name, encodeExtensions(number, null)]),
 );
 const NOTHING = Buffer.of();
-const SMALL_CHUNK = 16 * 1024;
-const LARGE_CHUNK = 1024 * 1024;
 
-/** Writes straight into few buffers, without an object an entry: a list may have a million. */
-export function createCrlEntries(): CrlEntries {
-  let full: Uint8Array[] = [];
-  let chunk = Buffer.allocUnsafeSlow(SMALL_CHUNK);
-  let at = 0;
-  let before = 0;
+/**
+ * Writes straight to where the list will be whole, without an object an entry and without a copy: a list may have a million.
+ *
+ * @param most no more are added. What is reserved for them and not used takes no memory: nobody has touched it.
+ */
+export function createCrlEntries(most: number): CrlEntries {
+  let memory = Buffer.allocUnsafeSlow(LIST_ROOM + most * MOST + LIST_ROOM);
+  let at = LIST_ROOM;
   // Many were taken back within one second, for few reasons.
   let time: Uint8Array = Buffer.of();
   let timeOf: number | undefined;
 
   return {
     add(serial, revokedAt, reason, invalidityAt) {
-      if (at + MOST > chunk.length) {
-        full.push(chunk.subarray(0, at));
-        before += at;
-        chunk = Buffer.allocUnsafeSlow(LARGE_CHUNK);
-        at = 0;
-      }
+      if (at + MOST + LIST_ROOM > memory.length)
+        throw new BirthmarkError('internal', `a list has more than the ${most} entries that it was to have`);
       if (revokedAt !== timeOf) {
         time = encodeRevocationDate(revokedAt);
         timeOf = revokedAt;
@@ -60,30 +67,25 @@ export function createCrlEntries(): CrlEntries {
           ? (REASONS.get(reason) ?? NOTHING)
           : encodeExtensions(reason === null ? undefined : CRL_REASON[reason], invalidityAt);
       const octets = serial.length / 2;
-      chunk[at] = TAG.sequence;
-      chunk[at + 1] = 2 + octets + time.length + extensions.length;
-      chunk[at + 2] = TAG.integer;
-      chunk[at + 3] = octets;
+      memory[at] = TAG.sequence;
+      memory[at + 1] = 2 + octets + time.length + extensions.length;
+      memory[at + 2] = TAG.integer;
+      memory[at + 3] = octets;
       at += 4;
-      at += chunk.write(serial, at, octets, 'hex');
-      chunk.set(time, at);
+      at += memory.write(serial, at, octets, 'hex');
+      memory.set(time, at);
       at += time.length;
-      chunk.set(extensions, at);
+      memory.set(extensions, at);
       at += extensions.length;
     },
     get size() {
-      return before + at;
+      return at - LIST_ROOM;
     },
-    *take() {
-      const all = [...full, chunk.subarray(0, at)];
-      full = [];
-      chunk = Buffer.allocUnsafeSlow(0);
-      [at, before] = [0, 0];
-      for (const next of all) {
-        yield next;
-        // Given back at once, not when the collector comes: of a large list all of it is in memory once more by now.
-        if (next.buffer instanceof ArrayBuffer) next.buffer.transfer(0);
-      }
+    take() {
+      const taken = { memory, from: LIST_ROOM, to: at };
+      memory = NOTHING;
+      at = LIST_ROOM;
+      return taken;
     },
   };
 }

@@ -1,5 +1,5 @@
-import { breathe } from '../core/breathe.ts';
-import type { CrlEntries } from './crl-entries.ts';
+import { BirthmarkError } from '../core/errors.ts';
+import { type CrlEntries, LIST_ROOM } from './crl-entries.ts';
 import { constructed, type Der, encode, encodeHeader, explicit } from './der/encode.ts';
 import { TAG } from './der/tags.ts';
 import { bitString, integer, time } from './der/values.ts';
@@ -27,53 +27,46 @@ export interface UnsignedCrl {
 }
 
 const VERSION_2 = encode(integer(1));
-/** Header of a SEQUENCE of less than 4 GiB. */
-const HEADER_ROOM = 6;
-/** AlgorithmIdentifier and the largest signature that we make. */
-const SIGNATURE_ROOM = 1024;
-/** Octets copied between two breaths of the event loop. */
-const SLICE = 4 * 1024 * 1024;
 
-/** Puts a list together, in one piece of memory: a large one is there once, and not once more for its signature. */
-export async function encodeCrl(fields: TbsCertListFields): Promise<UnsignedCrl> {
+/** Puts a list together around its entries, where they lie: a large one is in memory once. */
+export function encodeCrl(fields: TbsCertListFields): UnsignedCrl {
   const { signatureAlgorithm, entries } = fields;
+  const { memory, from, to } = entries.take();
+  const size = to - from;
   const front = [
     VERSION_2,
     signatureAlgorithm,
     fields.issuer,
     time(fields.thisUpdate),
     time(fields.nextUpdate),
-  ];
+  ].map(encode);
+  if (size > 0) front.push(encodeHeader(TAG.sequence, size));
   const back = encode(explicit(0, constructed(TAG.sequence, fields.extensions)));
-  const { size } = entries;
-  const list = size === 0 ? Buffer.of() : encodeHeader(TAG.sequence, size);
-  const head = front.map(encode);
-  const length = sum(head) + list.length + size + back.length;
-  const whole = Buffer.allocUnsafeSlow(HEADER_ROOM + HEADER_ROOM + length + SIGNATURE_ROOM);
-  let at = HEADER_ROOM;
+  const tbsHeader = encodeHeader(TAG.sequence, sum(front) + size + back.length);
+  const around = sum(front) + back.length;
+  if (around > LIST_ROOM / 2)
+    throw new BirthmarkError(
+      'internal',
+      `a list has ${around} octets beside its entries, which is no list of ours`,
+    );
+  const tbsStart = from - sum(front) - tbsHeader.length;
+  let at = tbsStart;
   const put = (octets: Uint8Array) => {
-    whole.set(octets, at);
+    memory.set(octets, at);
     at += octets.length;
   };
-  for (const part of [encodeHeader(TAG.sequence, length), ...head, list]) put(part);
-  let unbreathed = 0;
-  for (const octets of entries.take()) {
-    put(octets);
-    unbreathed += octets.length;
-    if (unbreathed < SLICE) continue;
-    unbreathed = 0;
-    await breathe();
-  }
+  for (const part of [tbsHeader, ...front]) put(part);
+  at = to;
   put(back);
   return {
-    tbs: whole.subarray(HEADER_ROOM, at),
+    tbs: memory.subarray(tbsStart, at),
     assemble(signature) {
       const end = [signatureAlgorithm, encode(bitString(signature))];
-      const outer = encodeHeader(TAG.sequence, at - HEADER_ROOM + sum(end));
-      const start = HEADER_ROOM - outer.length;
-      whole.set(outer, start);
+      const outer = encodeHeader(TAG.sequence, at - tbsStart + sum(end));
+      const start = tbsStart - outer.length;
+      memory.set(outer, start);
       for (const part of end) put(part);
-      return whole.subarray(start, at);
+      return memory.subarray(start, at);
     },
   };
 }

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { createCredentialJudge } from '../../src/broker-auth/judge-credential.ts';
+import { parsePolicy } from '../../src/broker-auth/parse-policy.ts';
 import { parseCertificate } from '../../src/x509/certificate.ts';
 import { NO_EXPIRY } from '../../src/x509/der/time.ts';
 import { EXTENDED_KEY_USAGE, keyUsage } from '../../src/x509/extensions.ts';
@@ -244,4 +246,29 @@ test('a leaf that a stranger made is not put into any namespace', () => {
   expect(reasonOf(lab.show({ level: 'certificate', leaf: device.der, chain: [] }, 'own-dev1'))).toBe(
     'clientId',
   );
+});
+
+describe('a CA that came since', () => {
+  const next = makeAuthority({ cn: 'own CA 2', issuer: makeMaker('own').root });
+
+  test('is known once somebody tells of it, and believed only under an anchor', () => {
+    const maker = makeMaker('own');
+    const second = makeAuthority({ cn: 'own CA 2', issuer: maker.root });
+    const device = makeCertificate({ issuer: second, ...named('dev1') });
+    const stray = makeCertificate({ issuer: next, ...named('dev2') });
+    let told: readonly Uint8Array[] = [];
+    const clock = { now: () => NOW };
+    const judge = createCredentialJudge({
+      trust: [maker.trust],
+      intermediates: () => told,
+      sources: [toldStatus({ ...clock, pass: () => undefined }, [maker.root, second, next])],
+    });
+    const policy = parsePolicy(policyConfig(), [maker.trust]).listeners.get('mqtt');
+    if (!policy) throw new Error('there is no listener');
+    const reason = (der: Uint8Array) => judge(der, [], policy, NOW).reason;
+    expect(reason(device.der)).toBe('untrusted');
+    told = [second.der, next.der];
+    expect(reason(device.der)).toBe('ok');
+    expect(reason(stray.der)).not.toBe('ok');
+  });
 });

@@ -96,6 +96,18 @@ describe('a revocation is told to be enforced', () => {
     expect(sent[0]?.enforced).toMatchObject([{ serial: id.serial, issuerKeyId: id.issuerKeyId }]);
   });
 
+  test('of many in batches, one behind the other, without waiting for the next second', async () => {
+    using lab = openLab();
+    const { reporter, sent, tick } = reporting(lab);
+    const { issuerKeyId } = idOf(lab.maker.device('dev1'), lab.maker.issuer);
+    for (let at = 0; at < 30_000; at += 1)
+      reporter.takenBack({ issuerKeyId, serial: at.toString(16).padStart(6, '0') }, []);
+    await tick();
+    expect(sent.map(({ enforced }) => enforced.length)).toEqual(Array.from({ length: 60 }, () => 500));
+    await tick();
+    expect(sent).toHaveLength(60);
+  });
+
   test('when the broker has let go, and not before', async () => {
     using lab = openLab();
     const { reporter, sent, tick } = reporting(lab);

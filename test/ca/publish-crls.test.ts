@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { CrlPolicy } from '../../src/ca/crl/room.ts';
-import { DELTA, FULL } from '../../src/ca/crl/scope.ts';
+import { type CrlOrder, DELTA, FULL } from '../../src/ca/crl/scope.ts';
+import { publishCrls } from '../../src/ca/publish-crls.ts';
 import { publishDueCrls } from '../../src/ca/publish-due-crls.ts';
 import { publishedUrls } from '../../src/ca/published-urls.ts';
 import { SIGNATURE_ALGORITHMS, verifySignature } from '../../src/x509/algorithms.ts';
@@ -78,6 +79,44 @@ test('more shards are published at once', async () => {
   using house = await openTestHouse();
   await publish(house);
   expect(await publish(house, { ...POLICY, shards: 4 })).toBe(3 * 2);
+});
+
+test('a full list with much to tell is left to whom nobody waits for, and small ones are not', async () => {
+  using house = await openTestHouse();
+  await publish(house);
+  const left: string[] = [];
+  const room = {
+    ...house.crls,
+    policy: POLICY,
+    publishLarge: (orders: readonly CrlOrder[], now: number) => {
+      left.push(...orders.map(({ authority, scope }) => `${authority}/${scope}`));
+      return publishCrls(orders, { ...house.crls, policy: POLICY, isAlone: true }, now);
+    },
+  };
+  const { serial } = await house.grant('SN-1');
+  const one = await house.ledger.read.findBySerial(serial);
+  if (!one) throw new Error('no certificate');
+  const at = house.clock.now();
+  const record = {
+    ...one,
+    held: false,
+    revokedAt: at,
+    discoveredAt: at,
+    decidedAt: at,
+    recordedAt: at,
+    by: 'system',
+  };
+  const publishFull = () => publishCrls([{ authority: 'idevid', scope: FULL }], room, house.clock.now());
+  await house.ledger.write((tx) => tx.putRevocations([record]));
+  expect([await publishFull(), left]).toEqual([2, []]);
+  // 5,001 changes of one certificate: what counts is how many there are to tell.
+  await house.ledger.write((tx) => tx.putRevocations(Array.from({ length: 5001 }, () => record)));
+  expect(await publishCrls([{ authority: 'idevid', scope: '0' }], room, house.clock.now())).toBe(1);
+  expect([await publishFull(), left]).toEqual([2, ['idevid/full']]);
+  const full = await house.ledger.read.findCrlFacts('idevid', FULL);
+  expect(full).toMatchObject({ changes: 5002 });
+  expect(await publishFull()).toBe(2);
+  expect(left).toHaveLength(1);
 });
 
 test('a number that was taken before a crash is not used again', async () => {

@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
+import { activateGeneration } from '../../src/ca/rollover/activate-generation.ts';
+import { prepareGeneration } from '../../src/ca/rollover/prepare-generation.ts';
 import { createIdentifier, type DeviceIdentity } from '../../src/enroll/identify.ts';
 import { assembleSigned, encodeTbsCertificate, parseCertificate } from '../../src/x509/certificate.ts';
 import { extension } from '../../src/x509/extensions.ts';
+import { recordAuthority } from '../ca/record-authority.ts';
 import { codeOfAsync, DAY_MS, newKey, openTestHouse, type TestHouse } from '../house.ts';
 
 const at = (house: TestHouse) => house.clock.now();
@@ -76,4 +79,33 @@ test('what is no certificate is refused', async () => {
   using house = await openTestHouse();
   for (const leaf of [Buffer.of(), Buffer.of(0x30, 0), Buffer.from('certificate')])
     expect(await codeOfAsync(identify(house, leaf))).toBe('certificate-refused');
+});
+
+test('what an authority issued is refused once that was taken back, under whichever one issues now', async () => {
+  using house = await openTestHouse();
+  const { certificate } = await house.grant('SN-1', { profile: 'ldevid' });
+  const idevid = await house.grant('SN-1');
+  const { serial } = await recordAuthority(house, 'ldevid');
+  await prepareGeneration(house.rollover, { family: 'ldevid' }, 'operator:test');
+  await activateGeneration(house.rollover, { family: 'ldevid', now: true }, 'operator:test');
+  expect(await codeOfAsync(identify(house, certificate))).toBe('accepted');
+  const by = { kind: 'serial', serial } as const;
+  await house.revoker({ by, act: 'revoke', reason: 'cACompromise' }, 'operator:test');
+  await house.standing.look();
+  expect(await codeOfAsync(identify(house, certificate))).toBe('certificate-revoked');
+  expect(await codeOfAsync(identify(house, idevid.certificate))).toBe('accepted');
+});
+
+test('a generation that came since is known to who was there before', async () => {
+  using house = await openTestHouse();
+  const judge = createIdentifier(house);
+  const roll = async (family: string) => {
+    await prepareGeneration(house.rollover, { family }, 'operator:test');
+    await activateGeneration(house.rollover, { family, now: true }, 'operator:test');
+  };
+  await roll('root');
+  await roll('ldevid');
+  const { certificate } = await house.grant('SN-1', { profile: 'ldevid' });
+  const identity = await judge({ leaf: certificate, chain: [], via: 'tls' }, { at: at(house), graceMs: 0 });
+  expect(identity.record?.authority).toBe('ldevid-2');
 });

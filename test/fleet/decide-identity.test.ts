@@ -48,7 +48,7 @@ function certificate(profile: string, keyHash: Uint8Array, notAfter = NOW + 1): 
 }
 
 /** `issue`, `issue by rebirth`, `repeat`, or the code of the refusal, with `!` where it is an incident. */
-function decide(profileName: string, known: Partial<KnownIdentity>, key = KEY_A): string {
+function decide(profileName: string, known: Partial<KnownIdentity>, key = KEY_A, issuer?: string): string {
   const profile = profiles.get(profileName);
   if (!profile) throw new Error(`there is no profile ${profileName}`);
   const verdict = decideIdentity(
@@ -57,6 +57,8 @@ function decide(profileName: string, known: Partial<KnownIdentity>, key = KEY_A)
     { certificates: [], revocations: new Map(), ...known },
     IDEVIDS,
     NOW,
+    undefined,
+    issuer,
   );
   if (verdict.kind === 'issue') return verdict.usesRebirth ? 'issue by rebirth' : 'issue';
   if (verdict.kind === 'repeat') return 'repeat';
@@ -287,5 +289,21 @@ describe('a certificate that follows another', () => {
 
   test('is refused the key of the IDevID all the same', () => {
     expect(decideAfter([certificate('idevid', KEY_B), first], first.serial, KEY_B)).toBe('key-in-use');
+  });
+});
+
+describe('once another generation issues', () => {
+  const known = (profile: string): Partial<KnownIdentity> => {
+    const issued = { ...certificate(profile, KEY_A), authority: profile };
+    return { certificates: [issued], device, key: ownKey };
+  };
+
+  test('an LDevID of the one before is not given again, where one of the same is', () => {
+    expect(decide('ldevid', known('ldevid'), KEY_A, 'ldevid-2')).toBe('issue');
+    expect(decide('ldevid', known('ldevid'), KEY_A, 'ldevid')).toBe('repeat');
+  });
+
+  test('an IDevID is, since a device is born once', () => {
+    expect(decide('idevid', known('idevid'), KEY_A, 'idevid-2')).toBe('repeat');
   });
 });

@@ -106,7 +106,7 @@ class Life implements AsyncDisposable {
   }
 
   backUp(): void {
-    const facts = { files: [], madeAt: this.#clock.now(), program: 'test', replace: true };
+    const facts = { files: () => [], madeAt: this.#clock.now(), program: 'test', replace: true };
     writeBackup({ ledger: this.#ledger, target: join(this.#folder, 'backup'), ...facts });
     this.#backedUp = true;
   }

@@ -234,6 +234,47 @@ describe('a revocation', () => {
     expect(items.at(-1)).toMatchObject({ action: 'certificate.revoke', at: begin + 120_000 });
   });
 
+  test('of many goes on elsewhere behind its first piece, was decided once, and is told as one', async () => {
+    using house = await openTestHouse();
+    const requests = Array.from({ length: 40 }, (_, at) => house.request(`SN-${at}`, { batch: 'B-1' }));
+    await house.enroll(requests, operatorAdmission(OPERATOR));
+    const orders: RevocationOrder[] = [];
+    const revoker = createRevoker({
+      ledger: house.ledger,
+      crls: house.crls,
+      idevidProfiles: house.issuing.idevidProfiles,
+      clock: house.clock.now,
+      pieceOf: 15,
+      elsewhere: (order, actor) => {
+        orders.push(order);
+        house.clock.pass(60_000);
+        return house.revoker(order, actor);
+      },
+      onUnpublished: () => undefined,
+    });
+    const begin = house.clock.now();
+    const by = { kind: 'batch', batch: 'B-1' } as const;
+    expect(await revoker({ act: 'revoke', by, dryRun: true }, OPERATOR)).toMatchObject({ changed: 40 });
+    expect(orders).toEqual([]);
+    const { next, ...part } = await revoker({ act: 'revoke', by, limit: 20 }, OPERATOR);
+    expect(part).toMatchObject({ changed: 20, profiles: { idevid: 20 }, published: false });
+    expect(orders).toMatchObject([{ limit: 5 }]);
+    const all = await revoker({ act: 'revoke', by }, OPERATOR);
+    expect(all).toMatchObject({ changed: 20, unchanged: 20, profiles: { idevid: 20 }, published: true });
+    expect([next !== undefined, all.next, all.serials.length]).toEqual([true, undefined, 20]);
+    const found = await house.ledger.read.listTakenBack({ endedBefore: 0, limit: 1000 });
+    expect(new Set(found.map(({ decidedAt }) => decidedAt - begin))).toEqual(new Set([0, 60_000]));
+    expect(new Set(found.map(({ recordedAt }) => recordedAt - begin))).toEqual(new Set([0, 60_000, 120_000]));
+    // Few are done where they are asked for.
+    await house.grant('SN-X', { batch: 'B-2' });
+    const few = { kind: 'batch', batch: 'B-2' } as const;
+    expect(await revoker({ act: 'revoke', by: few }, OPERATOR)).toMatchObject({
+      changed: 1,
+      published: true,
+    });
+    expect(orders).toHaveLength(2);
+  });
+
   test('of a key that nobody has seen blocks it where it is known to be out', async () => {
     using house = await openTestHouse();
     const key = newKey();

@@ -119,6 +119,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       snapshot: {
         ledger: ledger.read,
         authorities,
+        look: () => house.roster.look(),
+        current: house.roster.current,
         signerOf: (name) => signers?.signerOf(name),
         clock: house.clock.now,
         validMs: SNAPSHOT_VALID_MS,
@@ -139,6 +141,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     limits: LIMITS,
     ledger: house.ledger,
     issuing: house.issuing,
+    rollover: house.rollover,
     enroll,
     issueService: house.issueService,
     revoker: house.revoker,

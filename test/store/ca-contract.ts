@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { AuthorityRecord } from '../../src/ca/ports.ts';
 import type { Ledger } from '../../src/enroll/ports.ts';
 import { coded } from './reading.ts';
 import { device, hashOf, NOW, reservation, serialOf } from './samples.ts';
@@ -132,13 +133,81 @@ export function caContract(current: () => Ledger): void {
       ...more,
     });
 
-    it('lists authorities in the order in which they came, each name once', async () => {
-      const authority = (name: string) => ({
-        name,
-        certificate: Buffer.from(name),
-        issuer: 'root',
-        createdAt: NOW,
+    const authority = (name: string, more: Partial<AuthorityRecord> = {}): AuthorityRecord => ({
+      ...{ name, family: name, generation: 1, state: 'current', issuer: 'root' },
+      certificate: Buffer.from(name),
+      ...{ createdAt: NOW, publishedAt: NOW, activatedAt: NOW },
+      ...more,
+    });
+    const second: AuthorityRecord = {
+      ...{ name: 'idevid-2', family: 'idevid', generation: 2, state: 'prepared', issuer: 'root' },
+      ...{ certificate: Buffer.from('second'), createdAt: NOW + 1 },
+    };
+
+    it('moves a generation and notes when, and lets one of a family be current', async () => {
+      await current().write((tx) => tx.addAuthorities([authority('idevid')]));
+      await current().write((tx) => tx.addAuthorities([second]));
+      const third = { ...second, name: 'idevid-3', generation: 3 };
+      const both = current().write((tx) => tx.addAuthorities([third]));
+      await expect(both).rejects.toEqual(coded('already-exists'));
+      const early = current().write((tx) => tx.moveAuthority('idevid-2', 'current', NOW + 2));
+      await expect(early).rejects.toEqual(coded('already-exists'));
+      await current().write(async (tx) => {
+        await tx.notePublishedAuthority('idevid-2', NOW + 2);
+        await tx.notePublishedAuthority('idevid-2', NOW + 9);
+        await tx.moveAuthority('idevid', 'former', NOW + 3);
+        await tx.moveAuthority('idevid-2', 'current', NOW + 3);
       });
+      expect(await current().read.listAuthorities()).toEqual([
+        { ...authority('idevid'), state: 'former', formerAt: NOW + 3 },
+        { ...second, state: 'current', publishedAt: NOW + 2, activatedAt: NOW + 3 },
+      ]);
+    });
+
+    it('begins a status epoch with each authority that comes later, so that gates learn of it', async () => {
+      const before = await current().read.statusEpoch();
+      await current().write((tx) => tx.addAuthorities([authority('idevid')]));
+      expect(await current().read.statusEpoch()).toBe(before);
+      await current().write((tx) => tx.addAuthorities([second]));
+      expect(await current().read.statusEpoch()).not.toBe(before);
+    });
+
+    it('keeps what roots certify across, each pair once', async () => {
+      const cross = { subject: 'root', issuer: 'root-2', certificate: Buffer.from('cross') };
+      await current().write((tx) => tx.addCrossCertificates([cross]));
+      const again = current().write((tx) => tx.addCrossCertificates([cross]));
+      await expect(again).rejects.toEqual(coded('already-exists'));
+      expect(await current().read.listCrossCertificates()).toEqual([cross]);
+    });
+
+    it('counts what stands under an authority: not what ended, was taken back, or is its own', async () => {
+      const of = (name: string, more: object = {}) =>
+        reservation(name, { authority: 'ldevid', notAfter: NOW + 1000, ...more });
+      const all = [
+        of('own'),
+        of('good'),
+        of('later', { notAfter: NOW + 5000 }),
+        of('ended', { notAfter: NOW - 1 }),
+        of('responder', { profile: 'ocsp-responder' }),
+        of('crossed', { profile: 'cross' }),
+        of('other', { authority: 'ldevid-2' }),
+        of('revoked'),
+        of('held'),
+      ];
+      const ids = await current().write((tx) => tx.reserve(all));
+      const taken = (at: number, held: boolean) => ({
+        ...{ id: ids[at] ?? 0, serial: all[at]?.serial ?? new Uint8Array(), authority: 'ldevid', shard: 0 },
+        ...{ notAfter: NOW + 1000, held, revokedAt: NOW, discoveredAt: NOW, decidedAt: NOW, recordedAt: NOW },
+        by: 'local',
+      });
+      await current().write((tx) => tx.putRevocations([taken(7, false), taken(8, true)]));
+      const count = (now: number) => current().read.countStanding('ldevid', now, ids[0] ?? 0);
+      expect(await count(NOW)).toEqual({ certificates: 3, until: NOW + 5000 });
+      expect(await count(NOW + 1001)).toEqual({ certificates: 1, until: NOW + 5000 });
+      expect(await count(NOW + 5001)).toEqual({ certificates: 0 });
+    });
+
+    it('lists authorities in the order in which they came, each name once', async () => {
       const both = [authority('root'), authority('idevid')];
       await current().write((tx) => tx.addAuthorities(both));
       const again = current().write((tx) => tx.addAuthorities([authority('root')]));

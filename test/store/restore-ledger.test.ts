@@ -47,7 +47,7 @@ beforeEach(async () => {
   record = join(folder, 'ledger.record');
   backup = join(folder, 'a.backup');
   const id = await reserve('before');
-  writeBackup({ ledger, target: backup, files: [], madeAt: NOW, program: '0', replace: false });
+  writeBackup({ ledger, target: backup, files: () => [], madeAt: NOW, program: '0', replace: false });
   await within((open) => open.write((tx) => tx.putRevocations([revocation(id, 'before')])));
   await reserve('after');
 });
@@ -149,7 +149,7 @@ test.each([1, 2, 3, NEWEST_OLD_SHAPE])(
     const written = writeBackup({
       ledger,
       target: backup,
-      files: [],
+      files: () => [],
       madeAt: NOW,
       program: '0',
       replace: true,

@@ -53,8 +53,8 @@ export function revocationContract(current: () => Ledger & CrlMoments): void {
     it('are listed by authority or by shard, by serial number, in slices, without those that ended long ago', async () => {
       const names = ['a', 'b', 'c', 'd'];
       for (const [at, name] of names.entries()) {
-        const id = await issue(name, { shard: at % 2 });
-        await put(revocation(id, name, { shard: at % 2, notAfter: NOW + at, held: at === 2 }));
+        const place = { shard: at % 2, notAfter: NOW + at };
+        await put(revocation(await issue(name, place), name, { ...place, held: at === 2 }));
       }
       const inOrder = names.map((name) => serialOf(name).toString('hex').toUpperCase()).sort();
       const nameOf = (serial: string) =>
@@ -148,6 +148,44 @@ export function revocationContract(current: () => Ledger & CrlMoments): void {
       expect(await put(revocation(id, 'a'))).toBe(1);
     });
 
+    it('of many certificates at once keep their order and their dates, and of one that is not there nothing is done', async () => {
+      const names = ['a', 'b', 'c', 'd', 'e'];
+      const ids: number[] = [];
+      for (const name of names) ids.push(await issue(name));
+      const records = names.map((name, at) =>
+        revocation(ids[at] ?? 0, name, { recordedAt: NOW + (at > 2 ? 1 : 0), held: at === 1 }),
+      );
+      expect(await put(...records.toReversed())).toBe(5);
+      const changes = await current().read.listStatusChanges(0, 10);
+      expect(changes.map(({ serial }) => serial)).toEqual(names.toReversed().map((name) => serialOf(name)));
+      expect(await current().read.findRevocations([...ids, 999])).toEqual([...records, undefined]);
+      await expect(put(revocation(999, 'a'))).rejects.toEqual(coded('internal'));
+      expect(await current().read.lastStatusChange()).toBe(5);
+    });
+
+    it('are counted for their lists before they are read', async () => {
+      for (const [at, name] of ['a', 'b', 'c'].entries())
+        await put(revocation(await issue(name, { shard: at % 2 }), name));
+      const counts = await current().atOneMoment(async (moment) => [
+        moment.countEntries('idevid'),
+        moment.countEntries('idevid', 0),
+        moment.countEntries('idevid', 1),
+        moment.countEntries('ldevid'),
+      ]);
+      expect(counts).toEqual([3, 2, 1, 0]);
+    });
+
+    it('note when they were enforced first, and never before they were recorded', async () => {
+      const [one, two] = [await issue('a'), await issue('b')];
+      await put(revocation(one, 'a'), revocation(two, 'b'));
+      const note = (...enforced: { readonly id: number; readonly at: number }[]) =>
+        current().write((tx) => tx.noteEnforced(enforced));
+      expect(await note({ id: one, at: NOW + 5 }, { id: 999, at: NOW })).toEqual([one]);
+      expect(await note({ id: one, at: NOW + 9 }, { id: two, at: NOW - 60_000 })).toEqual([two]);
+      const found = await current().read.findRevocations([one, two]);
+      expect(found).toMatchObject([{ enforcedAt: NOW + 5 }, { enforcedAt: NOW }]);
+    });
+
     it('note when they were published first', async () => {
       const id = await issue('a');
       await put(revocation(id, 'a'));
@@ -202,6 +240,41 @@ export function revocationContract(current: () => Ledger & CrlMoments): void {
       expect(await stale()).toEqual(['3', 'full']);
       await publish(1);
       expect(await stale()).toEqual([]);
+    });
+  });
+
+  describe('certificates that others name', () => {
+    it('are found by their serial numbers in order, without those that were never signed', async () => {
+      const id = await issue('a', { authority: 'ldevid' });
+      await current().write((tx) => tx.reserve([reservation('reserved')]));
+      const asked = ['never', 'a', 'reserved'].map((name) => serialOf(name));
+      expect(await current().read.findIssued(asked)).toEqual([
+        undefined,
+        { id, authority: 'ldevid', deviceId: null },
+        undefined,
+      ]);
+    });
+
+    it('are told with their device, and whether it has another good one of the same authority', async () => {
+      const add = (name: string) => current().write((tx) => tx.addDevices([device(name)]));
+      const [[lone = 0], [rich = 0]] = [await add('SN-1'), await add('SN-2')];
+      await issue('service');
+      await issue('lone', { deviceId: lone });
+      // None of these helps a device: of another authority, ended, taken back, only reserved.
+      await issue('foreign', { deviceId: lone, authority: 'ldevid' });
+      await issue('ended', { deviceId: lone, notAfter: NOW - 1 });
+      await put(revocation(await issue('gone', { deviceId: lone }), 'gone'));
+      await current().write((tx) => tx.reserve([reservation('reserved', { deviceId: lone })]));
+      for (const name of ['first', 'second']) await issue(name, { deviceId: rich });
+      const asked = ['first', 'service', 'never', 'lone', 'first'].map((name) => serialOf(name));
+      const own = { namespace: 'own', serialNumber: 'SN-2', others: true };
+      expect(await current().read.findHolders(asked, NOW)).toEqual([
+        own,
+        undefined,
+        undefined,
+        { namespace: 'own', serialNumber: 'SN-1', others: false },
+        own,
+      ]);
     });
   });
 

@@ -48,7 +48,7 @@ export function revocation(id: number, name: string, more: Partial<RevocationRec
     serial: serialOf(name),
     authority: 'idevid',
     shard: 3,
-    notAfter: NOW + 1000,
+    notAfter: NO_EXPIRY,
     held: false,
     revokedAt: NOW,
     discoveredAt: NOW - 2,

@@ -54,11 +54,11 @@ function entryOf([serial, revokedAt, reason, invalidityAt]: Row) {
 
 test.each([0, 1, 2, 5, 300, 40_000])(
   'a list of %i entries is what parts put together make, to the octet',
-  async (count) => {
+  (count) => {
     const rows = makeRows(count);
-    const entries = createCrlEntries();
+    const entries = createCrlEntries(count);
     for (const row of rows) entries.add(...row);
-    const list = await encodeCrl({ ...FIELDS, entries });
+    const list = encodeCrl({ ...FIELDS, entries });
     const plain = encodeTbsCertList({ ...FIELDS, entries: rows.map(entryOf) });
     expect(list.tbs.equals(plain)).toBe(true);
     const signature = Buffer.alloc(71, 9);
@@ -67,3 +67,12 @@ test.each([0, 1, 2, 5, 300, 40_000])(
     expect(entries.size).toBe(0);
   },
 );
+
+test('a list takes no more entries than it has room for', () => {
+  const entries = createCrlEntries(2);
+  const [row] = makeRows(1);
+  if (!row) throw new Error('one row was asked for');
+  entries.add(...row);
+  entries.add(...row);
+  expect(() => entries.add(...row)).toThrow('more than the 2 entries');
+});

@@ -1,9 +1,9 @@
-import { LRUCache } from 'lru-cache';
 import type { Behaviour, BehaviourGuard, Origin, Restraint } from '../ports.ts';
 import { type Block, BlockList } from './block-list.ts';
 import { createBreaker } from './breaker.ts';
 import { createExemption } from './exemption.ts';
 import type { GuardRule, GuardRules } from './parse-guard.ts';
+import { RecentMap } from './recent-map.ts';
 import { SlidingCount } from './sliding-count.ts';
 import { kindOf, type WhoKind, whoIs } from './who.ts';
 
@@ -41,9 +41,10 @@ export interface GuardOptions {
   readonly kept?: readonly Block[];
   /** Told when the list of blocks is another one. */
   readonly onChange?: () => void;
+  /** So many of a kind are remembered, the ones seen last: a flood of addresses cannot fill the memory. 100,000 by default. */
+  readonly remembered?: number;
 }
 
-/** What is remembered of so many of a kind, the ones seen last; so a flood of addresses cannot fill the memory. */
 const REMEMBERED = 100_000;
 
 /**
@@ -52,17 +53,17 @@ const REMEMBERED = 100_000;
  */
 export function createGuard(options: GuardOptions): Guard {
   const { rules, exempt, breaker: limits } = options.rules;
-  const { onReaction, kept = [], onChange } = options;
-  const counts: Readonly<Record<WhoKind, LRUCache<string, SlidingCount>>> = {
-    device: new LRUCache({ max: REMEMBERED }),
-    certificate: new LRUCache({ max: REMEMBERED }),
-    address: new LRUCache({ max: REMEMBERED }),
+  const { onReaction, kept = [], onChange, remembered: max = REMEMBERED } = options;
+  const counts: Readonly<Record<WhoKind, RecentMap<SlidingCount>>> = {
+    device: new RecentMap(max),
+    certificate: new RecentMap(max),
+    address: new RecentMap(max),
   };
-  const lastThrough = new LRUCache<string, number>({ max: REMEMBERED });
+  const lastThrough = new RecentMap<number>(max);
   /** When somebody was last told of, who is not restrained by that. */
-  const told = new LRUCache<string, number>({ max: REMEMBERED });
-  const blocks = new BlockList();
-  const breaker = createBreaker(limits);
+  const told = new RecentMap<number>(max);
+  const blocks = new BlockList(max);
+  const breaker = createBreaker(limits, max);
   const isExempt = createExemption(exempt);
   for (const block of kept) {
     blocks.put(block);
@@ -96,8 +97,7 @@ export function createGuard(options: GuardOptions): Guard {
     const block = toBlock(reacted, reaction, at);
     blocks.put(block);
     breaker.restrained(who, at);
-    // Else what is counted already would begin the next one as soon as this one ends. (To delete the last entry of such a
-    // cache costs as much as to make it.)
+    // Else what is counted already would begin the next one as soon as this one ends.
     counts[kindOf(who)].get(keyOf(rule, who))?.reset();
     onReaction({ ...reacted, block, held: false });
     onChange?.();
@@ -147,6 +147,7 @@ export function createGuard(options: GuardOptions): Guard {
       if (isExempt(origin)) return;
       const who = whoIs(origin);
       breaker.see(who, at);
+      if (!countsAgainst(kindOf(who), behaviour)) return;
       const known = counts[kindOf(who)];
       for (const rule of watching(behaviour, listener)) {
         const key = keyOf(rule, who);
@@ -157,7 +158,7 @@ export function createGuard(options: GuardOptions): Guard {
       }
     },
     quiet(origin, listener, at, quietMs) {
-      if (isExempt(origin)) return;
+      if (isExempt(origin) || !countsAgainst(kindOf(whoIs(origin)), 'silent')) return;
       for (const rule of watching('silent', listener))
         if (quietMs >= rule.withinMs) react(rule, whoIs(origin), origin, listener, 1, at);
     },
@@ -193,6 +194,11 @@ export function createGuard(options: GuardOptions): Guard {
 
 function keyOf({ name }: GuardRule, who: string): string {
   return `${name}\n${who}`;
+}
+
+/** Many devices may stand behind an address: that they connect, lose their connection or say nothing is none of its doing. */
+function countsAgainst(kind: WhoKind, behaviour: Behaviour): boolean {
+  return kind !== 'address' || behaviour === 'authenticationFailed' || behaviour === 'topicDenied';
 }
 
 /** Scanning is many topics, not one topic often. */

@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache';
 import type { CredentialId } from '../credential.ts';
 import type { Identity } from '../decide.ts';
 import type { Behaviour } from '../ports.ts';
+import { RecentMap } from './recent-map.ts';
 import { kindOf, type WhoKind } from './who.ts';
 
 /** Somebody who is restrained, by one rule. */
@@ -31,16 +31,15 @@ export interface Block {
   readonly told?: true;
 }
 
-/** Beyond so many of a kind, the ones that were looked at last. */
-const MOST = 100_000;
-
 /** Who is restrained. Of each kind by itself, so that a flood of addresses pushes no device out. */
 export class BlockList {
-  readonly #byKind: Readonly<Record<WhoKind, LRUCache<string, readonly Block[]>>> = {
-    device: new LRUCache({ max: MOST }),
-    certificate: new LRUCache({ max: MOST }),
-    address: new LRUCache({ max: MOST }),
-  };
+  readonly #byKind: Readonly<Record<WhoKind, RecentMap<readonly Block[]>>>;
+
+  /** @param max beyond so many of a kind, those that were looked at last stay */
+  constructor(max: number) {
+    const newList = () => new RecentMap<readonly Block[]>(max);
+    this.#byKind = { device: newList(), certificate: newList(), address: newList() };
+  }
 
   /** Those in force. */
   of(who: string, at: number): readonly Block[] {
@@ -64,14 +63,14 @@ export class BlockList {
   /** All in force, the oldest first. */
   all(at: number): readonly Block[] {
     return Object.values(this.#byKind)
-      .flatMap((list) => [...list.values()].flat())
+      .flatMap((list) => [...list.entries()].flatMap(([, blocks]) => blocks))
       .filter((block) => isInForce(block, at))
       .toSorted((one, other) => one.since - other.since);
   }
 
   remove(who: string): readonly Block[] {
     const list = this.#byKind[kindOf(who)];
-    const removed = list.peek(who) ?? [];
+    const removed = list.get(who) ?? [];
     list.delete(who);
     return removed;
   }

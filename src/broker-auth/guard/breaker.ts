@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import type { GuardRules } from './parse-guard.ts';
+import { RecentMap } from './recent-map.ts';
 import { kindOf, type WhoKind } from './who.ts';
 
 /** Tells an outage, in which many fail, from somebody who misbehaves. */
@@ -16,8 +16,8 @@ export interface Breaker {
 
 interface Tally {
   /** When each was seen last, and was restrained last. */
-  readonly seen: LRUCache<string, number>;
-  readonly begun: LRUCache<string, number>;
+  readonly seen: RecentMap<number>;
+  readonly begun: RecentMap<number>;
   /** How many of both are within the window. */
   recent: number;
   restrained: number;
@@ -26,16 +26,17 @@ interface Tally {
 
 const WINDOW_MS = 600_000;
 const COUNT_EVERY_MS = 1000;
-const REMEMBERED = 100_000;
 
 /**
  * After an outage a whole fleet fails and comes again at once; none of it is to be restrained for that. Each kind has a breaker
  * of its own: who has thousands of addresses must not be able to open that of devices.
+ *
+ * @param max how many of a kind are remembered
  */
-export function createBreaker({ moreThan, part }: GuardRules['breaker']): Breaker {
+export function createBreaker({ moreThan, part }: GuardRules['breaker'], max: number): Breaker {
   const newTally = (): Tally => ({
-    seen: new LRUCache({ max: REMEMBERED }),
-    begun: new LRUCache({ max: REMEMBERED }),
+    seen: new RecentMap(max),
+    begun: new RecentMap(max),
     recent: 0,
     restrained: 0,
     countedAt: Number.NEGATIVE_INFINITY,
@@ -81,8 +82,8 @@ export function createBreaker({ moreThan, part }: GuardRules['breaker']): Breake
   };
 }
 
-function countWithin(times: LRUCache<string, number>, at: number): number {
+function countWithin(times: RecentMap<number>, at: number): number {
   let count = 0;
-  for (const time of times.values()) if (at - time < WINDOW_MS) count += 1;
+  for (const [, time] of times.entries()) if (at - time < WINDOW_MS) count += 1;
   return count;
 }

@@ -81,6 +81,13 @@ const HeaderSchema = Type.Object(
       Type.Object({ name: Type.String({ maxLength: 64 }), issuerKeyId: KeyId, keyHash: KeyHash }, open),
       { maxItems: 1000 },
     ),
+    intermediates: Type.Optional(
+      Type.Array(Type.String({ maxLength: 32_768 }), {
+        maxItems: 1000,
+        description:
+          'CA certificates below roots, DER in base64: for paths of clients that do not send them. Known and not believed.',
+      }),
+    ),
   },
   open,
 );

@@ -7,6 +7,9 @@ import type { CrlPolicy } from './room.ts';
  */
 export const MOST_BEHIND = 5000;
 
+/** Octets of a full list that is not made beside other works, and not twice for the sake of its number. */
+export const LARGE = 1024 * 1024;
+
 /** Whether full lists and deltas are to have an issuingDistributionPoint. */
 export function hasIdp({ idp }: CrlPolicy): boolean {
   return idp === 'always';

@@ -70,6 +70,8 @@ export interface CrlMoment {
     readonly after: string;
     readonly limit: number;
   }): readonly ListedRow[];
+  /** As many as `listEntries` gives in all, or more. */
+  countEntries(authority: string, shard?: number): number;
   /** An authority's changes behind a sequence number, oldest first. */
   listChanged(authority: string, after: number, limit: number): readonly ChangedRow[];
   /** What an authority took back and whose certificate ended from `from` on and before `until`, as `listEntries`. */

@@ -21,8 +21,9 @@ export async function readWholeContent(
   scope: string,
   endedBefore: number,
 ): Promise<ListContent> {
-  const content = newContent();
-  const search = { authority, endedBefore, limit: SLICE, ...(scope !== FULL && { shard: Number(scope) }) };
+  const shard = scope === FULL ? undefined : Number(scope);
+  const content = newContent(moment.countEntries(authority, shard));
+  const search = { authority, endedBefore, limit: SLICE, ...(shard !== undefined && { shard }) };
   await eachSlice(
     (after) => moment.listEntries({ ...search, after }),
     (row) => content.add(row),
@@ -66,7 +67,7 @@ export async function readDeltaContent(
     (after) => moment.listEnded({ ...ended, after }),
     ([serial, revokedAt]) => rows.set(serial, [serial, revokedAt, 'removeFromCRL', null, null]),
   );
-  const content = newContent();
+  const content = newContent(rows.size);
   let added = 0;
   for (const serial of [...rows.keys()].sort()) {
     const row = rows.get(serial);
@@ -90,8 +91,8 @@ async function eachSlice(
   }
 }
 
-function newContent(): ListContent & { add(row: Row): void } {
-  const entries = createCrlEntries();
+function newContent(most: number): ListContent & { add(row: Row): void } {
+  const entries = createCrlEntries(most);
   const firstListed: number[] = [];
   return {
     entries,

@@ -3,6 +3,7 @@ import type { Authorities } from '../authority.ts';
 import type { CaReads, CaTx } from '../ports.ts';
 import type { PublishedUrls } from '../published-urls.ts';
 import type { CrlMoments } from './ports.ts';
+import type { CrlOrder } from './scope.ts';
 
 export interface CrlPolicy {
   /** How many shards the certificates issued from now on are spread over. Grows, never shrinks. */
@@ -21,4 +22,8 @@ export interface CrlRoom {
   readonly authorities: Authorities;
   readonly urls: PublishedUrls;
   readonly policy: CrlPolicy;
+  /** Nobody waits for this thread: what takes long is done in it, without a copy for another one. */
+  readonly isAlone?: boolean;
+  /** Publishes lists of many entries for `publishCrls` in another thread, where this one has others to serve. */
+  readonly publishLarge?: (orders: readonly CrlOrder[], now: number) => Promise<number>;
 }

@@ -12,6 +12,12 @@ export interface CrlScope {
   readonly scope: string;
 }
 
+/** A list to be published. */
+export interface CrlOrder extends CrlScope {
+  /** Of a full list, whether deltas may start from it; `only`: from none before it. The first one is always such. */
+  readonly asBase?: 'also' | 'only';
+}
+
 export function keyOf({ authority, scope }: CrlScope): string {
   return `${authority}/${scope}`;
 }

@@ -1,5 +1,5 @@
 import { BirthmarkError } from '../../core/errors.ts';
-import { SIGNATURE_ALGORITHMS, verifySignatureLater } from '../../x509/algorithms.ts';
+import { SIGNATURE_ALGORITHMS, verifySignature, verifySignatureLater } from '../../x509/algorithms.ts';
 import { encodeCrl } from '../../x509/crl.ts';
 import type { Der } from '../../x509/der/encode.ts';
 import * as extensions from '../../x509/extensions.ts';
@@ -8,6 +8,7 @@ import type { Authority } from '../authority.ts';
 import type { PublishedUrls } from '../published-urls.ts';
 import type { CrlFacts, CrlRecord } from './ports.ts';
 import type { ListContent } from './read-content.ts';
+import type { CrlRoom } from './room.ts';
 import { DELTA, FULL } from './scope.ts';
 
 /** A list that nobody has seen yet. */
@@ -26,10 +27,10 @@ export async function signList(
   facts: CrlFacts,
   { entries, firstListed }: ListContent,
   authority: Authority,
-  urls: PublishedUrls,
+  { urls, isAlone = false }: Pick<CrlRoom, 'urls' | 'isAlone'>,
 ): Promise<SignedList> {
   const { signer, signatureAlgorithm, certificate } = authority;
-  const list = await encodeCrl({
+  const list = encodeCrl({
     signatureAlgorithm,
     issuer: certificate.tbs.subject,
     thisUpdate: facts.thisUpdate,
@@ -39,7 +40,8 @@ export async function signList(
   });
   const signature = await signer.sign(list.tbs);
   const key = importPublicKey(certificate.tbs.spki);
-  if (!(await verifySignatureLater(SIGNATURE_ALGORITHMS[signer.algorithm], key, list.tbs, signature)))
+  const verify = isAlone ? verifySignature : verifySignatureLater;
+  if (!(await verify(SIGNATURE_ALGORITHMS[signer.algorithm], key, list.tbs, signature)))
     throw new BirthmarkError(
       'internal',
       `the signature of authority ${authority.name} over its list does not verify`,

@@ -13,8 +13,8 @@ export interface Publication {
 export interface ListWriter {
   /** Writes it now or with the next ones. */
   add(publication: Publication): Promise<void>;
-  /** Writes what waits. */
-  flush(): Promise<void>;
+  /** Writes what waits, and notes what was published for the first time. */
+  finish(): Promise<void>;
 }
 
 /** Octets of lists that may wait to be written in one transaction; larger ones are written in parts of so many. */
@@ -24,19 +24,26 @@ const PIECE = 48 * 5461;
 const PIECES_TOGETHER = 4;
 const NOTE_AT_ONCE = 1000;
 
-/** Writes lists into the ledger: small ones together, large ones ahead and in parts, so that others write meanwhile. */
+/**
+ * Writes lists into the ledger: small ones together, with all that goes with them, in one transaction; large ones ahead and in
+ * parts, so that others write meanwhile.
+ */
 export function createListWriter({ ledger }: Pick<CrlRoom, 'ledger'>, now: number): ListWriter {
   let waiting: Publication[] = [];
   let octets = 0;
+  /** Rows whose certificates lists had for the first time. */
+  let firstListed: number[] = [];
 
-  async function flush(): Promise<void> {
+  async function write(): Promise<void> {
     const publications = waiting;
     [waiting, octets] = [[], 0];
     if (publications.length === 0) return;
     const lists = publications.flatMap((one) => one.lists);
-    const large = lists.filter(isLarge);
-    for (const { record } of large) await writeAhead(record);
-    await ledger.write(async (tx) => {
+    for (const one of lists) if (isLarge(one)) await writeAhead(one.record);
+    // All lists' together and in order: neighbours share a page, of whichever shard they are.
+    for (const one of lists) for (const id of one.firstListed) firstListed.push(id);
+    const noted = firstListed.length <= NOTE_AT_ONCE ? takeNoted() : [];
+    const withMore = await ledger.write(async (tx) => {
       for (const { lists: together, newBase } of publications) {
         let isPublished = true;
         for (const list of together) {
@@ -45,9 +52,14 @@ export function createListWriter({ ledger }: Pick<CrlRoom, 'ledger'>, now: numbe
         }
         if (newBase && isPublished) await tx.addCrlBase(newBase.base, newBase.forgetBelow);
       }
+      const more: CrlFacts[] = [];
+      for (const { record } of lists)
+        if ((await tx.dropCrlPieces(record.authority, record.scope, PIECES_TOGETHER)) === PIECES_TOGETHER)
+          more.push(record);
+      if (noted.length > 0) await tx.notePublished(noted, now);
+      return more;
     });
-    for (const { record } of lists) await dropOld(record);
-    for (const { firstListed } of lists) await note(firstListed);
+    for (const facts of withMore) await dropOld(facts);
   }
 
   async function writeAhead({ crl, ...facts }: SignedList['record']): Promise<void> {
@@ -67,20 +79,26 @@ export function createListWriter({ ledger }: Pick<CrlRoom, 'ledger'>, now: numbe
       await breathe();
   }
 
-  async function note(listed: readonly number[]): Promise<void> {
-    for (let at = 0; at < listed.length; at += NOTE_AT_ONCE) {
-      await ledger.write((tx) => tx.notePublished(listed.slice(at, at + NOTE_AT_ONCE), now));
-      await breathe();
-    }
+  function takeNoted(): readonly number[] {
+    const taken = [...new Set(firstListed)].sort((a, b) => a - b);
+    firstListed = [];
+    return taken;
   }
 
   return {
     async add(publication) {
       waiting.push(publication);
       for (const { record } of publication.lists) octets += record.crl.length;
-      if (octets >= WRITE_TOGETHER) await flush();
+      if (octets >= WRITE_TOGETHER) await write();
     },
-    flush,
+    async finish() {
+      await write();
+      const noted = takeNoted();
+      for (let at = 0; at < noted.length; at += NOTE_AT_ONCE) {
+        await ledger.write((tx) => tx.notePublished(noted.slice(at, at + NOTE_AT_ONCE), now));
+        await breathe();
+      }
+    },
   };
 }
 

@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { toHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
+import { writeDurably } from '../../core/durable-file.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
-import { writeDurably } from '../../keys/durable-file.ts';
 import { createFileSigner, writeKeyFile } from '../../keys/file-signer.ts';
 import { generateKey, keyAlgorithmFor } from '../../keys/key-algorithm.ts';
 import { EXTENDED_KEY_USAGE } from '../../x509/extensions.ts';

@@ -5,7 +5,7 @@ import { BirthmarkError } from '../../core/errors.ts';
 import { type CertIdHash, certIdIssuers } from '../../x509/ocsp-cert-id.ts';
 import { type OcspRequest, readOcspRequest } from '../../x509/ocsp-request.ts';
 import { encodeOcspFailure, type OcspFailure } from '../../x509/ocsp-response.ts';
-import type { Authority } from '../authority.ts';
+import { type Authority, madeOf } from '../authority.ts';
 import { createAnswerCache } from './answer-cache.ts';
 import type { ResponderSigner } from './responder-signer.ts';
 import {
@@ -61,17 +61,24 @@ interface Asked {
 export function createOcspResponder(options: OcspResponderOptions): OcspResponder {
   const { authorities, ledger, signerOf, policy, clock, onFault, tally } = options;
   const ways = new Map<string, Way>();
-  const waysOf = Map.groupBy(
-    [...authorities.values()].flatMap((authority) => {
-      const { subject: name, spki } = authority.certificate.tbs;
-      return certIdIssuers({ name, spki }).map(({ digest, octets }) => {
-        const way: Way = { authority, digest, number: ways.size };
-        ways.set(octets.toString('latin1'), way);
-        return way;
-      });
-    }),
-    ({ authority }) => authority.name,
-  );
+  const waysOf = new Map<string, Way[]>();
+  const learn = (authority: Authority): void => {
+    const { subject: name, spki } = authority.certificate.tbs;
+    const its = certIdIssuers({ name, spki }).map(({ digest, octets }, at) => {
+      const way: Way = { authority, digest, number: ways.size + at };
+      return { way, octets: octets.toString('latin1') };
+    });
+    for (const { way, octets } of its) ways.set(octets, way);
+    waysOf.set(
+      authority.name,
+      its.map(({ way }) => way),
+    );
+  };
+  /** Generations come while we answer. What their certificates are named by stays as it is. */
+  const knownWays = madeOf(authorities, () => {
+    for (const authority of authorities.values()) if (!waysOf.has(authority.name)) learn(authority);
+    return ways;
+  });
   /** Who signed what is kept. */
   const signers = new Map<string, ResponderSigner>();
   const cache = createAnswerCache<Entry>({
@@ -153,7 +160,7 @@ export function createOcspResponder(options: OcspResponderOptions): OcspResponde
     try {
       const octets = der.length <= KNOWN_OCTETS ? asBuffer(der).toString('latin1') : undefined;
       const before = octets === undefined ? undefined : known.get(octets);
-      const asked = before ?? readAsked(der, ways);
+      const asked = before ?? readAsked(der, knownWays());
       if (typeof asked === 'string') return FAILURES[asked];
       for (const digest of asked.digests) tally.certIds[digest] += 1;
       const { key } = asked;
@@ -163,7 +170,7 @@ export function createOcspResponder(options: OcspResponderOptions): OcspResponde
       if (kept?.kind !== 'answer' || now >= kept.end) return answerAnew(asked, maySign);
       // Asked for again, so it will be once more. A copy: whoever gave the octets goes on with their memory.
       if (!before && octets !== undefined) {
-        const copy = readAsked(new Uint8Array(der), ways);
+        const copy = readAsked(new Uint8Array(der), knownWays());
         if (typeof copy !== 'string') known.put(octets, copy);
       }
       return give(asked, kept, now);

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { removeUnfinished, writeDurably } from '../../core/durable-file.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import { removeUnfinished, writeDurably } from '../../keys/durable-file.ts';
 import type { HomeFile } from '../../store/sqlite/backup/write-backup.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';

@@ -8,7 +8,7 @@ import {
 import type { ListenConfig } from '../../broker-auth/service-config.ts';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { TLS_POLICY } from '../../server/tls-policy.ts';
 import { openTrust } from '../../x509/path/trust.ts';
 import { validatePath } from '../../x509/path/validate-path.ts';

@@ -17,7 +17,7 @@ import {
 import type { NameStatusSource, StatusSource } from '../../broker-auth/status-source.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { RandomBytes } from '../../core/random.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { readInput } from '../input-file.ts';
 import { type GuardPlace, openGuard } from './open-guard.ts';
 import { type OpenMemory, resumed } from './session-memory.ts';
@@ -37,6 +37,8 @@ export interface OpenGateOptions {
   /** For sessions at brokers that outlive this process: not of `drivers` and `forgetting`. */
   readonly memory?: OpenMemory;
   readonly source: StatusSource;
+  /** CA certificates that are known beside the trust, see `knownIntermediates`. */
+  readonly intermediates: () => readonly Uint8Array[];
   readonly names: NameStatusSource;
   /** A device that shows a name only was denied for a certificate that was taken back: it may have another one since. */
   readonly onNameDenied: () => void;
@@ -88,6 +90,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
   const { guard } = opened;
   const { gate, enforcer } = assembleGate({
     policy,
+    intermediates: options.intermediates,
     sources: [source],
     names,
     drivers,

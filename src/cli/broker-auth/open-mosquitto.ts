@@ -29,6 +29,8 @@ export interface OpenMosquittoOptions {
   readonly open: OpenGate;
   readonly driver: LateDriver;
   readonly source: DeniedSource;
+  /** CA certificates that are known beside the policy's trust. */
+  readonly intermediates: () => readonly Uint8Array[];
   /** Tells the watcher of each change of the source from then on. */
   readonly watch: (watcher: DeniedWatcher) => void;
   readonly at: (file: string) => string;
@@ -52,7 +54,7 @@ const CANARIES_EVERY_MS = 60_000;
  * @throws BirthmarkError `config-invalid`, `key-file-permissions`, `key-file-unreadable`, `home-unreadable`, `listen-failed`
  */
 export async function openMosquitto(options: OpenMosquittoOptions): Promise<OpenMosquitto> {
-  const { config, policy, open, driver, source, watch, at, clock, logger } = options;
+  const { config, policy, open, driver, source, intermediates, watch, at, clock, logger } = options;
   const { listener, canaries } = config;
   const { broker } = driver;
   const { registry } = open.metrics;
@@ -72,7 +74,7 @@ export async function openMosquitto(options: OpenMosquittoOptions): Promise<Open
   });
   const { epoch, sequence } = source.position();
   opened = await openMosquittoGate({
-    ...{ broker, listener, policy, source, clock },
+    ...{ broker, listener, policy, source, intermediates, clock },
     sessions: open.gate.sessions,
     snapshotFile: path.join(folder, 'snapshot'),
     keyFile: config.keyFile === undefined ? path.join(folder, 'key') : at(config.keyFile),

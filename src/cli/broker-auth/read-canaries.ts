@@ -1,6 +1,6 @@
 import { type CanaryClient, type CanaryFinding, probeCanaries } from '../../broker-auth/canary.ts';
 import type { CanariesConfig } from '../../broker-auth/mosquitto-config.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { readInput } from '../input-file.ts';
 
 export interface CanaryProbe {

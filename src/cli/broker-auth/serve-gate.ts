@@ -5,6 +5,7 @@ import { mountDialects } from '../../broker-auth/mount-dialects.ts';
 import { type AuthorityOptions, createAuthorityClient } from '../../broker-auth/status/authority-client.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
 import { type Following, followFeed } from '../../broker-auth/status/follow-feed.ts';
+import { knownIntermediates } from '../../broker-auth/status/known-intermediates.ts';
 import { readStored, type StatusStore, type StoredRules } from '../../broker-auth/status/status-store.ts';
 import {
   endAllTakenBack,
@@ -13,10 +14,10 @@ import {
   tableSource,
 } from '../../broker-auth/status/table-source.ts';
 import { systemClock, systemMonotonic } from '../../core/clock.ts';
+import { writeDurably } from '../../core/durable-file.ts';
 import { poolRandom } from '../../core/pooled-random.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { createSteadyClock } from '../../core/steady-clock.ts';
-import { writeDurably } from '../../keys/durable-file.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
 import { listenForCommands } from '../../server/gate-socket.ts';
 import { openTrust, type Trust } from '../../x509/path/trust.ts';
 import { parsePemBlocks } from '../../x509/pem.ts';
@@ -66,6 +67,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
   const start = await readDisk(store, { trust, at: clock(), steady, holders }, logger);
   const source = tableSource(() => following.known, steady);
   const names = nameSource(() => following.known, steady);
+  const intermediates = knownIntermediates(() => following.known);
   let open: OpenGate | undefined;
   const watchers = new Set<DeniedWatcher>();
   const access = authorityOf(loaded);
@@ -101,6 +103,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
     memory,
     source,
     names,
+    intermediates,
     onNameDenied: () => following.refresh(),
     statusAgeMs: () => ageOf(following),
     clock,
@@ -122,6 +125,7 @@ export async function serveGate({ loaded, readyFile, onReady }: ServeGateOptions
       (await openMosquitto({
         ...{ config: config.mosquitto, policy: loaded.policy, open: gateOf, driver, at, clock, logger },
         source: deniedSource(() => following.known, clock, steady),
+        intermediates,
         watch: (watcher) => void watchers.add(watcher),
       }));
     if (mosquitto) closers.push(() => mosquitto.close());

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import { writeBackup } from '../../store/sqlite/backup/write-backup.ts';
+import { type HomeFile, writeBackup } from '../../store/sqlite/backup/write-backup.ts';
 import { collectHomeFiles, ownPassphraseFile } from '../backup/home-files.ts';
 import { type CommonOptions, homeOf, newCommand, type Shell } from '../command.ts';
 import { loadConfig } from '../config/load-config.ts';
@@ -46,11 +46,14 @@ function backup(shell: Shell, file: string, options: BackupCommandOptions): void
     );
   const target = resolve(file);
   const { path, record } = ledgerPlace(home, loaded);
-  const files = collectHomeFiles(home, withPassphrase);
+  let files: readonly HomeFile[] = [];
   const written = writeBackup({
     ledger: path,
     target,
-    files,
+    files: () => {
+      files = collectHomeFiles(home, withPassphrase);
+      return files;
+    },
     madeAt: systemClock(),
     program: programVersion(),
     replace: force,

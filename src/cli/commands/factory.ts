@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { BirthmarkError } from '../../core/errors.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { parsePemBlocks } from '../../x509/pem.ts';
 import { newCommand, type Shell, wholeNumber } from '../command.ts';
 import { enrollFile } from '../factory/enroll-file.ts';

@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
 import Type from 'typebox';
 import { toBase64 } from '../../core/bytes.ts';
+import { writeDurably } from '../../core/durable-file.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { schemaParser } from '../../core/schema.ts';
 import { ROLES } from '../../enroll/ports.ts';
-import { writeDurably } from '../../keys/durable-file.ts';
 import { withApi } from '../api-client.ts';
 import { type CommonOptions, homeOf, newCommand, repeated, type Shell } from '../command.ts';
 import { readAsText } from '../input-file.ts';

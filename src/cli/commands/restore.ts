@@ -2,16 +2,18 @@ import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { BirthmarkError } from '../../core/errors.ts';
-import type { Restored } from '../../store/sqlite/backup/restore-ledger.ts';
+import type { KnownAuthorities, Restored } from '../../store/sqlite/backup/restore-ledger.ts';
 import { lockHome } from '../../store/sqlite/lock-home.ts';
 import { putBackFiles } from '../backup/home-files.ts';
-import { type CommonOptions, homeOf, newCommand, type Shell } from '../command.ts';
+import { refuseLostAuthorities } from '../backup/refuse-lost-authorities.ts';
+import { type CommonOptions, homeOf, newCommand, repeated, type Shell } from '../command.ts';
 import { loadConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';
 import { ledgerPlace } from '../ledger-place.ts';
 
 interface RestoreCommandOptions extends CommonOptions {
   readonly beginRecord?: boolean;
+  readonly loseAuthority?: readonly string[];
 }
 
 export function restoreCommand(shell: Shell): Command {
@@ -22,10 +24,16 @@ export function restoreCommand(shell: Shell): Command {
   )
     .argument('[file]', 'a file that backup wrote')
     .option('--begin-record', 'begin a new record: the one before it is lost')
+    .option(
+      '--lose-authority <name>',
+      'go on without an authority that the backup does not know (repeat for more)',
+      repeated,
+    )
     .addHelpText(
       'after',
       '\nThe ledger that is there is kept beside as ledger.db.before-restore-TIME; files of the home that are there stay. Killed at any\n' +
         'step it can be run again. Not brought back are tokens, tickets, approvals, trusted CAs and operators since the backup.\n' +
+        'An authority that was made since the backup comes back from the record, and its key must be in keys/ still.\n' +
         '--begin-record, with a backup or alone for the ledger that is there, is for a record that is lost for good: what came after the\n' +
         'backup is unknown then. It moves the numbers of all CRLs far ahead (above the time in milliseconds), so that none is used\n' +
         'twice, and makes whoever follows the status start afresh. Revoke again what was revoked since.',
@@ -55,7 +63,7 @@ async function restore(
   const lock = lockHome(home.path);
   try {
     const outcome =
-      file === undefined ? await renew(home) : await restoreFile(home, resolve(file), beginRecord);
+      file === undefined ? await renew(home) : await restoreFile(home, resolve(file), beginRecord, options);
     if (options.json) shell.out(JSON.stringify(outcome));
     else tell(shell, home, outcome);
   } finally {
@@ -69,13 +77,19 @@ async function renew(home: Home): Promise<Outcome> {
   return renewRecord(path, record);
 }
 
-async function restoreFile(home: Home, file: string, beginRecord: boolean): Promise<Outcome> {
+async function restoreFile(
+  home: Home,
+  file: string,
+  beginRecord: boolean,
+  { loseAuthority = [] }: RestoreCommandOptions,
+): Promise<Outcome> {
   const { openBackup } = await import('../../store/sqlite/backup/open-backup.ts');
   const { restoreLedger } = await import('../../store/sqlite/backup/restore-ledger.ts');
   const { files, madeAt } = openBackup(file);
   const { written, differ } = putBackFiles(home, files);
   const { path, record } = ledgerPlace(home, loadConfig(home.config));
-  const restored = restoreLedger({ backup: file, ledger: path, record, beginRecord });
+  const judge = (known: KnownAuthorities) => refuseLostAuthorities(home, known, loseAuthority);
+  const restored = restoreLedger({ backup: file, ledger: path, record, beginRecord, judge });
   return { ...restored, written, differ, madeAt };
 }
 

@@ -92,7 +92,7 @@ function selecting(command: Command): Command {
     .option('--namespace <name>', "whose serial number that is; this authority's own by default")
     .option('--spki <sha256>', 'all certificates of a key, by the SHA-256 of its SubjectPublicKeyInfo')
     .option('--batch <batch>', 'all certificates of the devices of a batch')
-    .option('--authority <name>', 'all that an authority issued: idevid, ldevid, service')
+    .option('--authority <name>', 'all that an authority issued, by its name in `authority list`')
     .option('--lineage <hex>', 'a certificate and all that it vouched for, through any number of renewals')
     .option(
       '--since <time>',

@@ -15,6 +15,9 @@ export const DEFAULT_COALESCE_SECONDS = 60;
 /** What `crl.idp` is where a configuration does not say it. */
 export const DEFAULT_IDP = 'partitionedOnly';
 
+/** What `rollover.publishedHours` is where a configuration does not say it. */
+export const DEFAULT_PUBLISHED_HOURS = 24;
+
 const YEAR_DAYS = 365;
 /** ub-common-name of RFC 5280 Appendix A.1, in characters. */
 const MAX_NAME = 64;

@@ -23,7 +23,7 @@ const AuthorityConfigSchema = Type.Object(
     validityDays: Type.Integer({
       minimum: 1,
       maximum: 36_500,
-      description: 'From the day of init; never beyond its issuer.',
+      description: 'From the day on which it is made; never beyond its issuer.',
     }),
   },
   closed,
@@ -102,7 +102,30 @@ export const ConfigSchema = Type.Object(
         ldevid: AuthorityConfigSchema,
         service: AuthorityConfigSchema,
       },
-      { ...closed, description: 'Read by init only: a certificate that is made does not change.' },
+      {
+        ...closed,
+        description:
+          'Read by init, and by `birthmark authority rotate` for the next generation: a certificate that is made does not change.',
+      },
+    ),
+    rollover: Type.Optional(
+      Type.Object(
+        {
+          publishedHours: Type.Integer({
+            minimum: 0,
+            maximum: 8760,
+            examples: [24],
+            description:
+              'So long the next generation of an authority must have been published before it issues: 24 where it is not given. Devices ' +
+              'that ask for CA certificates more often than that, and gates, know it by then.',
+          }),
+        },
+        {
+          ...closed,
+          examples: [{ publishedHours: 24 }],
+          description: 'How authorities are rolled over (docs/authorities.md).',
+        },
+      ),
     ),
     crl: Type.Object(
       {

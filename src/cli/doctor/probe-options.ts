@@ -2,7 +2,7 @@ import path from 'node:path';
 import { PRESET_NAMES, type PresetName } from '../../broker-auth/presets.ts';
 import type { BrokerProbe, RefusedClient } from '../../broker-auth/probe/probe-broker.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { parsePemBlocks } from '../../x509/pem.ts';
 import { readInput } from '../input-file.ts';
 

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
 import { mountDialects } from '../../broker-auth/mount-dialects.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
-import { readSecretFile } from '../../keys/secret-file.ts';
+import { readSecretFile } from '../../core/secret-file.ts';
 import { forgettingBrokers } from '../broker-auth/forgetting-brokers.ts';
 import { createLateDriver } from '../broker-auth/late-driver.ts';
 import { type GateListener, listenGate } from '../broker-auth/listen-gate.ts';
@@ -51,6 +51,7 @@ export async function openBrokerAuth(
     memory: await openSessionMemory(at(SESSIONS_FILE), policy, logger),
     source: status.source,
     names: status.names,
+    intermediates: () => status.intermediates(),
     onNameDenied: () => status.refresh(),
     statusAgeMs: () => status.ageMs(),
     at,
@@ -72,6 +73,7 @@ export async function openBrokerAuth(
       (await openMosquitto({
         ...{ config: mosquittoConfig, policy, open, driver, at, clock, logger },
         source: status.denied,
+        intermediates: () => status.intermediates(),
         watch: (watcher) => status.tell(watcher),
       }));
     if (mosquitto) closers.push(() => mosquitto.close());

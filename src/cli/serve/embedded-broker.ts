@@ -60,6 +60,7 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
       forgetting: [],
       source: status.source,
       names: status.names,
+      intermediates: () => status.intermediates(),
       onNameDenied: () => undefined,
       statusAgeMs: () => status.ageMs(),
       at: (file) => resolve(home.path, file),

@@ -81,7 +81,7 @@ function confirmationDesk(house: House): ConfirmationDesk {
 }
 
 function statusDesk(house: House): StatusDesk {
-  const { authorities, tail, wallClock, logger, loaded } = house;
+  const { authorities, roster, tail, wallClock, logger, loaded } = house;
   const ledger = house.ledger.read;
   const { snapshotValidMinutes } = loaded.config.status ?? DEFAULT_STATUS;
   return {
@@ -90,6 +90,8 @@ function statusDesk(house: House): StatusDesk {
     snapshot: {
       ledger,
       authorities,
+      look: () => roster.look(),
+      current: roster.current,
       signerOf: readResponderSigners(responderHome(house), wallClock, (error) =>
         logger.error({ err: error }, 'the signer of status snapshots cannot be read'),
       ),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import type { DeniedSource } from '../../broker-auth/denied-entry.ts';
 import { joinMetrics } from '../../broker-auth/gate-metrics.ts';
@@ -5,6 +6,7 @@ import { createBlockDesk, type GateDesk } from '../../broker-auth/guard/block-de
 import type { QuarantineReport, QuarantineResult } from '../../broker-auth/guard/quarantine-reporter.ts';
 import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
+import { knownIntermediates } from '../../broker-auth/status/known-intermediates.ts';
 import {
   endAllTakenBack,
   endTakenBack,
@@ -24,7 +26,10 @@ export interface HouseStatus {
   readonly source: StatusSource;
   readonly names: NameStatusSource;
   readonly denied: DeniedSource;
-  ageMs(): number;
+  /** CA certificates of this house, of generations that came since too. */
+  intermediates(): readonly Uint8Array[];
+  /** Undefined until all was read: then nothing is known, and who must know denies. */
+  ageMs(): number | undefined;
   /** A device was denied by its name: it may have another certificate by now. */
   refresh(): void;
   /** From now on it is told what to end. */
@@ -44,19 +49,20 @@ export interface HouseStatus {
   stop(): Promise<void>;
 }
 
-/**
- * Reads all that is not good from the ledger, and follows it.
- *
- * @throws BirthmarkError what the ledger throws
- */
+/** A start waits so long for it; with very many revocations it goes on in the background. */
+const FIRST_READ_MS = 500;
+
+/** Reads all that is not good from the ledger, and follows it. */
 export async function openHouseStatus(house: House): Promise<HouseStatus> {
-  const { ledger, authorities, metrics, tail, issuing, uses, wallClock, steady, logger } = house;
+  const { ledger, authorities, roster, metrics, tail, issuing, uses, office } = house;
+  const { wallClock, steady, logger } = house;
   const quarantine = createQuarantineDesk({ ...house, clock: wallClock });
   const gates = new Set<OpenGate>();
   const watchers = new Set<DeniedWatcher>();
-  const status = await followLedger({
+  const status = followLedger({
     ledger: ledger.read,
     authorities,
+    look: () => roster.look(),
     tail,
     holders: true,
     clock: wallClock,
@@ -72,11 +78,13 @@ export async function openHouseStatus(house: House): Promise<HouseStatus> {
   });
   const source = tableSource(() => status.known(), steady);
   const names = nameSource(() => status.known(), steady);
+  await Promise.race([status.read, sleep(FIRST_READ_MS)]);
   return {
     source,
     names,
     denied: deniedSource(() => status.known(), wallClock, steady),
-    ageMs: () => status.known().table.ageMs(steady.now()),
+    intermediates: knownIntermediates(() => status.known()),
+    ageMs: () => status.known()?.table.ageMs(steady.now()),
     watch: (open) => {
       gates.add(open);
       endAllTakenBack(open.gate, source, names);
@@ -86,7 +94,10 @@ export async function openHouseStatus(house: House): Promise<HouseStatus> {
       const timed = <T extends { readonly at: string }>(one: T) => ({ ...one, at: Date.parse(one.at) });
       const noted = { seen: seen.map(timed), enforced: enforced.map(timed), refused: refused.map(timed) };
       const { idevidProfiles } = issuing;
-      await noteSightings({ ledger, authorities, uses, idevidProfiles, clock: wallClock }, noted, 'system');
+      // During an act on many the one that writes it writes this too, in fewer and larger transactions.
+      if (office?.isOpen()) await office.note(noted, 'system');
+      else
+        await noteSightings({ ledger, authorities, uses, idevidProfiles, clock: wallClock }, noted, 'system');
     },
     quarantine: ({ devices }) => quarantine(devices, 'system'),
     desk: createBlockDesk(wallClock),

@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import type { BlockDesk } from '../../broker-auth/guard/block-desk.ts';
+import { writeDurably } from '../../core/durable-file.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import { writeDurably } from '../../keys/durable-file.ts';
 import { type Addresses, type Listeners, listen, listenLocally } from '../../server/listeners.ts';
 import { lockHome } from '../../store/sqlite/lock-home.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
@@ -49,7 +49,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     const forked =
       config.workers > 1 ? forkWorkers(config.workers, createLogger(config.log.level)) : undefined;
     if (forked) closers.unshift(() => forked.stop());
-    const house = await openHouse(options.home, options.loaded, options.environment);
+    const house = await openHouse(options.home, options.loaded, options.environment, { withOffice: true });
     closers.splice(closers.length - 1, 0, () => house.close());
     await prepareToServe(house);
     closers.unshift(keepUp(house), keepOwnCertificates(house));
@@ -163,7 +163,10 @@ async function openAsWorker({
   loaded,
   environment,
 }: ServeOptions): Promise<{ house: House; listeners: Listeners }> {
-  const house = await openHouse(home, loaded, environment, String(cluster.worker?.id ?? 0));
+  const house = await openHouse(home, loaded, environment, {
+    worker: String(cluster.worker?.id ?? 0),
+    withOffice: true,
+  });
   try {
     return { house, listeners: await listenHere(house) };
   } catch (error) {

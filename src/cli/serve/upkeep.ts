@@ -6,6 +6,7 @@ import { settleReplayed } from '../../fleet/settle-devices.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
 import type { House } from '../wire.ts';
 import { prepareOcspSigners, prepareTlsCertificate } from './house-options.ts';
+import { publishAuthorities } from './publish-authorities.ts';
 import { repeat } from './repeat.ts';
 
 /** A full list waits for its coalescing bound and this besides; a list that a crash left behind waits only this. */
@@ -29,6 +30,7 @@ export async function prepareToServe(house: House): Promise<void> {
   await prepareTlsCertificate(house);
   await prepareOcspSigners(house);
   await publishDue(house);
+  await publishAuthorities(house, 0);
 }
 
 /** Signs what a process that died has left reserved. */
@@ -47,13 +49,15 @@ export async function finishAbandoned(house: House): Promise<void> {
 export function keepUp(house: House): () => Promise<void> {
   const stopWal = keepWalShort({
     path: house.home.ledger,
+    isDoneElsewhere: () => house.office?.isOpen() ?? false,
     onError: (error) =>
       house.logger.error({ err: error }, 'the write-ahead log grows; it is shortened later'),
   });
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
-    ['crl', LISTS_EVERY_MS, publisher()],
+    ['crl', LISTS_EVERY_MS, publisher(house)],
     ['campaigns', CAMPAIGNS_EVERY_MS, ({ campaigns }) => advanceCampaigns(campaigns.room)],
     ['reservations', MINUTE_MS, finishAbandoned],
+    ['authorities', MINUTE_MS, (house) => publishAuthorities(house)],
     ['states', MINUTE_MS, settle],
     ['rotations', ROTATIONS_EVERY_MS, retire],
     ['tls', HOUR_MS, prepareTlsCertificate],
@@ -95,11 +99,14 @@ async function settle({ ledger, issuing, wallClock, logger }: House): Promise<vo
 }
 
 /** Publishes what is due. Where statuses changed since the time before, an act may be under way. */
-function publisher(): (house: House) => Promise<void> {
-  let before: number | undefined;
-  return async (house) => {
-    const last = await house.ledger.read.lastStatusChange();
-    const acting = before !== undefined && last !== before;
+function publisher(house: House): () => Promise<void> {
+  const look = () => house.ledger.read.lastStatusChange();
+  let before = look();
+  // Whoever looks again says so.
+  before.catch(() => undefined);
+  return async () => {
+    const last = look();
+    const acting = (await before) !== (await last);
     before = last;
     await publishDue(house, acting);
   };

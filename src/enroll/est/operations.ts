@@ -1,5 +1,4 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { chainBelowRoot } from '../../ca/authority.ts';
 import type { IssuingRoom } from '../../ca/issuing-room.ts';
 import type { KeyAlgorithm } from '../../ca/key-policy/check-public-key.ts';
 import type { Profile } from '../../ca/profile.ts';
@@ -12,8 +11,7 @@ import type { Label } from '../label.ts';
 
 /** DER: the root, and what is needed below it to verify what this label issues (RFC 7030 §4.1.3). */
 export function authorityCertificates({ profile }: Label, issuing: IssuingRoom): readonly Uint8Array[] {
-  const { authority } = issuing.preparer(profile.name);
-  return [authority.root, ...(authority.isRoot ? [] : chainBelowRoot(authority))];
+  return issuing.caCertificates(profile.name);
 }
 
 /** DER of what a CSR under this label must have (RFC 7030 §4.5.2): a kind of key is named only where no other is taken. */

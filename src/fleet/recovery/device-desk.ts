@@ -1,5 +1,5 @@
 import type { CrlRoom } from '../../ca/crl/room.ts';
-import type { CertificateRecord, RevocationRecord } from '../../ca/ports.ts';
+import type { CertificateFacts, RevocationRecord } from '../../ca/ports.ts';
 import { publishTouchedCrls } from '../../ca/publish-due-crls.ts';
 import type { Actor, AuditRecord } from '../../core/audit.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -56,16 +56,16 @@ export interface DeviceDeskOptions {
 export interface ActedOn {
   readonly device: DeviceRecord;
   /** All that it has, oldest first. */
-  readonly certificates: readonly CertificateRecord[];
+  readonly certificates: readonly CertificateFacts[];
   readonly revocations: ReadonlyMap<number, RevocationRecord>;
-  readonly isIdevid: (certificate: CertificateRecord) => boolean;
+  readonly isIdevid: (certificate: CertificateFacts) => boolean;
   readonly actor: Actor;
   readonly now: number;
   /** Changes certificates of it. Returns those that were changed. */
   change(
-    certificates: readonly CertificateRecord[],
+    certificates: readonly CertificateFacts[],
     order: Pick<StatusOrder, 'act' | 'reason' | 'cascade'>,
-  ): Promise<readonly CertificateRecord[]>;
+  ): Promise<readonly CertificateFacts[]>;
 }
 
 type Work = (tx: FleetTx, on: ActedOn) => Promise<void>;
@@ -96,7 +96,7 @@ export function createDeviceDesk(options: DeviceDeskOptions): DeviceDesk {
       const certificates = await tx.findByDevices([device.id]);
       const found = await tx.findRevocations(certificates.map(({ id }) => id));
       const now = clock();
-      const touched: CertificateRecord[] = [];
+      const touched: CertificateFacts[] = [];
       const by = `device:${device.namespace}/${device.serialNumber}`;
       await WORKS[act](tx, {
         device,
@@ -133,7 +133,7 @@ export function createDeviceDesk(options: DeviceDeskOptions): DeviceDesk {
     return { state, changed: changed.length, published: await publish(changed) };
   };
 
-  async function publish(places: readonly CertificateRecord[]): Promise<boolean> {
+  async function publish(places: readonly CertificateFacts[]): Promise<boolean> {
     try {
       return await publishTouchedCrls({ places, changed: places.length }, crls, clock);
     } catch (error) {

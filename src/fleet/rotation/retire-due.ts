@@ -1,5 +1,5 @@
 import type { CrlRoom } from '../../ca/crl/room.ts';
-import type { CertificateRecord, RevocationRecord } from '../../ca/ports.ts';
+import type { CertificateFacts, RevocationRecord } from '../../ca/ports.ts';
 import { publishTouchedCrls } from '../../ca/publish-due-crls.ts';
 import { breathe } from '../../core/breathe.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -56,7 +56,7 @@ type Fate = 'retire' | 'end' | 'wait';
 async function retirePiece(
   tx: FleetTx,
   { idevidProfiles, clock }: RetireOptions,
-): Promise<readonly CertificateRecord[]> {
+): Promise<readonly CertificateFacts[]> {
   const now = clock();
   const due = await tx.listDueRotations(now, PIECE);
   const devices = [...new Set(due.map(({ deviceId }) => deviceId))];

@@ -1,11 +1,12 @@
 import { NameTable } from '../../broker-auth/status/name-table.ts';
+import type { Position } from '../../broker-auth/status/position.ts';
 import type { ReadSnapshot } from '../../broker-auth/status/read-snapshot.ts';
 import { StatusTable } from '../../broker-auth/status/status-table.ts';
 import type { Change, SnapshotLine } from '../../broker-auth/status/wire.ts';
-import type { Authorities } from '../../ca/authority.ts';
+import { type Authorities, certificatesBelowRoots } from '../../ca/authority.ts';
 import type { CertificateHolder, KeyReads, RevocationReads } from '../../ca/ports.ts';
 import { breathe } from '../../core/breathe.ts';
-import { toHex } from '../../core/bytes.ts';
+import { toBase64, toHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { hashKey } from '../../x509/public-key.ts';
 import { issuerKeyId, toTime, toWire } from '../status/change-pages.ts';
@@ -14,6 +15,8 @@ import type { StatusTail } from '../status/status-tail.ts';
 export interface LedgerStatusOptions {
   readonly ledger: RevocationReads & Pick<KeyReads, 'scanBlockedKeys'>;
   readonly authorities: Authorities;
+  /** Looks for authorities that came since. */
+  readonly look?: () => Promise<unknown>;
   readonly tail: StatusTail;
   /** Know the devices too: for brokers that show a name only. */
   readonly holders?: boolean;
@@ -27,8 +30,10 @@ export interface LedgerStatusOptions {
 
 /** What the house knows of statuses, in memory and in step with its ledger. */
 export interface LedgerStatus {
-  /** As fresh as the last look at the ledger; it ages where the ledger cannot be looked at. */
-  known(): ReadSnapshot;
+  /** As fresh as the last look at the ledger; it ages where the ledger cannot be looked at. Undefined until all was read. */
+  known(): ReadSnapshot | undefined;
+  /** Resolves when all was read for the first time, or when it stops. */
+  readonly read: Promise<void>;
   /** Reads all anew soon, at most once a minute: a device that was told to have nothing left may have been given something. */
   refresh(): void;
   stop(): Promise<void>;
@@ -38,15 +43,12 @@ const PAGE = 500;
 const RETRY_MS = 500;
 const READ_EVERY_MS = 60_000;
 
-/**
- * Reads all that is not good, and follows what changes from there.
- *
- * @throws what the ledger throws
- */
-export async function followLedger(options: LedgerStatusOptions): Promise<LedgerStatus> {
+/** Begins to read all that is not good, and follows what changes from there. */
+export function followLedger(options: LedgerStatusOptions): LedgerStatus {
   const {
     ledger,
     authorities,
+    look,
     tail,
     holders: tellHolders = false,
     clock,
@@ -58,11 +60,14 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
   let stopped = false;
   let wanted = false;
   let readAt = clock();
-  let known = await read();
+  let known: ReadSnapshot | undefined;
+  const first = Promise.withResolvers<void>();
   const running = run();
 
   async function read(): Promise<ReadSnapshot> {
     const { epoch, sequence, at, steadyAt } = await tail.look();
+    // Behind the epoch, which begins with a new authority.
+    await look?.();
     const table = new StatusTable({ epoch, sequence }, steadyAt);
     const names = tellHolders ? new NameTable() : undefined;
     for (let after: number | undefined = 0; after !== undefined; ) {
@@ -82,7 +87,7 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
         table.load(line);
         names?.load(line);
       }
-      after = found.length === PAGE ? found.at(-1)?.id : undefined;
+      after = found.length === PAGE && !stopped ? found.at(-1)?.id : undefined;
       await breathe();
     }
     for (let after: Uint8Array | undefined = new Uint8Array(0); after !== undefined; ) {
@@ -118,29 +123,39 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
         issuerKeyId: toHex(keyId),
         keyHash: toHex(hashKey(certificate.tbs.spki)),
       })),
+      intermediates: certificatesBelowRoots(authorities).map(toBase64),
     };
   }
 
   async function catchUp(): Promise<void> {
     const { seen } = tail;
-    if (!seen) return;
-    const { epoch, sequence } = known.table.position;
-    const isDue = wanted && clock() - readAt >= READ_EVERY_MS;
-    if (isDue || seen.epoch !== epoch || seen.sequence < sequence) {
+    if (!known || (seen && isToReplace(known, seen))) {
       wanted = false;
       readAt = clock();
-      known = await read();
+      const found = await read();
+      // What was cut short is not all.
+      if (stopped) return;
+      known = found;
       onReplaced();
-      return;
-    }
-    while (known.table.position.sequence < seen.sequence && !stopped) {
-      const changes = await ledger.listStatusChanges(known.table.position.sequence, PAGE);
+      first.resolve();
+    } else if (seen) await follow(known, seen);
+  }
+
+  function isToReplace({ table }: ReadSnapshot, seen: Position): boolean {
+    const { epoch, sequence } = table.position;
+    const isDue = wanted && clock() - readAt >= READ_EVERY_MS;
+    return isDue || seen.epoch !== epoch || seen.sequence < sequence;
+  }
+
+  async function follow({ table, names }: ReadSnapshot, seen: Position): Promise<void> {
+    while (table.position.sequence < seen.sequence && !stopped) {
+      const changes = await ledger.listStatusChanges(table.position.sequence, PAGE);
       if (changes.length === 0) return;
       const holders = await holdersOf(changes);
       for (const [index, change] of changes.entries()) {
         const told = toWire(change, undefined, holders[index], authorities);
-        known.table.apply(told);
-        known.names?.take(told);
+        table.apply(told);
+        names?.take(told);
         onChange(told);
       }
       await breathe();
@@ -151,7 +166,8 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
     while (!stopped && !tail.closed) {
       try {
         await catchUp();
-        if (known.table.position.sequence === tail.seen?.sequence) await tail.next();
+        // Whoever was stopped meanwhile is woken by nobody.
+        if (!stopped && known?.table.position.sequence === tail.seen?.sequence) await tail.next();
       } catch (error) {
         onFault(error);
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -162,11 +178,12 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
   return {
     known() {
       const { seen } = tail;
+      if (!known || !seen) return known;
       const { epoch, sequence } = known.table.position;
-      if (seen && seen.epoch === epoch && seen.sequence === sequence)
-        known.table.confirm(seen, seen.steadyAt);
+      if (seen.epoch === epoch && seen.sequence === sequence) known.table.confirm(seen, seen.steadyAt);
       return known;
     },
+    read: first.promise,
     refresh() {
       wanted = true;
     },
@@ -174,6 +191,7 @@ export async function followLedger(options: LedgerStatusOptions): Promise<Ledger
       stopped = true;
       unlisten();
       await running;
+      first.resolve();
     },
   };
 }

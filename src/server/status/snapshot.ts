@@ -5,7 +5,12 @@ import {
   type SnapshotSeal,
   sealedText,
 } from '../../broker-auth/status/wire.ts';
-import { type Authorities, chainBelowRoot } from '../../ca/authority.ts';
+import {
+  type Authorities,
+  type Authority,
+  certificatesBelowRoots,
+  chainBelowRoot,
+} from '../../ca/authority.ts';
 import type { ResponderSigner } from '../../ca/ocsp/responder-signer.ts';
 import type { KeyReads, RevocationReads } from '../../ca/ports.ts';
 import { breathe } from '../../core/breathe.ts';
@@ -22,6 +27,10 @@ export interface SnapshotOptions {
   > &
     Pick<KeyReads, 'scanBlockedKeys'>;
   readonly authorities: Authorities;
+  /** Looks for authorities that came since, so that whoever is told of them finds them here. */
+  readonly look?: () => Promise<unknown>;
+  /** Which generation of a family issues; the one of that name where it is not given. */
+  readonly current?: (family: string) => Authority | undefined;
   /** Who may tell a status in an authority's name: its OCSP signer, never the authority's own key. */
   readonly signerOf: (authority: string) => ResponderSigner | undefined;
   readonly clock: Clock;
@@ -44,16 +53,17 @@ const GRACE_MS = 30 * 86_400_000;
  * @throws BirthmarkError `unavailable` where there is no signer; what the ledger throws
  */
 export async function openSnapshot(options: SnapshotOptions): Promise<AsyncGenerator<string>> {
-  const { ledger, authorities, signerOf, clock, validMs } = options;
+  const { ledger, authorities, look, clock, validMs } = options;
   const issuedAt = clock();
-  const signer = signerOf(SIGNED_FOR);
-  const authority = authorities.get(SIGNED_FOR);
-  if (!signer || !authority || signer.notAfter <= issuedAt || signer.notBefore > issuedAt)
+  const [epoch, sequence] = [await ledger.statusEpoch(), await ledger.lastStatusChange()];
+  // Behind the epoch, which begins with a new authority.
+  await look?.();
+  const { authority, signer } = findSigner(options, issuedAt) ?? {};
+  if (!authority || !signer)
     throw new BirthmarkError(
       'unavailable',
       'there is no OCSP signer that could sign a snapshot; the log says why',
     );
-  const [epoch, sequence] = [await ledger.statusEpoch(), await ledger.lastStatusChange()];
   const endedBefore = Math.max(0, issuedAt - GRACE_MS);
   const header: SnapshotHeader = {
     format: 'birthmark-status-snapshot',
@@ -68,9 +78,24 @@ export async function openSnapshot(options: SnapshotOptions): Promise<AsyncGener
       issuerKeyId: toHex(keyId),
       keyHash: toHex(hashKey(certificate.tbs.spki)),
     })),
+    intermediates: certificatesBelowRoots(authorities).map(toBase64),
   };
   const chain = [signer.certificate, ...chainBelowRoot(authority)];
   return sealed(contents(options, header, endedBefore), signer, chain);
+}
+
+/** Of the generation that issues; of the one before where it has none yet. */
+function findSigner(
+  { authorities, current, signerOf }: SnapshotOptions,
+  now: number,
+): { readonly authority: Authority; readonly signer: ResponderSigner } | undefined {
+  const candidates = [current?.(SIGNED_FOR), ...[...authorities.values()].toReversed()];
+  for (const authority of candidates) {
+    if (authority?.family !== SIGNED_FOR) continue;
+    const signer = signerOf(authority.name);
+    if (signer && signer.notAfter > now && signer.notBefore <= now) return { authority, signer };
+  }
+  return undefined;
 }
 
 async function* contents(

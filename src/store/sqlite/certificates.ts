@@ -1,4 +1,4 @@
-import type { CertificateReads, CertificateWrites, Reservation } from '../../ca/ports.ts';
+import type { CertificateReads, CertificateWrites, IssuedCertificate, Reservation } from '../../ca/ports.ts';
 import { equalBytes, toBase64, toHex } from '../../core/bytes.ts';
 import type { Connection } from './connection.ts';
 import { later } from './later.ts';
@@ -10,6 +10,12 @@ export function certificateReads(connection: Connection): CertificateReads {
   const { db, call } = connection;
   const withSignature = 'SELECT c.*, s.signature FROM certificates c LEFT JOIN signatures s ON s.id = c.id';
   const bySerial = db.prepare<[Uint8Array], CertificateRow>(`${withSignature} WHERE c.serial = ?`);
+  const issued = db
+    .prepare<[string], readonly [place: number, id: number, authority: string, deviceId: number | null]>(
+      `SELECT j.key, c.id, c.authority, c.device_id FROM json_each(?) j CROSS JOIN certificates c ON c.serial = unhex(j.value)
+       WHERE EXISTS (SELECT 1 FROM signatures s WHERE s.id = c.id)`,
+    )
+    .raw();
   const byDevice = db.prepare<[number], CertificateRow>(`${withSignature} WHERE c.device_id = ?`);
   const byServiceKey = db.prepare<[Uint8Array], CertificateRow>(
     `${withSignature} WHERE c.key_hash = ? AND c.device_id IS NULL`,
@@ -26,6 +32,13 @@ export function certificateReads(connection: Connection): CertificateReads {
       call(() => {
         const row = bySerial.get(serial);
         return row && toCertificate(row);
+      }),
+    findIssued: (serials) =>
+      call(() => {
+        const found: (IssuedCertificate | undefined)[] = serials.map(() => undefined);
+        for (const [place, id, authority, deviceId] of issued.all(JSON.stringify(serials.map(toHex))))
+          found[place] = { id, authority, deviceId };
+        return found;
       }),
     findByDevices: (deviceIds) =>
       call(() => {

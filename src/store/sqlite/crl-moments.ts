@@ -79,6 +79,11 @@ function momentOf(db: Database): CrlMoment {
        WHERE s.authority = ? AND s.sequence > ? ORDER BY s.sequence LIMIT ?`,
     )
     .raw();
+  const count = (where: string) =>
+    db
+      .prepare<[string, number], number>(`SELECT count(*) FROM revocations WHERE authority = ? AND ${where}`)
+      .pluck();
+  const [countAll, countShard] = [count('? = 0'), count('shard = ?')];
   const until = Number.MAX_SAFE_INTEGER;
   return {
     changes: changes ?? 0,
@@ -86,6 +91,10 @@ function momentOf(db: Database): CrlMoment {
       const wanted = { ...search, from: endedBefore, until, after: Buffer.from(after, 'hex') };
       return translating(() => (search.shard === undefined ? all : ofShard).all(wanted));
     },
+    countEntries: (authority, shard) =>
+      translating(
+        () => (shard === undefined ? countAll.get(authority, 0) : countShard.get(authority, shard)) ?? 0,
+      ),
     listEnded: ({ after, ...search }) =>
       translating(() => ended.all({ ...search, after: Buffer.from(after, 'hex') })),
     listChanged: (authority, after, limit) =>

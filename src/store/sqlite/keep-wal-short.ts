@@ -9,6 +9,8 @@ export interface KeepWalShortOptions {
   readonly everyMs?: number;
   /** Beyond this the WAL is made to begin again, for which writers and readers wait some milliseconds. */
   readonly maxWalBytes?: number;
+  /** Whether somebody else does it at present. */
+  readonly isDoneElsewhere?: () => boolean;
   /** Told what went wrong (`ledger-full`, `ledger-failed`); it is tried again the next time. */
   readonly onError: (error: unknown) => void;
 }
@@ -34,6 +36,7 @@ export function keepWalShort({
   path,
   everyMs = EVERY_MS,
   maxWalBytes = MAX_WAL_BYTES,
+  isDoneElsewhere = () => false,
   onError,
 }: KeepWalShortOptions): () => void {
   // Copying does not go through the cache.
@@ -76,7 +79,7 @@ export function keepWalShort({
 
   let tending = false;
   const timer = setInterval(() => {
-    if (tending) return;
+    if (tending || isDoneElsewhere()) return;
     tending = true;
     tend()
       .catch((error: unknown) => onError(translateError(error)))

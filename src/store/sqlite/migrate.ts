@@ -9,9 +9,13 @@ import { delta } from './migrations/0006-delta.ts';
 import { sightings } from './migrations/0007-sightings.ts';
 import { life } from './migrations/0008-life.ts';
 import { campaigns } from './migrations/0009-campaigns.ts';
+import { generations } from './migrations/0011-generations.ts';
 import { isBusy } from './translate-error.ts';
 
-/** In order; what was released is never changed, only added to. */
+/**
+ * In order, which is that of the files' names; a step's place is its number, whatever its file is called. What was released is
+ * never changed, only added to.
+ */
 const MIGRATIONS: readonly string[] = [
   ledger,
   trust,
@@ -22,6 +26,7 @@ const MIGRATIONS: readonly string[] = [
   sightings,
   life,
   campaigns,
+  generations,
 ];
 
 /** `BMRK`, in the file's header (https://www.sqlite.org/fileformat.html#application_id): whose file this is. */

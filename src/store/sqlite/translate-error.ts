@@ -5,7 +5,8 @@ type SqliteError = InstanceType<typeof Database.SqliteError>;
 
 /** What a UNIQUE violation means to a person, by the table that it names. */
 const DUPLICATES: Readonly<Record<string, string>> = {
-  authorities: 'an authority of this name is in the ledger already',
+  authorities: 'an authority of this name or generation is in the ledger already',
+  cross_certificates: 'this root certified that one already',
   devices: 'a device of this serial number is in this namespace already',
   keys: 'this key belongs to somebody already',
   certificates: 'this certificate serial number was taken before',

@@ -45,6 +45,18 @@ describe("a policy in the words of Mosquitto's plugin", () => {
     ]);
   });
 
+  test('names CAs that came since, once each, and none that leads to no anchor', () => {
+    const fields = { notBefore: 0, notAfter: Date.UTC(2049, 0, 1) };
+    const next = makeAuthority({ cn: 'Devices 2', issuer: root, pathLength: 0, fields });
+    const known = [issuing.der, next.der, other.der, next.der];
+    const { issuers } = compilePolicy(makePolicy(authorities), 'mqtt', known);
+    expect(issuers.map(({ commonName, path }) => [commonName, path.length])).toEqual([
+      ['Root', 0],
+      ['Devices', 1],
+      ['Devices 2', 1],
+    ]);
+  });
+
   test('passes over a CA that issues for servers only', () => {
     const purposes = [EXTENDED_KEY_USAGE.serverAuth];
     const fields = { notBefore: 0, notAfter: Date.UTC(2049, 0, 1) };

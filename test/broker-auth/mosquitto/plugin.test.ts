@@ -50,10 +50,11 @@ describe.skipIf(!canBuild)("Mosquitto's plugin", () => {
 
   async function writeSnapshot(name: string, policy: GatePolicy, source: DeniedList): Promise<string> {
     const file = path.join(folder, name);
+    const compiled = compilePolicy(policy, 'mqtt');
     const writer = new SnapshotWriter({
       file,
       key: privateKey,
-      policy: compilePolicy(policy, 'mqtt'),
+      policy: () => compiled,
       source,
       clock: Date.now,
       permanent: [],

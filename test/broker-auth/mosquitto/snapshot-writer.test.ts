@@ -43,7 +43,7 @@ describe('the writer of snapshots', () => {
     const writer = new SnapshotWriter({
       file: place,
       key: privateKey,
-      policy,
+      policy: () => policy,
       source,
       clock,
       permanent: [],
@@ -145,7 +145,7 @@ describe('the writer of snapshots', () => {
       const policy = compilePolicy(makePolicy(authorities, { status, preset }), 'mqtt');
       const place = path.join(mkdtempSync(path.join(folder, 'ca-')), 'snapshot');
       const writer = new SnapshotWriter({
-        ...{ file: place, key: privateKey, policy, source, clock: Date.now, permanent: [] },
+        ...{ file: place, key: privateKey, policy: () => policy, source, clock: Date.now, permanent: [] },
         onError: (error) => console.log(error),
       });
       stops.push(() => writer.stop());

@@ -196,3 +196,21 @@ describe('a gate does not start', () => {
     expect(err).toContain(telling);
   });
 });
+
+// Last, since the others' devices are of the authorities before.
+test('learns of an authority that comes while it runs, under a new root too, without a word to it', async () => {
+  const old = await issueDevice(house(), 'of-old', 'SN-OLD');
+  const gate = await start();
+  await until(isReady(gate), 'ready');
+  await house().must('authority', 'rotate', 'ldevid', '--activate', 'now');
+  const next = await issueDevice(house(), 'of-next', 'SN-NEXT');
+  await until(async () => (await connect(gate, next, 'SN-NEXT')) === 'allow', 'its devices', 3000);
+  expect(await connect(gate, old, 'SN-OLD')).toBe('allow');
+  for (const words of [['root'], ['ldevid', '--from', 'ldevid-2']])
+    await house().must('authority', 'rotate', ...words, '--activate', 'now');
+  const last = await issueDevice(house(), 'of-last', 'SN-LAST');
+  await until(async () => (await connect(gate, last, 'SN-LAST')) === 'allow', 'the new root’s', 3000);
+  await house().must('revoke', '--serial', next.serial, '--reason', 'superseded');
+  await until(async () => (await connect(gate, next, 'SN-NEXT')) === 'deny', 'the denial', 2000);
+  expect(await connect(gate, old, 'SN-OLD')).toBe('allow');
+});

@@ -6,11 +6,11 @@ import { loadConfig } from '../../../src/cli/config/load-config.ts';
 import { homeAt } from '../../../src/cli/home.ts';
 import { apiOptions, ocspResponder, tlsIdentity } from '../../../src/cli/serve/house-options.ts';
 import { openHouse } from '../../../src/cli/wire.ts';
+import { writeDurably } from '../../../src/core/durable-file.ts';
 import { createDeviceDoor } from '../../../src/enroll/device-door.ts';
 import { createEnroller } from '../../../src/enroll/enroller.ts';
 import { createIdentifier } from '../../../src/enroll/identify.ts';
 import type { Ledger, LedgerTx } from '../../../src/enroll/ports.ts';
-import { writeDurably } from '../../../src/keys/durable-file.ts';
 import { listen } from '../../../src/server/listeners.ts';
 
 const [dyingStep = '', times = '1', folder = '', readyFile = ''] = process.argv.slice(2);

@@ -1,4 +1,5 @@
 // The gate of a Mosquitto inside `birthmark serve`, with the house's own statuses.
+import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -54,5 +55,25 @@ describe.skipIf(!canBuild || !hasMosquitto)('a Mosquitto beside an authority tha
     const shown = () => house().must('certificate', 'show', bad.serial, '--json');
     await until(async () => (await shown()).includes('enforcedAt'), 'the word that it is enforced');
     expect(await house().must('audit', 'show', '--json')).toContain('certificate.seen');
+  });
+
+  test('lets in who is of an authority that came since, and keeps out who is of it and was taken back', async () => {
+    const { pem } = house();
+    await house().must('authority', 'rotate', 'ldevid', '--activate', 'now');
+    const next = await issueDevice(house(), 'next', 'SN-3');
+    const thief = await issueDevice(house(), 'thief', 'SN-4');
+    for (const { certificate } of [next, thief])
+      expect(new X509Certificate(readFileSync(certificate)).issuer).toMatch(/LDevID CA 2$/m);
+    const target = { host: '127.0.0.1', port: broker?.port ?? 0, ca: readFileSync(pem('root'), 'utf8') };
+    const client = ({ certificate, key }: typeof next, clientId: string) => ({
+      clientId,
+      // Mosquitto's cafile knows the root and the authority before: devices bring what is between.
+      certificate: readFileSync(certificate, 'utf8') + readFileSync(pem('ldevid-2'), 'utf8'),
+      key: readFileSync(key, 'utf8'),
+    });
+    const found = () => probeCanaries(target, client(thief, 'SN-4'), client(next, 'SN-3'));
+    await until(async () => (await found()) === 'open', 'both are let in', 3000);
+    await house().must('revoke', '--serial', thief.serial, '--reason', 'keyCompromise');
+    await until(async () => (await found()) === 'good', 'the denial', 2000);
   });
 });

@@ -49,17 +49,22 @@ export interface CompiledPolicy {
 }
 
 /**
- * Says a policy in the plugin's words, once, at start.
+ * Says a policy in the plugin's words.
  *
  * @param name the listener of the policy that this broker is
+ * @param known CA certificates beside those of the policy's trust, DER; what leads to none of its anchors does not count
  * @throws BirthmarkError `config-invalid` naming the field that the plugin cannot express
  */
-export function compilePolicy(policy: GatePolicy, name: string): CompiledPolicy {
+export function compilePolicy(
+  policy: GatePolicy,
+  name: string,
+  known: readonly Uint8Array[] = [],
+): CompiledPolicy {
   const listener = policy.listeners.get(name);
   if (!listener) throw invalid('listener', `the policy has no listener ${name}`);
   const roles = policy.roles.filter((role) => listener.roles?.includes(role.name) ?? true);
   const keys = classical(listener);
-  const issuers = readIssuers(policy.trust, keys);
+  const issuers = readIssuers(policy.trust, keys, known);
   const namespaces = policy.trust.map(({ namespace }) => namespace);
   const rolesOf = new Map(issuers.map((issuer) => [issuer, rolesUnder(issuer, roles, namespaces)]));
   const head = new OctetWriter()

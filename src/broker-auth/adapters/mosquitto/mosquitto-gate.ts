@@ -30,6 +30,8 @@ export interface MosquittoGateOptions {
   /** `plugin_opt_events`. */
   readonly eventsPath: string;
   readonly source: DeniedSource;
+  /** CA certificates beside those of the policy, as of when the source was reloaded. */
+  readonly intermediates?: () => readonly Uint8Array[];
   readonly sessions: Sessions;
   readonly guard?: BehaviourGuard;
   readonly clock: Clock;
@@ -74,9 +76,10 @@ const LIST_WITHIN_MS = 2000;
  */
 export async function openMosquittoGate(options: MosquittoGateOptions): Promise<MosquittoGate> {
   const { broker, listener, source, sessions, guard, clock, canaries = [], onEvent, onError } = options;
-  const policy = compilePolicy(options.policy, listener);
-  const pathOf = new Map(policy.issuers.map(({ keyId, path }) => [keyId, path]));
-  const above = (keyId: string) => pathOf.get(keyId) ?? [];
+  const { intermediates = () => [] } = options;
+  const compile = () => compilePolicy(options.policy, listener, intermediates());
+  let policy = compile();
+  const above = (keyId: string) => policy.issuers.find((issuer) => issuer.keyId === keyId)?.path ?? [];
   const told = createPluginSessions({
     ...{ broker, listener, sessions, above, canaries },
     ...(guard && { guard }),
@@ -84,7 +87,7 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
   const writer = new SnapshotWriter({
     file: options.snapshotFile,
     key: await openSigningKey(options.keyFile),
-    policy,
+    policy: () => policy,
     source,
     clock,
     permanent: canaries.map(certificateEntry),
@@ -165,7 +168,11 @@ export async function openMosquittoGate(options: MosquittoGateOptions): Promise<
   return {
     driver,
     changed: (changes) => writer.changed(changes),
-    reloaded: () => writer.reloaded(),
+    reloaded: () => {
+      // A generation of a CA that came is in what was reloaded.
+      policy = compile();
+      writer.reloaded();
+    },
     tick: () => restrained?.tick(clock()),
     written: () => writer.written(),
     health: () => ({ connected, ...(taken && { taken }), ...(refused !== undefined && { refused }) }),

@@ -15,7 +15,8 @@ export interface SnapshotWriterOptions {
   /** The snapshot's file, in a folder of its own. */
   readonly file: string;
   readonly key: KeyObject;
-  readonly policy: CompiledPolicy;
+  /** As it is now: only its issuers change. */
+  readonly policy: () => CompiledPolicy;
   readonly source: DeniedSource;
   readonly clock: Clock;
   /** Denied whatever the source says: the canary. */
@@ -75,7 +76,7 @@ export class SnapshotWriter {
   #renewal: NodeJS.Timeout | undefined;
 
   constructor(options: SnapshotWriterOptions) {
-    const { status } = options.policy.listener;
+    const { status } = options.policy().listener;
     this.#options = options;
     this.#asked = status !== 'off';
     this.#timed = status === 'hard';
@@ -88,7 +89,7 @@ export class SnapshotWriter {
     // One of a run before must not look newer than ours: the plugin takes no older one.
     this.#issuedAt = (before && issuedAtOf(before, createPublicKey(key))) ?? 0;
     this.#rebuild();
-    const everyMs = Math.max(MIN_RENEW_MS, policy.listener.maxStatusAgeMs / RENEW_PART);
+    const everyMs = Math.max(MIN_RENEW_MS, policy().listener.maxStatusAgeMs / RENEW_PART);
     this.#renewal = setInterval(() => {
       // Also where the clock was set back, which would make the one that is there last longer than it may.
       if (this.#timed && Math.abs(source.position().asOf - this.#asOf) > CLOCK_STEP_MS) this.#touch();
@@ -230,7 +231,8 @@ export class SnapshotWriter {
   }
 
   async #write(baseHash: Buffer): Promise<void> {
-    const { file, key, policy, source, clock, permanent } = this.#options;
+    const { file, key, source, clock, permanent } = this.#options;
+    const policy = this.#options.policy();
     const { epoch, sequence, asOf } = source.position();
     const now = clock();
     this.#issuedAt = Math.max(now, this.#issuedAt);

@@ -35,33 +35,45 @@ export interface TrustedIssuer {
  * The CAs that a policy trusts to issue clients: its anchors and intermediates, but for those that may issue no certificates
  * or none for clients, and those with other keys than are demanded on their path.
  *
+ * @param known CA certificates beside those: one that leads to no anchor does not count
  * @throws BirthmarkError `config-invalid` for an intermediate that leads to no anchor, or where no CA is left
  */
 export function readIssuers(
   namespaces: readonly TrustedNamespace[],
   keys: KeyDemand,
+  known: readonly Uint8Array[] = [],
 ): readonly TrustedIssuer[] {
   const anchors = namespaces.flatMap((one) => one.anchors);
-  const trust = openTrust({ anchors, intermediates: namespaces.flatMap((one) => one.intermediates) });
+  const given = namespaces.flatMap((one) => one.intermediates);
+  const trust = openTrust({ anchors, intermediates: [...given, ...known] });
   const issuers: TrustedIssuer[] = [];
   const ownerOf = (anchor: Uint8Array | undefined) =>
     namespaces.find((one) => one.anchors.some((der) => anchor && equalBytes(der, anchor)));
+  // When it is valid is told to the plugin, so one that is not yet, or no more, is no fault here.
+  const findPath = (der: Uint8Array) => {
+    const verdict = validatePath(der, { trust, at: 0, purpose: 'any', validity: 'none' });
+    const path = verdict.reason === 'ok' ? verdict.path : undefined;
+    const owner = ownerOf(path?.at(-1));
+    return path && owner ? { path, owner } : verdict.detail;
+  };
   for (const trusted of namespaces) {
     for (const anchor of trusted.anchors) issuers.push(...readIssuer([anchor], trusted, keys));
     for (const der of trusted.intermediates) {
-      // When it is valid is told to the plugin, so one that is not yet, or no more, is no fault here.
-      const input = { trust, at: 0, purpose: 'any', validity: 'none' } as const;
-      const verdict = validatePath(der, input);
-      const path = verdict.reason === 'ok' ? verdict.path : undefined;
-      const found = ownerOf(path?.at(-1));
-      if (!path || found === undefined)
+      const found = findPath(der);
+      if (typeof found === 'string')
         throw new BirthmarkError(
           'config-invalid',
-          `trust: an intermediate of namespace ${trusted.namespace} leads to no anchor: ${verdict.detail}`,
+          `trust: an intermediate of namespace ${trusted.namespace} leads to no anchor: ${found}`,
           { field: 'trust' },
         );
-      issuers.push(...readIssuer(path, found, keys));
+      issuers.push(...readIssuer(found.path, found.owner, keys));
     }
+  }
+  for (const der of known) {
+    const found = findPath(der);
+    const read = typeof found === 'string' ? [] : readIssuer(found.path, found.owner, keys);
+    // What is there already, or another certificate of its key.
+    issuers.push(...read.filter(({ keyId }) => issuers.every((one) => one.keyId !== keyId)));
   }
   if (issuers.length > 0) return issuers;
   throw new BirthmarkError(

@@ -29,6 +29,15 @@ export interface RestoreOptions {
   readonly record: RecordOptions;
   /** Begins the record anew where the one that is there does not fit. */
   readonly beginRecord: boolean;
+  /** Told the authorities before anything is changed; throws where the home cannot go on with these. */
+  readonly judge?: (authorities: KnownAuthorities) => void;
+}
+
+/** Names of authorities. */
+export interface KnownAuthorities {
+  readonly all: readonly string[];
+  /** Those that the record brought back: the backup has no key of theirs. */
+  readonly fromRecord: readonly string[];
 }
 
 export interface Restored {
@@ -99,12 +108,19 @@ export function renewRecord(ledger: string, record: RecordOptions): Omit<Restore
   }
 }
 
-function bringUp(copy: string, { record, beginRecord }: RestoreOptions): Omit<Restored, 'ledgerAside'> {
+function bringUp(
+  copy: string,
+  { record, beginRecord, judge }: RestoreOptions,
+): Omit<Restored, 'ledgerAside'> {
   const db = openFile(copy, { cacheKiB: 16_384, busyTimeoutMs: BUSY_TIMEOUT_MS, synchronous: 'FULL' });
   try {
     db.exec('DROP TABLE backup_facts; DROP TABLE home_files');
     migrate(db, BUSY_TIMEOUT_MS);
+    const names = () => db.prepare<[], string>('SELECT name FROM authorities ORDER BY id').pluck().all();
+    const before = names();
     const outcome = agree(db, { ...record, isCopy: true }, beginRecord);
+    const all = names();
+    judge?.({ all, fromRecord: all.filter((name) => !before.includes(name)) });
     const now = record.clock();
     const mark = db.transaction(() => {
       newEpoch(db, now);

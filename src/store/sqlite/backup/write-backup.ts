@@ -20,7 +20,8 @@ export interface BackupOptions {
   /** The ledger's file. Others may write it meanwhile: the copy is of one moment. */
   readonly ledger: string;
   readonly target: string;
-  readonly files: readonly HomeFile[];
+  /** Called behind the ledger's copy: the key of an authority that the copy knows is in it. */
+  readonly files: () => readonly HomeFile[];
   readonly madeAt: number;
   readonly program: string;
   /** Whether a file of that name may be replaced. */
@@ -81,7 +82,7 @@ function addFiles(target: string, { files, madeAt, program }: BackupOptions): vo
       db.exec(TABLES);
       db.prepare('INSERT INTO backup_facts (only, made_at, program) VALUES (1, ?, ?)').run(madeAt, program);
       const put = db.prepare('INSERT INTO home_files (path, mode, content) VALUES (?, ?, ?)');
-      for (const { path, mode, content } of files) put.run(path, mode, content);
+      for (const { path, mode, content } of files()) put.run(path, mode, content);
     });
     add.immediate();
   } finally {

@@ -96,6 +96,38 @@ const ActSchema = Type.Union([
     { act: Type.Literal('crlNumber'), authority: Type.String(), scope: Type.String(), number: Whole },
     closed,
   ),
+  /** Its key is not in here: it is in the home's keys, and in backups made since. */
+  Type.Object(
+    {
+      act: Type.Literal('addAuthority'),
+      name: Type.String(),
+      family: Type.String(),
+      generation: Type.Integer({ minimum: 1 }),
+      state: Type.Enum(['prepared', 'current', 'former', 'retired']),
+      issuer: Type.String(),
+      createdAt: Time,
+      certificate: Base64,
+    },
+    closed,
+  ),
+  Type.Object(
+    {
+      act: Type.Literal('crossCertify'),
+      subject: Type.String(),
+      issuer: Type.String(),
+      certificate: Base64,
+    },
+    closed,
+  ),
+  Type.Object(
+    {
+      act: Type.Literal('moveAuthority'),
+      name: Type.String(),
+      state: Type.Enum(['current', 'former', 'retired']),
+      at: Time,
+    },
+    closed,
+  ),
   Type.Object({ act: Type.Literal('revokeToken'), name: Type.String(), at: Time }, closed),
   Type.Object({ act: Type.Literal('countToken'), id: Type.String(), certificates: Type.Integer() }, closed),
   Type.Object({ act: Type.Literal('bindTicket'), id: Type.String(), keyHash: Hex }, closed),

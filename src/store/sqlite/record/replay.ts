@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { BirthmarkError } from '../../../core/errors.ts';
+import { stateMoves } from '../authorities.ts';
 import type { RecordAct, RecordedDevice } from './frame.ts';
 import { isLifeAct, lifeReplayer } from './replay-life.ts';
 
@@ -45,6 +46,7 @@ export function replayer(db: Database): Replay {
   );
   const removeCa = db.prepare<unknown[]>('DELETE FROM trusted_cas WHERE fingerprint = ?');
   const changeTrust = db.prepare('UPDATE trust_version SET version = version + 1');
+  const authority = authorityActs(db);
 
   /** Acts other than reservations and changes of a status. */
   function repeat(act: RecordAct): void {
@@ -56,6 +58,8 @@ export function replayer(db: Database): Replay {
     } else if (act.act === 'revokeToken') revokeToken.run(act.at, act.name);
     else if (act.act === 'countToken') countToken.run(act.certificates, act.id);
     else if (act.act === 'bindTicket') bindTicket.run(hex(act.keyHash), act.id);
+    else if (act.act === 'addAuthority' || act.act === 'crossCertify' || act.act === 'moveAuthority')
+      authority(act);
     else if (act.act === 'removeTrustedCa' && removeCa.run(hex(act.fingerprint)).changes > 0)
       changeTrust.run();
   }
@@ -75,6 +79,26 @@ export function replayer(db: Database): Replay {
       else repeat(act);
     }
     return { reservations: restored, statuses: changed };
+  };
+}
+
+/** Knows authorities again, and what became of them; their keys are files. */
+function authorityActs(
+  db: Database,
+): (act: Act<'addAuthority'> | Act<'crossCertify'> | Act<'moveAuthority'>) => void {
+  const add = db.prepare<unknown[]>(
+    `INSERT OR IGNORE INTO authorities (name, family, generation, state, certificate, issuer, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const cross = db.prepare<unknown[]>(
+    'INSERT OR IGNORE INTO cross_certificates (subject, issuer, certificate) VALUES (?, ?, ?)',
+  );
+  const move = stateMoves(db);
+  return (act) => {
+    if (act.act === 'moveAuthority') return move(act.name, act.state, act.at);
+    const certificate = Buffer.from(act.certificate, 'base64');
+    if (act.act === 'crossCertify') cross.run(act.subject, act.issuer, certificate);
+    else add.run(act.name, act.family, act.generation, act.state, certificate, act.issuer, act.createdAt);
   };
 }
 

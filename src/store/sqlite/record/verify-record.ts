@@ -133,6 +133,9 @@ function comparer(db: Database): (act: RecordAct, frame: Frame) => string | unde
   const taken = db
     .prepare<[string, string], number>('SELECT number FROM crl_numbers WHERE authority = ? AND scope = ?')
     .pluck();
+  const authority = db
+    .prepare<[string], Buffer>('SELECT certificate FROM authorities WHERE name = ?')
+    .pluck();
   const hex = (text: string) => Buffer.from(text, 'hex');
 
   return (act, { sequence: frame }) => {
@@ -152,6 +155,9 @@ function comparer(db: Database): (act: RecordAct, frame: Frame) => string | unde
     } else if (act.act === 'crlNumber') {
       if ((taken.get(act.authority, act.scope) ?? 0) < act.number)
         return `frame ${frame}: the ledger has not taken number ${act.number} of list ${act.authority}/${act.scope}`;
+    } else if (act.act === 'addAuthority') {
+      if (authority.get(act.name)?.toString('base64') !== act.certificate)
+        return `frame ${frame}: the ledger does not have authority ${act.name} with that certificate`;
     }
     return undefined;
   };

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { BirthmarkError } from '../core/errors.ts';
+import { BirthmarkError } from './errors.ts';
 
 /**
  * Reads a file that holds a secret, if nobody but its owner may.

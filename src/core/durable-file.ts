@@ -3,6 +3,7 @@ import {
   constants,
   existsSync,
   fsyncSync,
+  linkSync,
   openSync,
   readdirSync,
   renameSync,
@@ -10,8 +11,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { BirthmarkError } from '../core/errors.ts';
+import { BirthmarkError } from './errors.ts';
 
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 const UNFINISHED = /\.\d+\.new$/;
 
 /**
@@ -29,12 +31,40 @@ export function writeDurably(path: string, content: string | Uint8Array, mode: n
     syncFolder(dirname(path));
   } catch (cause) {
     rmSync(temporary, { force: true });
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BirthmarkError(
-      'home-unreadable',
-      `${path} cannot be written (${reason}); make room or check who may write there, then try again`,
-      { cause },
-    );
+    throw unwritable(path, cause);
+  }
+}
+
+/**
+ * The same where nothing may be there yet: of several who do it at once one succeeds.
+ *
+ * @returns false where the file is there already; it stays as it is
+ * @throws BirthmarkError `home-unreadable`
+ */
+export function createDurably(path: string, content: string | Uint8Array, mode: number): boolean {
+  const temporary = `${path}.${process.pid}.new`;
+  try {
+    writeSynced(temporary, content, mode);
+    if (!takeName(temporary, path)) return false;
+    syncFolder(dirname(path));
+    return true;
+  } catch (cause) {
+    throw unwritable(path, cause);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** A second name for the file, which fails where there is one; on a disk without such a thing of two at once the later wins. */
+function takeName(temporary: string, path: string): boolean {
+  try {
+    linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if (existsSync(path)) return false;
+    if (!(error instanceof Error && 'code' in error && NO_LINKS.has(String(error.code)))) throw error;
+    renameSync(temporary, path);
+    return true;
   }
 }
 
@@ -47,6 +77,15 @@ export function removeUnfinished(folder: string): void {
   for (const name of readdirSync(folder)) {
     if (UNFINISHED.test(name)) rmSync(join(folder, name), { force: true });
   }
+}
+
+function unwritable(path: string, cause: unknown): BirthmarkError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new BirthmarkError(
+    'home-unreadable',
+    `${path} cannot be written (${reason}); make room or check who may write there, then try again`,
+    { cause },
+  );
 }
 
 function writeSynced(path: string, content: string | Uint8Array, mode: number): void {

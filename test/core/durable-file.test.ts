@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import fs, { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { writeDurably } from '../../src/keys/durable-file.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { createDurably, writeDurably } from '../../src/core/durable-file.ts';
+import { temporaryFolder } from '../keys/temporary-folder.ts';
 
 test('writes text and octets whole, with the mode that was asked for, and leaves nothing beside it', () => {
   const folder = temporaryFolder();
@@ -38,4 +39,30 @@ test('fails without a trace where it cannot write', () => {
   expect(() => writeDurably(join(folder, 'nowhere', 'a'), 'x', 0o600)).toThrow();
   expect(() => writeDurably(join(folder, 'a'), 'x', 0o600)).toThrow();
   expect(readdirSync(folder)).toEqual(['a']);
+});
+
+test.each([
+  ['with hard links', undefined],
+  ['without', 'EPERM'],
+])('what is there stays, and what is not is made, on a disk %s', (_disk, code) => {
+  const folder = temporaryFolder();
+  const path = join(folder, 'key');
+  const { linkSync } = fs;
+  if (code)
+    Object.assign(fs, {
+      linkSync: () => {
+        throw Object.assign(new Error('no such thing here'), { code });
+      },
+    });
+  syncBuiltinESMExports();
+  try {
+    expect(createDurably(path, 'first', 0o600)).toBe(true);
+    expect(createDurably(path, 'second', 0o600)).toBe(false);
+  } finally {
+    Object.assign(fs, { linkSync });
+    syncBuiltinESMExports();
+  }
+  expect(readFileSync(path, 'utf8')).toBe('first');
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(readdirSync(folder)).toEqual(['key']);
 });

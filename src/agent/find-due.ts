@@ -1,0 +1,56 @@
+import { BirthmarkError } from '../core/errors.ts';
+import { readCertificate } from '../x509/certificate.ts';
+import { isAhead, type Pace } from './pace.ts';
+import type { AgentParts } from './parts.ts';
+import { planRenewal } from './plan-renewal.ts';
+import type { Slot } from './state/state-folder.ts';
+
+const HOUR_MS = 3_600_000;
+const ASK_EACH_MS = 6 * HOUR_MS;
+const MINUTE_MS = 60_000;
+/** A credential that just came is not renewed before a twentieth of its validity is over, whatever clocks and servers say. */
+const SHARE_OF_VALIDITY = 0.05;
+
+export interface Due {
+  /** Milliseconds since the epoch; infinite where it is never. */
+  readonly renewAt: number;
+  /** When the window is to be asked for again. */
+  readonly windowAt: number;
+  readonly pace: Pace;
+}
+
+/**
+ * When the current credential is to be renewed: by the server's window (RFC 9773 §4), asked for when its time has come; by the
+ * last one that it told while it does not answer; by our own where it tells none.
+ */
+export async function findDue(
+  { authority, time }: AgentParts,
+  current: Slot,
+  chain: readonly [Uint8Array, ...Uint8Array[]],
+  pace: Pace,
+): Promise<Due> {
+  const now = time.now();
+  let { window, windowAt } = pace;
+  if (window?.of !== current.name) {
+    window = undefined;
+    windowAt = undefined;
+  }
+  if (!isAhead(windowAt, now)) {
+    try {
+      const info = await authority.renewalInfo(chain[0]);
+      window = info && { of: current.name, ...info.window };
+      windowAt = now + Math.max(info?.retryAfterMs ?? ASK_EACH_MS, MINUTE_MS);
+    } catch (error) {
+      if (!(error instanceof BirthmarkError)) throw error;
+      windowAt = now + HOUR_MS;
+    }
+  }
+  const { notBefore, notAfter } = readCertificate(chain[0]).tbs;
+  const planned = planRenewal(chain[0], window);
+  const least = Math.min((notAfter.at - notBefore.at) * SHARE_OF_VALIDITY, HOUR_MS);
+  const justRenewed = isAhead((pace.renewedAt ?? 0) + least, now);
+  const renewAt = justRenewed ? Math.max(planned, (pace.renewedAt ?? 0) + least) : planned;
+  const { window: _before, ...rest } = pace;
+  const asked = windowAt ?? now + ASK_EACH_MS;
+  return { renewAt, windowAt: asked, pace: { ...rest, windowAt: asked, ...(window && { window }) } };
+}

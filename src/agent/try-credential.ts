@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { KEY_FILE } from './key/file-key.ts';
+import { Later } from './obtain.ts';
+import { type AgentParts, credentialOf } from './parts.ts';
+import type { CredentialPaths } from './run-command.ts';
+import type { Slot } from './state/state-folder.ts';
+
+const REFUSED = ['refused-1', 'refused-2'] as const;
+
+/** Where what is in a slot lies. */
+export function pathsOf({ state, keysAreFiles }: AgentParts, folder: string): CredentialPaths {
+  return {
+    ...(keysAreFiles && { key: join(folder, KEY_FILE) }),
+    certificate: join(folder, 'certificate.pem'),
+    trust: state.trustFile,
+  };
+}
+
+/**
+ * Makes a new credential the current one if it works. That it is about to be shown is written first: from then on the authority
+ * may take the old one for retired, whatever becomes of us. Silence changes nothing; after three refusals the new credential is
+ * given up, and the old one, which was never let go, is current still.
+ *
+ * @throws Later
+ */
+export async function tryCredential(parts: AgentParts, slot: Slot): Promise<void> {
+  const { state, probes, authority, tell } = parts;
+  const credential = credentialOf(parts, slot);
+  if (!credential) throw new Error('a credential without a certificate cannot be tried');
+  state.mark(slot, 'offered');
+  const paths = pathsOf(parts, slot.folder);
+  for (const probe of [...probes, () => authority.confirm(credential)]) {
+    const verdict = await probe(credential, paths);
+    if (verdict.kind === 'accepted') continue;
+    tell({ level: 'warn', event: 'probe-failed', detail: verdict.detail });
+    if (verdict.kind === 'refused') {
+      const mark = REFUSED.find((one) => !slot.has(one));
+      if (mark) state.mark(slot, mark);
+      else {
+        state.dropNext();
+        tell({ level: 'warn', event: 'dropped', detail: 'the new credential was refused three times' });
+      }
+    }
+    throw new Later(`the new credential does not work yet: ${verdict.detail}`);
+  }
+  state.promote(slot);
+}

@@ -1,0 +1,299 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { type AgentParts, type EnrollAnswer, step, usableCredentials } from '../../src/agent/index.ts';
+import { BirthmarkError } from '../../src/core/errors.ts';
+import { codeOfAsync, DAY_MS } from '../house.ts';
+import { temporaryFolder } from '../keys/temporary-folder.ts';
+import { type Device, secret, shareAgentLab } from './lab.ts';
+
+const lab = await shareAgentLab();
+let devices = 0;
+const nextSerial = () => {
+  devices += 1;
+  return `AG-${devices}-`;
+};
+
+/** A device that has a certificate. */
+async function enrolled(options: Parameters<typeof lab.device>[0] = {}) {
+  const serialNumber = nextSerial();
+  const settings = { ...(await lab.ticket(serialNumber)), ...options.settings };
+  const device = await lab.device({ ...options, settings });
+  await step(device.parts);
+  return { device, serialNumber, settings };
+}
+
+const again = ({ folder }: Device, options: Parameters<typeof lab.device>[0] = {}) =>
+  lab.device({ folder, ...options });
+
+async function revoke(device: Device, reason: 'keyCompromise' | 'superseded' = 'keyCompromise') {
+  const serial = Buffer.from(device.serial(), 'hex');
+  await lab.house.revoker({ act: 'revoke', by: { kind: 'serial', serial }, reason }, 'operator:test');
+}
+
+/** Loses the answer to the first enrollment that it is asked. */
+function losing(): (parts: AgentParts) => Partial<AgentParts> {
+  let lost = false;
+  return ({ authority }) => ({
+    authority: {
+      ...authority,
+      enroll: async (request) => {
+        const answer = await authority.enroll(request);
+        if (lost) return answer;
+        lost = true;
+        throw new BirthmarkError('unavailable', 'the answer was lost');
+      },
+    },
+  });
+}
+
+const answering = (answer: EnrollAnswer) => (parts: AgentParts) => ({
+  authority: { ...parts.authority, enroll: () => Promise.resolve(answer) },
+});
+
+describe('an agent with a ticket', () => {
+  test('gets a credential of which key and certificate are a pair, the key for its owner alone', async () => {
+    const { device, serialNumber } = await enrolled();
+    const at = (name: string) => join(device.folder, 'current', name);
+    const certificate = new X509Certificate(readFileSync(at('certificate.pem')));
+    expect(certificate.checkPrivateKey(createPrivateKey(readFileSync(at('key.pem'))))).toBe(true);
+    expect(certificate.subject).toContain(`serialNumber=${serialNumber}`);
+    expect(statSync(at('key.pem')).mode & 0o777).toBe(0o600);
+    expect(readFileSync(at('certificate.pem'), 'utf8').split('BEGIN CERTIFICATE')).toHaveLength(3);
+  });
+
+  test('is refused with another ticket than its own, and says so at once', async () => {
+    const serialNumber = nextSerial();
+    const settings = { ...(await lab.ticket('OTHER')), serialNumber };
+    const device = await lab.device({ settings });
+    expect(await codeOfAsync(step(device.parts))).toBe('renewal-refused');
+    expect(device.serial()).toBe('');
+  });
+
+  test('has the same certificate when the answer was lost, after a restart too', async () => {
+    const serialNumber = nextSerial();
+    const settings = await lab.ticket(serialNumber);
+    const first = await lab.device({ settings, wrap: losing() });
+    expect((await step(first.parts)).outcome).toBe('waiting');
+    const second = await again(first, { settings });
+    expect((await step(second.parts, { now: true })).outcome).toBe('renewed');
+    expect(await lab.issued(serialNumber)).toBe(1);
+  });
+
+  test('says what is missing where nothing vouches for it', async () => {
+    expect(await codeOfAsync(step((await lab.device()).parts))).toBe('not-enrolled');
+  });
+
+  test('does not read a ticket that others may read', async () => {
+    const settings = await lab.ticket(nextSerial());
+    chmodSync(settings.ticketFile ?? '', 0o644);
+    expect(await codeOfAsync(step((await lab.device({ settings })).parts))).toBe('key-file-permissions');
+  });
+});
+
+describe('a renewal', () => {
+  test('comes in the window and not before, with another key each time', async () => {
+    const { device } = await enrolled();
+    const before = device.serial();
+    const key = readFileSync(join(device.folder, 'current/key.pem'), 'utf8');
+    expect((await step(device.parts)).outcome).toBe('not-due');
+    lab.house.clock.pass(59 * DAY_MS);
+    expect((await step(device.parts)).outcome).toBe('not-due');
+    lab.house.clock.pass(17 * DAY_MS);
+    expect((await step(device.parts)).outcome).toBe('renewed');
+    expect(device.serial()).not.toBe(before);
+    expect(readFileSync(join(device.folder, 'current/key.pem'), 'utf8')).not.toBe(key);
+  });
+
+  test('comes at once when the server tells a window that is over, and once only', async () => {
+    const told = { start: lab.house.clock.now() - 2 * DAY_MS, end: lab.house.clock.now() - DAY_MS };
+    const { device, settings } = await enrolled();
+    const called = await again(device, {
+      settings,
+      wrap: ({ authority }) => ({
+        authority: { ...authority, renewalInfo: () => Promise.resolve({ window: told }) },
+      }),
+    });
+    lab.house.clock.pass(DAY_MS);
+    expect((await step(called.parts)).outcome).toBe('renewed');
+    expect((await step(called.parts)).outcome).toBe('not-due');
+  });
+
+  test('waits as long as the server says, and longer after each failure', async () => {
+    const { device, settings } = await enrolled();
+    const busy = await again(device, {
+      settings,
+      wrap: answering({ kind: 'later', retryAfterMs: 7200_000, detail: 'busy' }),
+    });
+    lab.house.clock.pass(80 * DAY_MS);
+    const result = await step(busy.parts);
+    expect(result).toMatchObject({ outcome: 'waiting', problem: 'busy' });
+    expect(result.wakeAt - lab.house.clock.now()).toBe(7200_000);
+    expect(await step(busy.parts)).toMatchObject({ outcome: 'waiting', wakeAt: result.wakeAt });
+    expect(device.serial()).not.toBe('');
+    lab.house.clock.pass(7200_000);
+    expect((await step(device.parts)).outcome).toBe('renewed');
+  });
+
+  test('that was refused for good is done anew by the IDevID, with a key that nobody has seen', async () => {
+    const serialNumber = nextSerial();
+    const settings = await lab.idevid(serialNumber);
+    const device = await lab.device({ settings });
+    expect((await step(device.parts)).outcome).toBe('renewed');
+    const before = device.serial();
+    await revoke(device);
+    expect((await step(device.parts, { now: true })).outcome).toBe('renewed');
+    expect(device.serial()).not.toBe(before);
+    expect(device.events.map(({ event, detail }) => `${event} ${/by \w+/.exec(detail)?.[0] ?? ''}`)).toEqual(
+      expect.arrayContaining(['refused by current', 'asked by idevid']),
+    );
+  });
+
+  test('that was refused for good is not done where there is no IDevID, and the device keeps what it has', async () => {
+    const { device } = await enrolled();
+    const before = device.serial();
+    await revoke(device);
+    const result = await step(device.parts, { now: true });
+    expect(result.outcome).toBe('waiting');
+    expect(result.problem).toContain('certificate-revoked');
+    expect(device.serial()).toBe(before);
+  });
+
+  test('does not go round an operator who holds the certificate', async () => {
+    const serialNumber = nextSerial();
+    const device = await lab.device({ settings: await lab.idevid(serialNumber) });
+    await step(device.parts);
+    const serial = Buffer.from(device.serial(), 'hex');
+    await lab.house.revoker({ act: 'hold', by: { kind: 'serial', serial } }, 'operator:test');
+    expect((await step(device.parts, { now: true })).outcome).toBe('waiting');
+    expect(await lab.issued(serialNumber)).toBe(1);
+  });
+});
+
+describe('a new credential', () => {
+  const refusing = { kind: 'refused', detail: 'not today' } as const;
+
+  test('is not used before it worked; refused three times it is given up, and the old one stays', async () => {
+    const { device, settings } = await enrolled();
+    const before = device.serial();
+    let asked = 0;
+    const wary = await again(device, {
+      settings,
+      wrap: () => ({
+        probes: [
+          () => {
+            asked += 1;
+            return Promise.resolve(refusing);
+          },
+        ],
+      }),
+    });
+    for (let round = 0; round < 3; round += 1) {
+      expect(wary.parts.state.next()?.has('offered') ?? false).toBe(round > 0);
+      expect((await step(wary.parts, { now: true })).outcome).toBe('waiting');
+      expect(device.serial()).toBe(before);
+    }
+    expect(asked).toBe(3);
+    expect(wary.parts.state.next()).toBeUndefined();
+    expect((await step(device.parts, { now: true })).outcome).toBe('renewed');
+  });
+
+  test('is kept while nobody answers, however often, and tried again', async () => {
+    const { device, settings, serialNumber } = await enrolled();
+    let silent = true;
+    const wary = await again(device, {
+      settings,
+      wrap: () => ({
+        probes: [
+          () => Promise.resolve(silent ? { kind: 'unclear', detail: 'silence' } : { kind: 'accepted' }),
+        ],
+      }),
+    });
+    for (let round = 0; round < 5; round += 1) await step(wary.parts, { now: true });
+    expect(await lab.issued(serialNumber)).toBe(2);
+    silent = false;
+    expect((await step(wary.parts, { now: true })).outcome).toBe('renewed');
+    expect(await lab.issued(serialNumber)).toBe(2);
+  });
+
+  test('that was offered comes before the old one for who connects', async () => {
+    const { device, settings } = await enrolled();
+    const wary = await again(device, {
+      settings,
+      wrap: () => ({ probes: [() => Promise.resolve({ kind: 'unclear', detail: 'silence' })] }),
+    });
+    expect(usableCredentials(wary.parts)).toHaveLength(1);
+    await step(wary.parts, { now: true });
+    const [first, second] = usableCredentials(wary.parts);
+    expect(first?.chain[0]).toEqual(wary.parts.state.next()?.chain()?.[0]);
+    expect(second?.chain[0]).toEqual(wary.parts.state.current()?.chain()?.[0]);
+  });
+
+  test('must pass the command that verifies it, which gets paths and no secret', async () => {
+    const out = join(temporaryFolder(), 'out');
+    const verifyCommand = `env | grep ^BIRTHMARK_ | sort > ${out}; test -e ${out}.good`;
+    const { device } = await enrolled({ settings: { verifyCommand } });
+    expect(device.serial()).toBe('');
+    expect(readFileSync(out, 'utf8')).toMatch(
+      /^BIRTHMARK_CERTIFICATE=.*\/certificate.pem\nBIRTHMARK_KEY=.*\/key.pem\nBIRTHMARK_TRUST=.*\/trust.pem\n$/,
+    );
+    writeFileSync(`${out}.good`, '');
+    expect((await step(device.parts, { now: true })).outcome).toBe('renewed');
+    expect(device.serial()).not.toBe('');
+  });
+
+  test('is announced until the command after a change has worked once', async () => {
+    const out = join(temporaryFolder(), 'out');
+    const afterChange = `echo >> ${out}; test -e ${out}.good`;
+    const { device } = await enrolled({ settings: { afterChange } });
+    const rounds = () => readFileSync(out, 'utf8').length;
+    const once = rounds();
+    await step(device.parts);
+    expect(rounds()).toBe(once + 1);
+    writeFileSync(`${out}.good`, '');
+    await step(device.parts);
+    await step(device.parts);
+    expect(rounds()).toBe(once + 2);
+  });
+});
+
+describe('a clock that is wrong', () => {
+  test.each([
+    ['a decade behind', -3650],
+    ['a day behind', -1],
+    ['a day ahead', 1],
+  ])('by %s does not keep a device from enrolling, and makes it renew no more often', async (_name, days) => {
+    const serialNumber = nextSerial();
+    const clock = () => lab.house.clock.now() + days * DAY_MS;
+    const device = await lab.device({ settings: await lab.ticket(serialNumber), clock });
+    expect((await step(device.parts)).outcome).toBe('renewed');
+    for (let round = 0; round < 5; round += 1) expect((await step(device.parts)).outcome).toBe('not-due');
+    expect(device.events.filter(({ event }) => event === 'clock')).toHaveLength(1);
+    lab.house.clock.pass(76 * DAY_MS);
+    expect((await step(device.parts)).outcome).toBe('renewed');
+  });
+
+  test('by a decade ahead believes no server, says why, and asks rarely', async () => {
+    const { device, settings, serialNumber } = await enrolled();
+    const clock = () => lab.house.clock.now() + 11 * 365 * DAY_MS;
+    const ahead = await again(device, { settings, clock });
+    const result = await step(ahead.parts);
+    expect(result.outcome).toBe('waiting');
+    expect(result.problem).toMatch(/is this machine's clock right/);
+    expect(await step(ahead.parts)).toMatchObject({ wakeAt: result.wakeAt });
+    expect(await lab.issued(serialNumber)).toBe(1);
+    expect((await step((await again(device, { settings })).parts, { now: true })).outcome).toBe('renewed');
+  });
+});
+
+test('what a state folder holds tells no secret but the key: no ticket, no password', async () => {
+  const { device, settings } = await enrolled();
+  const ticket = readFileSync(settings.ticketFile ?? '', 'utf8').trim();
+  for (const name of readdirSync(device.folder, { recursive: true, encoding: 'utf8' })) {
+    const path = join(device.folder, name);
+    if (existsSync(path) && statSync(path).isFile()) expect(readFileSync(path, 'utf8')).not.toContain(ticket);
+  }
+  expect(JSON.stringify(device.events)).not.toContain(ticket);
+  expect(secret('x', '')).not.toContain(ticket);
+});

@@ -1,0 +1,80 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { lastLine } from '../house.ts';
+import { hasProgram, runProgram } from '../run-program.ts';
+import { useHouse } from '../use-house.ts';
+
+// A device whose keys are made and stay in SoftHSM: OpenSSL's engine signs in TLS, pkcs11js signs CSRs.
+
+const MODULE = '/usr/lib/softhsm/libsofthsm2.so';
+const PIN = '82731';
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const engines = /"(.*)"/.exec(spawnSync('openssl', ['version', '-e'], { encoding: 'utf8' }).stdout)?.[1];
+const ENGINE = path.join(engines ?? '', 'pkcs11.so');
+const isPossible = hasProgram('softhsm2-util') && hasProgram('c++') && existsSync(ENGINE);
+
+const house = useHouse();
+
+describe.skipIf(!isPossible)('a device with a token', () => {
+  beforeAll(async () => {
+    const built = await runProgram(process.execPath, [path.join(ROOT, 'scripts/build-pkcs11.mjs')]);
+    expect(built).toMatchObject({ status: 0 });
+    mkdirSync(path.join(house().folder, 'tokens'));
+    process.env.SOFTHSM2_CONF = house().write(
+      'softhsm2.conf',
+      `directories.tokendir = ${house().folder}/tokens\nobjectstore.backend = file\n`,
+    );
+    await house().program(
+      'softhsm2-util',
+      ...['--init-token', '--free', '--label', 'device', '--pin', PIN, '--so-pin', '000000'],
+    );
+    spawnSync('chmod', ['600', house().write('pin', `${PIN}\n`)]);
+  });
+
+  const enroll = async (serialNumber: string, state: string, ...more: readonly string[]) => {
+    const ticket = lastLine(await house().must('ticket', 'create', '--serial-number', serialNumber));
+    spawnSync('chmod', ['600', house().write(`${serialNumber}.ticket`, `${ticket}\n`)]);
+    return house().birthmark(
+      ...['agent', 'enroll', '--state', state, '--url', house().tlsUrl, '--ca', house().pem('root')],
+      ...['--serial-number', serialNumber, '--ticket-file', `${serialNumber}.ticket`],
+      ...['--pkcs11-module', MODULE, '--pkcs11-token', 'device', '--pkcs11-pin-file', 'pin', ...more],
+    );
+  };
+  const keys = async () => {
+    const words = ['--module', MODULE, '--token-label', 'device', '--login', '--pin', PIN, '--list-objects'];
+    const { out } = await runProgram('pkcs11-tool', [...words, '--type', 'privkey']);
+    return { count: out.split('Private Key Object').length - 1, text: out };
+  };
+  const facts = async (state: string) =>
+    JSON.parse(await house().must('agent', 'status', '--state', state, '--json')) as Record<string, string>;
+
+  test('enrolls and renews with keys that never leave it, and destroys the old one', async () => {
+    expect(await enroll('HSM-1', 'hsm', '--pkcs11-engine', ENGINE)).toMatchObject({ status: 0 });
+    const first = await facts('hsm');
+    expect(existsSync(path.join(house().folder, 'hsm/current/key.pem'))).toBe(false);
+    expect(await keys()).toMatchObject({ count: 1, text: expect.stringContaining('never extractable') });
+    const renewed = await house().birthmark('agent', 'renew', '--now', '--state', 'hsm');
+    expect(renewed).toMatchObject({ status: 0 });
+    expect((await facts('hsm')).serial).not.toBe(first.serial);
+    expect((await keys()).count).toBe(1);
+    for (const text of [renewed.out, renewed.err, house().read('hsm/agent.json')])
+      expect(text).not.toContain(PIN);
+  });
+
+  test('gets a certificate without the engine, by its ticket, and is told what TLS needs before it is used', async () => {
+    const done = await enroll('HSM-2', 'bare');
+    expect(done).toMatchObject({ status: 1, err: expect.stringContaining('libengine-pkcs11-openssl') });
+    expect(await facts('bare')).toMatchObject({ state: 'enrolling' });
+    expect(await enroll('HSM-2', 'bare', '--pkcs11-engine', ENGINE)).toMatchObject({ status: 0 });
+  });
+
+  test('is refused with another PIN, which is not told', async () => {
+    spawnSync('chmod', ['600', house().write('pin', '99999\n')]);
+    const done = await enroll('HSM-3', 'wrong', '--pkcs11-engine', ENGINE);
+    expect(done).toMatchObject({ status: 1, err: expect.stringContaining('[key-store-failed]') });
+    expect(done.err).not.toContain('99999');
+  });
+});
