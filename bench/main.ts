@@ -1,3 +1,4 @@
+import { benchCampaign } from './campaign.ts';
 import { benchAct } from './crl/act.ts';
 import { benchFull } from './crl/full.ts';
 import { benchOne } from './crl/one.ts';
@@ -11,7 +12,12 @@ import { benchOcsp } from './ocsp.ts';
 import { benchScale } from './scale.ts';
 import { benchVerify } from './verify.ts';
 
-/** `npm run bench -- NAME [--json]`; no name: all of them, and those of `PARTS` within others. */
+const args = process.argv.slice(2);
+
+/**
+ * `npm run bench -- NAME [--json] [--quick]`; no name: all of them, and those of `PARTS` within others. Quick: a small size of what has
+ * one, which tells whether it runs.
+ */
 const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<object>>> = {
   issue: benchIssue,
   crl: benchCrl,
@@ -21,6 +27,7 @@ const BENCHES: Readonly<Record<string, (say: (text: string) => void) => Promise<
   scale: benchScale,
   verify: benchVerify,
   kick: benchKick,
+  campaign: (say) => benchCampaign(say, args.includes('--quick')),
 };
 const PARTS: typeof BENCHES = {
   'crl-full': benchFull,
@@ -29,12 +36,16 @@ const PARTS: typeof BENCHES = {
   'crl-start': benchStart,
 };
 
-const args = process.argv.slice(2);
 const json = args.includes('--json');
 const names = args.filter((arg) => !arg.startsWith('-'));
 const unknown = names.find((name) => !(name in BENCHES || name in PARTS));
-if (unknown !== undefined || args.some((arg) => arg.startsWith('-') && arg !== '--json')) {
-  console.error(`usage: npm run bench -- [${Object.keys({ ...BENCHES, ...PARTS }).join(' | ')}] [--json]`);
+if (
+  unknown !== undefined ||
+  args.some((arg) => arg.startsWith('-') && arg !== '--json' && arg !== '--quick')
+) {
+  console.error(
+    `usage: npm run bench -- [${Object.keys({ ...BENCHES, ...PARTS }).join(' | ')}] [--json] [--quick]`,
+  );
   process.exit(2);
 }
 for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {

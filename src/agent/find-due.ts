@@ -8,7 +8,10 @@ import type { Slot } from './state/state-folder.ts';
 const HOUR_MS = 3_600_000;
 const ASK_EACH_MS = 6 * HOUR_MS;
 const MINUTE_MS = 60_000;
-/** A credential that just came is not renewed before a twentieth of its validity is over, whatever clocks and servers say. */
+/**
+ * A credential that just came is not renewed for a minute where the server tells a window, which may be over, and for an hour
+ * where it does not; for one that is short-lived, not before a twentieth of its validity is over.
+ */
 const SHARE_OF_VALIDITY = 0.05;
 
 export interface Due {
@@ -47,7 +50,7 @@ export async function findDue(
   }
   const { notBefore, notAfter } = readCertificate(chain[0]).tbs;
   const planned = planRenewal(chain[0], window);
-  const least = Math.min((notAfter.at - notBefore.at) * SHARE_OF_VALIDITY, HOUR_MS);
+  const least = Math.min((notAfter.at - notBefore.at) * SHARE_OF_VALIDITY, window ? MINUTE_MS : HOUR_MS);
   const justRenewed = isAhead((pace.renewedAt ?? 0) + least, now);
   const renewAt = justRenewed ? Math.max(planned, (pace.renewedAt ?? 0) + least) : planned;
   const { window: _before, ...rest } = pace;

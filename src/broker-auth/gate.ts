@@ -32,6 +32,8 @@ export interface Gate {
   disconnected(place: SessionPlace, how: 'clean' | 'abnormal', session?: Session): void;
   /** A session that is still live from before this process. */
   restore(kept: KeptSession): void;
+  /** The certificate behind a session ends then, as its broker says now. */
+  limit(session: Session, until: number): void;
   /** Whether a live session may do so; no live session, no. */
   mayAct(place: SessionPlace, act: TopicAct, topic: string): boolean;
   /** The broker saw that of a live session, and did not ask: for the behaviour guard. */
@@ -107,7 +109,7 @@ export function createGate({
 
   function noteDenied(attempt: GateConnect, verdict: Denied, at: number): Denied {
     const { listener } = attempt;
-    if (!guard || !countsAsFailure(verdict.reason)) return verdict;
+    if (!guard || !countsAsFailure(verdict.reason, attempt.evidence.level)) return verdict;
     const origin = originOfDenied(attempt, verdict);
     const known = guard.restraint(origin, listener, at);
     if (!known) guard.note('authenticationFailed', origin, listener, at);
@@ -175,6 +177,13 @@ export function createGate({
       return { ...verdict, session };
     },
     restore: begin,
+    limit(session, until) {
+      const known = live.get(session);
+      if (!known || ending.has(session) || sessions.get(session) !== session || until >= session.until)
+        return;
+      const { permissions, origin } = known;
+      begin({ session: { ...session, until, untilBy: 'credential' }, permissions, address: origin.address });
+    },
     disconnected(place, how, which) {
       const session = sessions.get(place);
       if (!session || (which && which !== session)) return;

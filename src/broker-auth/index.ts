@@ -15,7 +15,7 @@ export type { Evidence, EvidenceLevel } from './evidence.ts';
 export type { Gate, GateConnect, GateVerdict, TopicAct } from './gate.ts';
 export { createGuard, type Guard } from './guard/behaviour-guard.ts';
 export { type GuardConfig, GuardConfigSchema } from './guard/guard-config.ts';
-export { parseGuard } from './guard/parse-guard.ts';
+export { parseGuard, provingListeners } from './guard/parse-guard.ts';
 export { type ConnackCodes, connackCodes, DISCONNECT } from './mqtt-codes.ts';
 export { parsePolicy } from './parse-policy.ts';
 export type { GatePolicy, ListenerPolicy, Role, TrustedNamespace } from './policy.ts';

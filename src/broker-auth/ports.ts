@@ -35,6 +35,11 @@ export interface KickDriver {
   kick(sessions: readonly Session[], cause: EndCause, scope: KickScope): Promise<void>;
   /** Those of them that the broker still has. A broker that cannot be asked has none: then a kick is told and believed. */
   stillLive(sessions: readonly Session[]): Promise<readonly Session[]>;
+  /**
+   * When the certificates behind them end, in milliseconds since the epoch, where the broker tells more of them in its list than
+   * it did when it asked.
+   */
+  ends?(sessions: readonly Session[]): Promise<ReadonlyMap<Session, number>>;
 }
 
 /** Remembers live sessions beyond the process. Neither call waits for a disk. */

@@ -50,7 +50,7 @@ export const LIFE: Readonly<Record<DeviceState, LifeRule>> = {
   },
   quarantined: {
     meaning:
-      'it is shut out: by an operator, by a gate, because two hold its identity, or because its IDevID is compromised',
+      'it is shut out: by an operator, by a gate or a campaign, because two hold its identity, or because its IDevID is compromised',
     ways: ['idevid', 'recoveryTicket'],
     broker: 'nothing',
     moves: [
@@ -95,7 +95,9 @@ export function mayCome(
 ): boolean {
   if (!LIFE[state].ways.includes(way)) return false;
   if (state === 'quarantined')
-    return (cause === 'conflict' && way === 'idevid') || (cause === 'compromise' && way === 'recoveryTicket');
+    return way === 'idevid'
+      ? cause === 'conflict' || cause === 'campaign'
+      : cause === 'compromise' && way === 'recoveryTicket';
   if (state !== 'compromised') return true;
   if (way === 'recoveryTicket') return idevidCompromised;
   // Nobody is born again by a factory's hand alone, and neither ticket nor operator is enough where an IDevID was stolen.

@@ -70,8 +70,11 @@ export interface DeviceMove {
   readonly to: DeviceState;
 }
 
-/** What shut a device out. `conflict`: two hold its identity. `compromise`: its IDevID's key is in other hands. */
-export const QUARANTINE_CAUSES = ['operator', 'gate', 'conflict', 'compromise'] as const;
+/**
+ * What shut a device out. `conflict`: two hold its identity. `compromise`: its IDevID's key is in other hands. `campaign`: its LDevIDs are
+ * to be replaced, and are held until it comes back.
+ */
+export const QUARANTINE_CAUSES = ['operator', 'gate', 'conflict', 'compromise', 'campaign'] as const;
 export type QuarantineCause = (typeof QUARANTINE_CAUSES)[number];
 
 export interface Quarantine {

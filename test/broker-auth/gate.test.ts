@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { reconcile } from '../../src/broker-auth/reconcile.ts';
+import type { Session } from '../../src/broker-auth/sessions.ts';
 import { NOW } from '../x509/path/make-certificate.ts';
 import { hearingGuard } from './guard/hearing-guard.ts';
 import { idOf, openLab, policyConfig, reasonOf } from './lab.ts';
@@ -29,6 +31,45 @@ describe('what a session may do', () => {
     lab.connect(device, 'dev1');
     lab.broker.failing = 1000;
     expect(lab.gate.takenBack({ certificate: idOf(device, lab.maker.issuer) }, 'revoked')).toBe(1);
+    expect(lab.gate.mayAct(place('dev1'), 'publish', 'devices/dev1/a')).toBe(false);
+  });
+});
+
+describe('what a broker tells later of the end of a certificate', () => {
+  const config = policyConfig({}, { evidence: 'name' });
+  const open = () => openLab({ config });
+  const name = { level: 'name', name: 'dev1' } as const;
+
+  test('ends the session then, and not before', async () => {
+    using lab = open();
+    lab.show(name, 'dev1');
+    const at = lab.clock.now() + 10_000;
+    const driver = {
+      ...lab.broker,
+      ends: async (asked: readonly Session[]) => new Map(asked.map((one) => [one, at])),
+    };
+    expect(await reconcile(lab.gate, driver, lab.clock.now)).toBe(0);
+    for (const session of lab.gate.sessions.values()) lab.broker.live.add(session);
+    lab.clock.pass(9000);
+    lab.gate.tick();
+    expect(lab.gate.mayAct(place('dev1'), 'publish', 'devices/dev1/a')).toBe(true);
+    lab.clock.pass(1001);
+    lab.gate.tick();
+    await lab.enforcer.settled();
+    expect(lab.ended).toEqual([{ clientIds: ['dev1'], cause: 'expired' }]);
+  });
+  test('makes no session longer, and does not bring back one that is being ended', () => {
+    using lab = openLab();
+    const device = lab.maker.device('dev1');
+    const verdict = lab.connect(device, 'dev1');
+    if (!verdict.allow) throw new Error(verdict.detail);
+    const { session } = verdict;
+    lab.gate.limit(session, session.until + 1);
+    expect(lab.gate.sessions.get(session)).toBe(session);
+    lab.broker.failing = 1000;
+    lab.gate.takenBack({ certificate: idOf(device, lab.maker.issuer) }, 'revoked');
+    lab.gate.limit(session, NOW + 1);
+    expect(lab.gate.sessions.get(session)).toBe(session);
     expect(lab.gate.mayAct(place('dev1'), 'publish', 'devices/dev1/a')).toBe(false);
   });
 });

@@ -36,6 +36,43 @@ function connect(lab: Lab, name: string) {
 }
 
 describe('what was seen', () => {
+  test('is told again once in a while: the last CONNECT of those that came meanwhile, and only where one came', async () => {
+    using lab = openLab();
+    const { reporter, sent, tick } = reporting(lab);
+    const [{ session }, { session: quiet }] = [connect(lab, 'dev1'), connect(lab, 'dev2')];
+    reporter.seen(session);
+    reporter.seen(quiet);
+    await tick();
+    for (const minutes of [1, 2, 3]) {
+      lab.clock.pass(60_000 * minutes);
+      reporter.seen(session);
+      await tick();
+    }
+    const last = new Date(lab.clock.now()).toISOString();
+    expect(sent).toHaveLength(1);
+    lab.clock.pass(240_000);
+    await tick();
+    expect(sent).toHaveLength(2);
+    expect(sent[1]?.seen.map(({ serial, at }) => [serial, at])).toEqual([
+      [session.credentials[0]?.serial, last],
+    ]);
+  });
+
+  test('and denied is told once in a while too', async () => {
+    using lab = openLab();
+    const { reporter, sent, tick } = reporting(lab);
+    const { id } = connect(lab, 'dev1');
+    for (let times = 0; times < 5; times += 1) {
+      reporter.refused(id, 'mqtt');
+      await tick();
+    }
+    expect(sent.map(({ refused }) => refused.length)).toEqual([1]);
+    lab.clock.pass(600_000);
+    reporter.refused(id, 'mqtt');
+    await tick();
+    expect(sent.map(({ refused }) => refused.length)).toEqual([1, 1]);
+  });
+
   test('is told once, however often the device comes', async () => {
     using lab = openLab();
     const { reporter, sent, tick } = reporting(lab);

@@ -51,6 +51,7 @@ describe('gate.toml', () => {
       'crlFiles.0.urls.0',
     ],
     ['the name of another broker', 'folder = "/var', 'broker = "emqx"\nfolder = "/var', 'mosquitto.broker'],
+    ['a topic of RabbitMQ that # would get', 'publish = [', 'publish = [ "$x/y", ', 'roles.0.publish'],
     ['an EMQX where nothing could end a session', '[brokers.emqx]', '[brokers.elsewhere]', 'http.emqx'],
     ['a RabbitMQ where nothing could end a session', '[brokers.rabbitmq]', '[brokers.r]', 'http.rabbitmq'],
     [

@@ -104,8 +104,9 @@ export function rabbitmqDialect(options: RabbitmqOptions): Dialect {
         const asked = parseTopic(body, '');
         const place = ownPlace(asked, asked['variable_map.client_id']);
         if (!place || asked.name !== exchange || asked.permission === 'configure') return DENY;
-        const act = asked.permission === 'write' ? 'publish' : 'subscribe';
-        return gate.mayAct(place, act, toTopic(asked.routing_key)) ? ALLOW : DENY;
+        const topic = toTopic(asked.routing_key);
+        if (asked.permission === 'read') return gate.mayAct(place, 'subscribe', topic) ? ALLOW : DENY;
+        return !topic.startsWith('$') && gate.mayAct(place, 'publish', topic) ? ALLOW : DENY;
       },
     },
   ];
@@ -123,7 +124,10 @@ function isPlain(name: string): boolean {
   return !/[.*]/.test(name);
 }
 
-/** What RabbitMQ will deliver it as. */
+/**
+ * What RabbitMQ will deliver it as. Whoever subscribes to # gets what begins with $ too (against MQTT 5 §4.7.2): nobody
+ * may publish that.
+ */
 function toTopic(routingKey: string): string {
   return routingKey.replaceAll('.', '/').replaceAll('*', '+');
 }

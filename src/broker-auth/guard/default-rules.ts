@@ -3,7 +3,7 @@ import type { GuardConfig } from './guard-config.ts';
 type RuleConfig = NonNullable<GuardConfig['rules']>[number];
 
 /**
- * What is watched where the configuration has no rules of its own, at every listener. Wide enough for a device with a bad
+ * What is watched where the configuration has no rules of its own, where clients show certificates. Wide enough for a device with a bad
  * line, and for a fleet that comes back at once. `undeliverable` and `silent` have no rule here: a backend that is away makes
  * every message undeliverable, and who waits for commands is silent by right; only who knows the fleet can say how much is odd.
  */

@@ -70,7 +70,7 @@ export const GuardConfigSchema = Type.Object(
         description:
           'Each is watched by itself. Where they are not given: reconnecting (connect, more than 20 in 60 s, throttle to one in 10 s), ' +
           'guessing (authenticationFailed, 20 in 60 s, block for 300 s), dropping (abnormalEnd, 30 in 600 s, throttle to one in 30 s), ' +
-          'scanning (topicDenied, 20 in 300 s, block for 900 s). An empty list watches nothing.',
+          'scanning (topicDenied, 20 in 300 s, block for 900 s). They hold where clients show certificates. An empty list watches nothing.',
       }),
     ),
     exempt: Type.Optional(

@@ -1,4 +1,5 @@
 import type { Allowed, DenialReason, Denied } from '../decide.ts';
+import type { EvidenceLevel } from '../evidence.ts';
 import type { GateConnect } from '../gate.ts';
 import type { Origin } from '../ports.ts';
 import type { Session } from '../sessions.ts';
@@ -39,7 +40,9 @@ const OWN_FAULTS: readonly string[] = ['role', 'clientId', 'topicRules'] satisfi
  * another listener; not where the device is connected already, which somebody may have brought about who used its name; and
  * not where it was restrained, since a block that its own denials prolong would never end.
  */
-export function countsAsFailure(reason: string): boolean {
+export function countsAsFailure(reason: string, evidence: EvidenceLevel): boolean {
+  // A name that was taken back and is shown again is no guess, and what would be shut out is the address of others.
+  if (evidence === 'name' && (reason === 'revoked' || reason === 'onHold')) return false;
   return !NOBODYS_FAULT.includes(reason);
 }
 

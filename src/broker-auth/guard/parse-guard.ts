@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { BirthmarkError } from '../../core/errors.ts';
+import type { GatePolicy } from '../policy.ts';
 import type { Behaviour } from '../ports.ts';
 import { DEFAULT_RULES } from './default-rules.ts';
 import type { GuardConfig, REACTIONS } from './guard-config.ts';
@@ -43,10 +44,15 @@ export const DEFAULT_BREAKER = { moreThan: 20, part: 0.05 };
  *
  * @param config where it is not given, or has no rules, those of `DEFAULT_RULES` hold
  * @param listeners the names that the policy has
+ * @param proving those where clients prove who they are, which the defaults watch: see `provingListeners`
  * @throws BirthmarkError `config-invalid`
  */
-export function parseGuard(config: GuardConfig | undefined, listeners: readonly string[]): GuardRules {
-  const { rules = DEFAULT_RULES, exempt = [], breaker = DEFAULT_BREAKER } = config ?? {};
+export function parseGuard(
+  config: GuardConfig | undefined,
+  listeners: readonly string[],
+  proving: readonly string[] = listeners,
+): GuardRules {
+  const { rules = defaultRules(listeners, proving), exempt = [], breaker = DEFAULT_BREAKER } = config ?? {};
   const twice = rules.findIndex(({ name }, at) => rules.findIndex((other) => other.name === name) < at);
   if (twice !== -1) throw invalid(`rules.${twice}.name`, `two rules are called ${rules[twice]?.name}`);
   const isDevice = (text: string) => text.startsWith(DEVICE);
@@ -58,6 +64,16 @@ export function parseGuard(config: GuardConfig | undefined, listeners: readonly 
     },
     breaker,
   };
+}
+
+/** Elsewhere all that counts does so against an address, and one device that fails would shut out all that are behind it. */
+export function provingListeners(listeners: GatePolicy['listeners']): readonly string[] {
+  return [...listeners.values()].flatMap(({ name, evidence }) => (evidence === 'certificate' ? [name] : []));
+}
+
+function defaultRules(listeners: readonly string[], proving: readonly string[]): typeof DEFAULT_RULES {
+  if (proving.length === listeners.length) return DEFAULT_RULES;
+  return proving.length === 0 ? [] : DEFAULT_RULES.map((rule) => ({ ...rule, listeners: [...proving] }));
 }
 
 const DEVICE = 'device:';

@@ -103,7 +103,10 @@ function checkBroker({ url, kind, user, banSeconds }: BrokerConfig, field: strin
   if (kind !== 'emqx' && banSeconds !== undefined) throw invalid(`${field}.banSeconds`, 'only EMQX bans');
 }
 
-/** RabbitMQ routes `a.b` as `a/b`: a rule with a dot in it would mean another topic than it says. */
+/**
+ * RabbitMQ routes `a.b` as `a/b`: a rule with a dot in it would mean another topic than it says. And it delivers `$…` to who subscribes
+ * to `#`, so nobody may publish there.
+ */
 function checkRoutable(listener: string, policy: GatePolicy, roles: ServiceConfig['roles']): void {
   const named = policy.listeners.get(listener)?.roles;
   for (const [index, role] of roles.entries()) {
@@ -112,6 +115,12 @@ function checkRoutable(listener: string, policy: GatePolicy, roles: ServiceConfi
       for (const filter of role[key] ?? [])
         if (/[.*]/.test(filter.replace(/\$\{[^}]*\}/g, '')))
           throw invalid(`roles.${index}.${key}`, `${filter}: RabbitMQ knows no . and no * in topics`);
+    const hidden = role.publish?.find((filter) => /^\$(?!\{)/.test(filter));
+    if (hidden !== undefined)
+      throw invalid(
+        `roles.${index}.publish`,
+        `${hidden}: RabbitMQ would deliver it to whoever subscribes to #; leave it out, or name a listener of another broker`,
+      );
   }
   const odd = policy.trust.find(({ namespace }) => /[.*]/.test(namespace));
   if (odd) throw invalid('trust', `${odd.namespace}: RabbitMQ knows no . and no * in topics`);

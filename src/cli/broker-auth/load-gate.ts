@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { compilePolicy } from '../../broker-auth/adapters/mosquitto/compile-policy.ts';
-import { type GuardRules, parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { type GuardRules, parseGuard, provingListeners } from '../../broker-auth/guard/parse-guard.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
 import { BirthmarkError } from '../../core/errors.ts';
@@ -60,7 +60,7 @@ function parseGate(text: string, at: LoadedGate['at']): LoadedGate {
   return {
     config,
     policy,
-    guard: parseGuard(guard, [...policy.listeners.keys()]),
+    guard: parseGuard(guard, [...policy.listeners.keys()], provingListeners(policy.listeners)),
     at,
   };
 }

@@ -62,7 +62,7 @@ export interface OpenGate extends AssembledGate {
 }
 
 const TICK_MS = 1000;
-const RECONCILE_MS = 60_000;
+const RECONCILE_MS = 30_000;
 /** Longer than any ClientId that a rule allows; a stranger's may have 64 KiB. */
 const LOGGED_LENGTH = 512;
 

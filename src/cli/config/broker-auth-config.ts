@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { GuardConfigSchema } from '../../broker-auth/guard/guard-config.ts';
-import { DEFAULT_BREAKER, parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { DEFAULT_BREAKER, parseGuard, provingListeners } from '../../broker-auth/guard/parse-guard.ts';
 import { MosquittoConfigSchema } from '../../broker-auth/mosquitto-config.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import { PolicyConfigSchema } from '../../broker-auth/policy-config.ts';
@@ -81,6 +81,6 @@ export function checkBrokerAuth(section: BrokerAuthSection): void {
   within('brokerAuth', () => {
     const policy = parsePolicy(rules, named);
     checkService(section, policy);
-    parseGuard(guard, [...policy.listeners.keys()]);
+    parseGuard(guard, [...policy.listeners.keys()], provingListeners(policy.listeners));
   });
 }

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { GuardConfigSchema } from '../../broker-auth/guard/guard-config.ts';
-import { DEFAULT_BREAKER, parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { DEFAULT_BREAKER, parseGuard, provingListeners } from '../../broker-auth/guard/parse-guard.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import { PolicyConfigSchema } from '../../broker-auth/policy-config.ts';
 import { BirthmarkError } from '../../core/errors.ts';
@@ -98,7 +98,7 @@ export function checkBroker({
     );
   const odd = serverNames.find(({ serverName }) => !isDnsName(serverName));
   if (odd) throw invalid('broker.serverNames', `${JSON.stringify(odd.serverName)} is no DNS name`);
-  within('broker', () => parseGuard(guard, [...listeners.keys()]));
+  within('broker', () => parseGuard(guard, [...listeners.keys()], provingListeners(listeners)));
 }
 
 /** Errors name the section that they are in. */

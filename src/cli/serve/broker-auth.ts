@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { parseGuard, provingListeners } from '../../broker-auth/guard/parse-guard.ts';
 import { mountDialects } from '../../broker-auth/mount-dialects.ts';
 import { parsePolicy } from '../../broker-auth/parse-policy.ts';
 import { readSecretFile } from '../../core/secret-file.ts';
@@ -38,7 +38,7 @@ export async function openBrokerAuth(
   const open = openGate({
     policy,
     ...(driver && { drivers: [driver] }),
-    guard: parseGuard(guard, [...policy.listeners.keys()]),
+    guard: parseGuard(guard, [...policy.listeners.keys()], provingListeners(policy.listeners)),
     registry: status.registryOf('brokerAuth'),
     place: {
       gate: 'brokerAuth',

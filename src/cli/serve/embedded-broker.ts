@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { openAedesBroker } from '../../broker-auth/adapters/aedes/aedes-broker.ts';
-import { parseGuard } from '../../broker-auth/guard/parse-guard.ts';
+import { parseGuard, provingListeners } from '../../broker-auth/guard/parse-guard.ts';
 import type { TrustedNamespace } from '../../broker-auth/policy.ts';
 import { OWN_NAMESPACE } from '../../core/identifiers.ts';
 import { givenTlsIdentity } from '../../server/given-certificate.ts';
@@ -47,7 +47,7 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
     closers.push(() => teller.close());
     const opened = openGate({
       policy,
-      guard: parseGuard(section.guard, [...policy.listeners.keys()]),
+      guard: parseGuard(section.guard, [...policy.listeners.keys()], provingListeners(policy.listeners)),
       registry: status.registryOf('broker'),
       place: {
         gate: 'broker',

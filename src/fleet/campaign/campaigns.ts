@@ -3,7 +3,7 @@ import { breathe } from '../../core/breathe.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { findMembers } from './find-members.ts';
 import { assertMay, type CampaignAct, isGateCause } from './moves.ts';
-import { parseCampaignName, parsePlan, planOf } from './plan.ts';
+import { type CampaignPlan, parseCampaignName, parsePlan, planOf } from './plan.ts';
 import type { CampaignMove, CampaignRecord } from './ports.ts';
 import { type CampaignRoom, PIECE } from './room.ts';
 import { describeSelection } from './selection.ts';
@@ -78,6 +78,20 @@ export function createCampaigns(room: CampaignRoom): Campaigns {
     return find(name);
   }
 
+  /** As long as an authority issues, who renews gets a certificate of it again, and nobody would ever have followed. */
+  async function refuseCurrent({ preset, selection }: CampaignPlan): Promise<void> {
+    if (preset !== 'rotate-ca') return;
+    const found = (await ledger.read.listAuthorities()).find(({ name }) => name === selection.issuer);
+    if (found && found.state !== 'current') return;
+    throw new BirthmarkError(
+      'bad-request',
+      found
+        ? `authority ${found.name} issues still; let the next generation issue first (birthmark authority rotate, activate)`
+        : `there is no authority ${selection.issuer} (birthmark authority list)`,
+      { field: 'plan.selection.issuer' },
+    );
+  }
+
   const planOn = async (name: string): Promise<CampaignRecord> => {
     const until = clock() + PLAN_MS;
     for (let campaign = await find(name); ; campaign = await find(name)) {
@@ -91,6 +105,7 @@ export function createCampaigns(room: CampaignRoom): Campaigns {
     async plan(name, value, actor) {
       parseCampaignName(name);
       const plan = parsePlan(value);
+      await refuseCurrent(plan);
       const scanEnd = await ledger.read.signedThrough();
       const now = clock();
       const campaign = await ledger.write(async (tx) => {

@@ -6,8 +6,8 @@ import { deadlineOf } from './steps/stragglers.ts';
 
 /** How many of the largest profiles, batches, … are told by name. */
 const NAMES = 20;
-/** Issuances that the pace is measured from. */
-const ISSUANCES = 20_000;
+/** The latest certificates, among which are the renewals that the pace is measured from. */
+const CERTIFICATES = 20_000;
 const REACTIONS = 1000;
 
 /** Who would be hit: what a plan shows before anything is done. */
@@ -60,7 +60,7 @@ async function predictFor(
   room: CampaignRoom,
 ): Promise<Prediction> {
   const { read } = room.ledger;
-  const renewalsPerSecond = measuredPace(await read.latestIssuance(ldevidProfiles(room), ISSUANCES));
+  const renewalsPerSecond = measuredPace(await read.latestRenewals(ldevidProfiles(room), CERTIFICATES));
   const reactions = [...(await read.latestReactions(REACTIONS))].sort((a, b) => a - b);
   const { gatePercent } = planOf(campaign);
   // Until as many have followed as a gate asks for; without a gate nearly all.

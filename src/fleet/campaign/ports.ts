@@ -222,8 +222,11 @@ export interface CampaignReads {
   findUsedSuccessors(campaignId: number, after: number): Promise<UsedSuccessors>;
   /** Milliseconds from call to use, of the members that were replaced last, of any campaign. */
   latestReactions(limit: number): Promise<readonly number[]>;
-  /** When the latest certificates of these profiles were reserved, newest first. */
-  latestIssuance(profiles: readonly string[], limit: number): Promise<readonly number[]>;
+  /**
+   * When those of these profiles were reserved, among the latest certificates, for which another certificate of the device vouched;
+   * newest first.
+   */
+  latestRenewals(profiles: readonly string[], limit: number): Promise<readonly number[]>;
 }
 
 export interface CampaignWrites extends CampaignReads {

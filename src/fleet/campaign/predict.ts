@@ -1,6 +1,8 @@
 import type { CampaignPlan } from './plan.ts';
 
 const SECOND_MS = 1000;
+/** The engine looks so often whether a gate may open. */
+const TICK_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 /** Issuances in a row that a rate is told from, and the fewest that tell one. */
 const WINDOW = 250;
@@ -37,7 +39,7 @@ export function predict(members: number, plan: CampaignPlan, pace: Pace): Predic
     issuingMs += Math.max(0, size / perMs - calling);
     // Without a gate the next wave follows at once; the last one is always waited for.
     const isLast = left === size;
-    if (plan.gatePercent > 0 || isLast) reactingMs += pace.reactionMs ?? 0;
+    if (plan.gatePercent > 0 || isLast) reactingMs += TICK_MS + (pace.reactionMs ?? 0);
     waves += 1;
     left -= size;
   }

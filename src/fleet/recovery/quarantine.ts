@@ -4,7 +4,13 @@ import type { FleetTx, QuarantineCause } from '../ports.ts';
 import type { ActedOn } from './device-desk.ts';
 
 /** How much it takes to get out: what is said later never makes it less. */
-const RANK: Readonly<Record<QuarantineCause, number>> = { conflict: 1, gate: 1, operator: 2, compromise: 3 };
+const RANK: Readonly<Record<QuarantineCause, number>> = {
+  campaign: 0,
+  conflict: 1,
+  gate: 1,
+  operator: 2,
+  compromise: 3,
+};
 
 /** Shuts a device out: all that it has and that stands is held. */
 export async function quarantine(

@@ -41,7 +41,7 @@ type MemberReads = Pick<
   | 'findIssuedToMembers'
   | 'findUsedSuccessors'
   | 'latestReactions'
-  | 'latestIssuance'
+  | 'latestRenewals'
 >;
 
 export function memberReads({ db, call }: Connection): MemberReads {
@@ -93,7 +93,8 @@ export function memberReads({ db, call }: Connection): MemberReads {
   const issuance = db
     .prepare<[string, number], number>(
       `SELECT reserved_at FROM certificates WHERE profile IN (SELECT value FROM json_each(?))
-       ORDER BY id DESC LIMIT ?`,
+         AND vouched_by >= 'certificate:' AND vouched_by < 'certificate;'
+         AND id > (SELECT max(id) FROM certificates) - ? ORDER BY id DESC`,
     )
     .pluck();
   return {
@@ -148,7 +149,7 @@ export function memberReads({ db, call }: Connection): MemberReads {
         return { deviceIds, ...(through !== undefined && { through }) };
       }),
     latestReactions: (limit) => call(() => reactions.all(limit)),
-    latestIssuance: (profiles, limit) => call(() => issuance.all(JSON.stringify(profiles), limit)),
+    latestRenewals: (profiles, limit) => call(() => issuance.all(JSON.stringify(profiles), limit)),
   };
 }
 

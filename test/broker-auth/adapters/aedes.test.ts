@@ -7,7 +7,7 @@ import { endTakenBack } from '../../../src/broker-auth/status/table-source.ts';
 import { keyUsage } from '../../../src/x509/extensions.ts';
 import type { Party } from '../../x509/path/make-certificate.ts';
 import { hearingGuard } from '../guard/hearing-guard.ts';
-import { idOf, makeMaker, policyConfig } from '../lab.ts';
+import { idOf, makeMaker, named, policyConfig } from '../lab.ts';
 import { type AedesHouse, keyPem, openAedesHouse, pem } from './aedes-house.ts';
 
 const [role = { name: 'device' }] = policyConfig().roles;
@@ -77,6 +77,10 @@ describe.each(['url', 'webSocketUrl'] as const)('a device that connects by %s', 
     expect(await code(maker.device('dev1'), 'dev2')).toBe(2);
     expect(await code(makeMaker('acme').device('dev1'), 'dev1')).toBe(5);
     expect(await code(maker.device('dev1', { only: [keyUsage(['digitalSignature'])] }), 'dev1')).toBe(5);
+    const ended = { notBefore: house.clock.now() - 2 * DAY, notAfter: house.clock.now() - 1000 };
+    expect(await code(maker.device('dev1', { fields: { ...ended, ...named('dev1').fields } }), 'dev1')).toBe(
+      5,
+    );
     house.status.asOf = house.clock.now() - 3_600_000;
     expect(await code(maker.device('dev1'), 'dev1')).toBe(3);
     house.status.asOf = undefined;
@@ -86,6 +90,7 @@ describe.each(['url', 'webSocketUrl'] as const)('a device that connects by %s', 
       'clientId',
       'untrusted',
       'wrongUsage',
+      'expired',
       'statusUnknown',
       'ok',
     ]);

@@ -109,6 +109,30 @@ describe('a topic', () => {
     );
     expect(await answers(asking, 'topic', body)).toBe(answer);
   });
+  test('that begins with $ is not published to, since # would get it; another is', async () => {
+    const all = policyConfig(
+      {
+        roles: [
+          { name: 'device', publish: ['#', '$x/#'], subscribe: ['#', '$x/#'], clientId: { bind: 'prefix' } },
+        ],
+      },
+      { evidence: 'name' },
+    );
+    await using asking = await open(all);
+    await answers(asking, 'vhost', VHOST);
+    const write = (key: string, permission = 'write') =>
+      answers(
+        asking,
+        'topic',
+        TOPIC.replace('permission=read', `permission=${permission}`).replace(
+          /routing_key=[^&]*/,
+          `routing_key=${key}`,
+        ),
+      );
+    expect(await write('%24x.y')).toBe('deny');
+    expect(await write('x.y')).toBe('allow');
+    expect(await write('%24x.y', 'read')).toBe('allow');
+  });
   test('of another exchange is denied', async () => {
     await using asking = await open();
     await answers(asking, 'vhost', VHOST);

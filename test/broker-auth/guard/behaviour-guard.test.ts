@@ -277,6 +277,12 @@ describe('the defaults', () => {
     note(right);
     expect(guard.blocks(START)).toMatchObject([{ who: 'device:own/SN-1', reaction }]);
   });
+  it('watch where clients prove who they are, since elsewhere one would shut out all behind its address', () => {
+    const some = parseGuard(undefined, ['mqtt', 'names'], ['mqtt']).rules;
+    expect(some.map(({ listeners }) => listeners)).toEqual([['mqtt'], ['mqtt'], ['mqtt'], ['mqtt']]);
+    expect(parseGuard(undefined, ['names'], []).rules).toEqual([]);
+    expect(parseGuard({ rules: [BLOCKING] }, ['names'], []).rules).toHaveLength(1);
+  });
   it('leave alone what only who knows the fleet can judge', () => {
     const guard = guardByDefault();
     expect([guard.watches('undeliverable', 'mqtt'), guard.watches('silent', 'mqtt')]).toEqual([false, false]);

@@ -129,6 +129,23 @@ describe('RabbitMQ', () => {
     const driver = rabbitmqKickDriver({ broker: 'test', ask: api.ask });
     expect(await driver.stillLive([one, two])).toEqual([one]);
   });
+  test('tells when certificates end, where it knows', async () => {
+    const of = (id: string, peer_cert_validity: string | null) => ({
+      ...{ name: id, user: id, client_properties: { client_id: id } },
+      peer_cert_validity,
+    });
+    const connections = [
+      of('dev1', '2026-01-02T03:04:05Z - 2027-02-03T04:05:06Z'),
+      of('dev2', null),
+      of('dev3', 'for ever'),
+      of('dev4', '2026-01-02T03:04:05Z - 2027-99-03T04:05:06Z'),
+    ];
+    await using api = await managementApi(() => [200, connections]);
+    const sessions = ['dev1', 'dev2', 'dev3', 'dev4', 'dev5'].map((id) => session(id));
+    const driver = rabbitmqKickDriver({ broker: 'test', ask: api.ask });
+    const ends = [...((await driver.ends?.(sessions)) ?? [])];
+    expect(ends).toEqual([[sessions[0], Date.UTC(2027, 1, 3, 4, 5, 6)]]);
+  });
 });
 
 describe('a management API', () => {

@@ -6,7 +6,6 @@ import { advanceCampaigns } from '../../../src/fleet/campaign/engine.ts';
 import { type CampaignPlan, DEFAULT_PLAN } from '../../../src/fleet/campaign/plan.ts';
 import type { MemberState } from '../../../src/fleet/campaign/ports.ts';
 import type { CampaignLedger, CampaignRoom } from '../../../src/fleet/campaign/room.ts';
-import { noteSightings } from '../../../src/fleet/note-sightings.ts';
 import {
   type Asking,
   codeOfAsync,
@@ -15,6 +14,7 @@ import {
   type TestHouse,
   type TestHouseOptions,
 } from '../../house.ts';
+import { living } from '../rotation/living.ts';
 
 export const ANNA = 'operator:anna';
 export const BELA = 'operator:bela';
@@ -27,6 +27,8 @@ export interface Lab extends Disposable {
   fleet(names: readonly string[], asking?: Asking): Promise<readonly EnrollmentResult[]>;
   /** A new LDevID for a device, with a new key unless it is said. */
   renew(name: string, asking?: Asking): Promise<EnrollmentResult>;
+  /** Comes with its IDevID and a new key. */
+  recover(name: string): Promise<EnrollmentResult>;
   /** A gate sees a certificate in use. */
   see(...seen: readonly EnrollmentResult[]): Promise<void>;
   /** The engine's turn, after some seconds. */
@@ -63,6 +65,8 @@ export async function openLab(
       throw error;
     },
   };
+  const life = living(house);
+  const idevids = new Map<string, EnrollmentResult>();
   const rowOf = async ({ serial }: { readonly serial: Uint8Array }) => {
     const record = await house.ledger.read.findBySerial(serial);
     if (!record) throw new Error('the ledger has no such certificate');
@@ -77,34 +81,15 @@ export async function openLab(
     room,
     campaigns: createCampaigns(room),
     async fleet(names, asking = { batch: 'B-1' }) {
-      await enrollAll(names, asking);
+      for (const one of await enrollAll(names, asking)) idevids.set(one.serialNumber, one);
       return enrollAll(names, { ...asking, profile: 'ldevid' });
     },
     renew: (name, asking = {}) => house.grant(name, { profile: 'ldevid', ...asking }),
-    async see(...seen) {
-      const told = await Promise.all(
-        seen.map(async (one) => {
-          const { authority, serial } = await rowOf(one);
-          const keyId = house.authorities.get(authority)?.keyId ?? new Uint8Array();
-          return {
-            issuerKeyId: Buffer.from(keyId).toString('hex'),
-            serial: Buffer.from(serial).toString('hex'),
-            at: house.clock.now(),
-            listener: 'mqtt',
-          };
-        }),
-      );
-      await noteSightings(
-        {
-          ledger: house.ledger,
-          authorities: house.authorities,
-          uses: house.uses,
-          idevidProfiles: house.issuing.idevidProfiles,
-          clock: house.clock.now,
-        },
-        { seen: told, enforced: [] },
-        'gate:lab',
-      );
+    see: (...seen) => life.see(...seen),
+    recover: async (name) => {
+      const idevid = idevids.get(name);
+      if (!idevid) throw new Error(`${name} has no IDevID`);
+      return life.come(idevid);
     },
     async tick(seconds = 1) {
       house.clock.pass(seconds * 1000);

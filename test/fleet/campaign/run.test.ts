@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { activateGeneration } from '../../../src/ca/rollover/activate-generation.ts';
+import { prepareGeneration } from '../../../src/ca/rollover/prepare-generation.ts';
 import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
+import { createDeviceDesk } from '../../../src/fleet/recovery/device-desk.ts';
 import { newKey, outcomeCode } from '../../house.ts';
-import { ANNA, type Lab, namesOf, openLab, planWith } from './lab.ts';
+import { ANNA, codeOfAsync, type Lab, namesOf, openLab, planWith } from './lab.ts';
 
 /** A device hears that it is called, renews, and is seen with the new credential. */
 async function followAll(lab: Lab, names: readonly string[]): Promise<readonly EnrollmentResult[]> {
@@ -178,6 +181,28 @@ describe('a member', () => {
     expect(await lab.state('to-p384')).toBe('done');
   });
 
+  test('of a rotated CA counts only with a certificate of another one, which must issue before there is a plan', async () => {
+    using lab = await openLab();
+    const { house } = lab;
+    await lab.fleet(namesOf(2));
+    const plan = planWith({ preset: 'rotate-ca', selection: { issuer: 'ldevid' } });
+    expect(await codeOfAsync(lab.campaigns.plan('ca', plan, ANNA))).toBe('bad-request');
+    await prepareGeneration(house.rollover, { family: 'ldevid' }, ANNA);
+    const late = await lab.renew('SN-0000');
+    await activateGeneration(house.rollover, { family: 'ldevid', now: true }, ANNA);
+    await lab.campaigns.plan('ca', plan, ANNA);
+    await lab.campaigns.start('ca', ANNA);
+    await lab.tick();
+    await lab.see(late);
+    await lab.tick();
+    expect(await lab.tally('ca')).toEqual({ called: 2 });
+    await lab.see(await lab.renew('SN-0000'), await lab.renew('SN-0001'));
+    await lab.tick();
+    expect(await lab.state('ca')).toBe('done');
+    const other = planWith({ preset: 'rotate-ca', selection: { issuer: 'nobody' } });
+    expect(await codeOfAsync(lab.campaigns.plan('other', other, ANNA))).toBe('bad-request');
+  });
+
   test('has followed with its new certificate already, where the plan says that issued is enough', async () => {
     using lab = await openLab();
     await lab.fleet(namesOf(1));
@@ -206,12 +231,73 @@ describe('what is to be revoked at once', () => {
     expect(outcomeCode(await lab.house.ask('SN-0000', { profile: 'ldevid', key }))).toBe('key-blocked');
     await lab.tick();
     expect(await lab.tally('leak')).toEqual({ called: 3 });
+    await lab.see(await lab.recover('SN-0001'));
+    await lab.tick();
+    expect(await lab.tally('leak')).toEqual({ called: 2, replaced: 1 });
+  });
+});
+
+describe('what is to be held at once', () => {
+  const plan = planWith({ access: 'hold', reason: 'privilegeWithdrawn' });
+  const stateOf = async (lab: Lab, serialNumber: string) =>
+    (await lab.house.ledger.read.findDevices([{ namespace: 'own', serialNumber }]))[0]?.state;
+
+  test('is held when the start returns; the device comes back by its IDevID only, and the old one is revoked', async () => {
+    using lab = await openLab();
+    const [old, other] = await lab.fleet(namesOf(2));
+    await lab.campaigns.plan('recall', plan, ANNA);
+    await lab.campaigns.start('recall', ANNA);
+    expect([await lab.statusOf(old!), await stateOf(lab, 'SN-0000')]).toEqual(['held', 'quarantined']);
+    await lab.tick();
+    expect(outcomeCode(await lab.house.ask('SN-0000', { profile: 'ldevid' }))).not.toBe('granted');
+    const fresh = await lab.recover('SN-0000');
+    expect([await lab.statusOf(fresh), await stateOf(lab, 'SN-0000')]).toEqual(['good', 'recovering']);
+    await lab.see(fresh);
+    await lab.tick();
+    expect(await lab.tally('recall')).toEqual({ called: 1, replaced: 1 });
+    expect([await lab.statusOf(old!), await lab.statusOf(fresh), await lab.statusOf(other!)]).toEqual([
+      'keyCompromise',
+      'good',
+      'held',
+    ]);
+  });
+
+  test('is released by a rollback, and so is its device; what an operator held before stays held', async () => {
+    using lab = await openLab();
+    const [one, two, three] = await lab.fleet(namesOf(3));
+    await lab.house.revoker({ act: 'hold', by: { kind: 'serial', serial: two!.serial } }, ANNA);
+    await lab.campaigns.plan('recall', plan, ANNA);
+    await lab.campaigns.start('recall', ANNA);
+    await lab.tick();
+    await lab.see(await lab.recover('SN-0002'));
+    await lab.tick();
+    await lab.campaigns.rollBack('recall', ANNA);
+    await lab.tick();
+    expect(await lab.state('recall')).toBe('rolled-back');
+    expect(await Promise.all([one!, two!, three!].map((each) => lab.statusOf(each)))).toEqual([
+      'good',
+      'held',
+      'keyCompromise',
+    ]);
+    expect([await stateOf(lab, 'SN-0000'), await stateOf(lab, 'SN-0001')]).toEqual(['enrolled', 'held']);
+  });
+
+  test('gives a device that an operator quarantined no way back', async () => {
+    using lab = await openLab();
+    await lab.fleet(namesOf(2));
+    const device = { namespace: 'own', serialNumber: 'SN-0000' };
+    await quarantineByHand(lab, device);
+    await lab.campaigns.plan('recall', plan, ANNA);
+    await lab.campaigns.start('recall', ANNA);
+    expect(await codeOfAsync(lab.recover('SN-0000'))).not.toBe('accepted');
+    expect(await codeOfAsync(lab.recover('SN-0001'))).toBe('accepted');
   });
 });
 
 describe('at the deadline', () => {
   test.each([
     ['revoke', 'revoked', 'keyCompromise'],
+    ['quarantine', 'quarantined', 'held'],
     ['leave', 'left', 'good'],
   ] as const)(
     'stragglers that are to %s end as %s; who followed is left alone',
@@ -285,7 +371,7 @@ describe('a rollback', () => {
     await lab.campaigns.plan('leak', planWith({ access: 'revoke', reason: 'keyCompromise' }), ANNA);
     await lab.campaigns.start('leak', ANNA);
     await lab.tick();
-    const fresh = await recover(lab, 'SN-0000');
+    const fresh = await lab.recover('SN-0000');
     await lab.tick();
     await lab.campaigns.rollBack('leak', ANNA);
     await lab.tick();
@@ -293,7 +379,7 @@ describe('a rollback', () => {
   });
 });
 
-/** By an operator's hand; by the IDevID in the tests of the doors. */
-async function recover(lab: Lab, name: string): Promise<EnrollmentResult> {
-  return lab.renew(name);
+function quarantineByHand(lab: Lab, device: { namespace: string; serialNumber: string }) {
+  const desk = createDeviceDesk({ ...lab.room, ledger: lab.house.ledger });
+  return desk('quarantine', device, ANNA);
 }

@@ -1,7 +1,13 @@
 // A real RabbitMQ that asks the gate about every client, and mosquitto's clients.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectMqtt, type MqttClient } from 'mqtt';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { keyUsage } from '../../../src/x509/extensions.ts';
+import { toPem } from '../../../src/x509/pem.ts';
+import { makeAuthority, makeCertificate, type Traits } from '../../x509/path/make-certificate.ts';
 import { freePort } from '../free-port.ts';
 import { runProgram } from '../run-program.ts';
 import { useHouse } from '../use-house.ts';
@@ -24,18 +30,43 @@ const house = useHouse({
   },
 });
 
+const HOUR_MS = 3_600_000;
+/** A CA of the test's own, for certificates that no authority of ours would issue. */
+const lab = makeAuthority({
+  cn: 'lab',
+  fields: { notBefore: Date.now() - 2 * HOUR_MS, notAfter: Date.now() + 24 * HOUR_MS },
+});
+
+function labDevice(name: string, traits: Traits = {}): IssuedDevice {
+  const { fields, ...rest } = traits;
+  const times = { notBefore: Date.now() - HOUR_MS, notAfter: Date.now() + HOUR_MS };
+  const party = makeCertificate({ cn: name, issuer: lab, fields: { ...times, ...fields }, ...rest });
+  const key = party.key.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+  return {
+    certificate: house().write(`${name}.lab.pem`, toPem('CERTIFICATE', party.der)),
+    key: house().write(`${name}.lab.key`, key),
+    der: party.der.toString('base64'),
+    serial: '',
+  };
+}
+
 let gate: GateProcess;
 let broker: Rabbitmq;
-let restartGate: () => Promise<void>;
+let startAway: () => Promise<void>;
+let restartGate: (maxStatusAgeSeconds?: number) => Promise<void>;
 
 beforeAll(async () => {
   if (!hasRabbitmq) return;
   const port = await freePort();
-  broker = await startRabbitmq(house(), `http://127.0.0.1:${port}`);
+  broker = await startRabbitmq(house(), `http://127.0.0.1:${port}`, toPem('CERTIFICATE', lab.der));
   writeSecret(house(), 'rabbitmq.password', broker.password);
-  const toml = `
+  const common = await prepareGate(house());
+  const toml = (maxStatusAgeSeconds: number) => `
 [http.rabbitmq]
 listener = "names"
+[guard]
+# All clients of these tests come from one address, and a name proves nothing.
+exempt = ["127.0.0.1"]
 [brokers.rabbitmq]
 kind = "rabbitmq"
 url = "${broker.url}"
@@ -43,13 +74,17 @@ user = "${broker.user}"
 passwordFile = "rabbitmq.password"
 [listeners.names]
 evidence = "name"
+maxStatusAgeSeconds = ${maxStatusAgeSeconds}
 [[roles]]
 name = "device"
 publish = ["devices/\${id}/up/#"]
 subscribe = ["devices/\${id}/down/+"]
-${await prepareGate(house())}`;
-  restartGate = async () => {
-    gate = await startGate(house(), toml, port);
+${common}`;
+  startAway = async () => {
+    gate = await startGate(house(), toml(300), port);
+  };
+  restartGate = async (maxStatusAgeSeconds = 300) => {
+    gate = await startGate(house(), toml(maxStatusAgeSeconds), port);
     await until(async () => (await gate.get('/readyz'))[0] === 200, 'a gate that is ready');
   };
   await restartGate();
@@ -193,6 +228,147 @@ describe.runIf(hasRabbitmq)('RabbitMQ behind the gate', () => {
     await house().must('revoke', '--serial', bystander.serial, '--reason', 'cessationOfOperation');
     await until(() => other.gone(), 'the end of the other session', 10_000);
     other.child.kill();
+  });
+
+  test('takes nobody of a CA that it does not know, and nobody who has ended', async () => {
+    expect(await publish(labDevice('RB-20'), 'RB-20', 'devices/RB-20/up/x')).toBe(0);
+    const issuer = makeAuthority({ cn: 'lab' });
+    expect(await publish(labDevice('RB-21', { issuer }), 'RB-21', 'devices/RB-21/up/x')).not.toBe(0);
+    const expired = labDevice('RB-22', { fields: { notAfter: Date.now() - 2000 } });
+    expect(await publish(expired, 'RB-22', 'devices/RB-22/up/x')).not.toBe(0);
+    const forServers = labDevice('RB-23', { purposes: ['1.3.6.1.5.5.7.3.1'] });
+    expect(await publish(forServers, 'RB-23', 'devices/RB-23/up/x')).not.toBe(0);
+  });
+
+  test('shows nothing of a certificate but its name, so that one without a purpose passes: its page says so', async () => {
+    const without = labDevice('RB-24', { only: [keyUsage(['digitalSignature'])] });
+    expect(await publish(without, 'RB-24', 'devices/RB-24/up/x')).toBe(0);
+  });
+
+  test('loses a device whose certificate ends while it is connected', async () => {
+    const end = Math.floor(Date.now() / 1000) * 1000 + 40_000;
+    const live = await stay(
+      labDevice('RB-25', { fields: { notAfter: end } }),
+      'RB-25',
+      'devices/RB-25/down/+',
+    );
+    const other = await stay(labDevice('RB-26'), 'RB-26', 'devices/RB-26/down/+');
+    await until(() => live.gone(), 'the end of the session', 90_000);
+    expect(Date.now()).toBeGreaterThanOrEqual(end);
+    live.child.kill();
+    expect(other.gone()).toBe(false);
+    other.child.kill();
+  });
+
+  test('loses a device on hold, and gets it back when it is released', async () => {
+    const device = await issueDevice(house(), 'r13', 'RB-13');
+    const live = await stay(device, 'RB-13', 'devices/RB-13/down/+');
+    await house().must('hold', '--serial', device.serial);
+    await until(() => live.gone(), 'the end of the session', 10_000);
+    live.child.kill();
+    expect(await publish(device, 'RB-13', 'devices/RB-13/up/x')).not.toBe(0);
+    await house().must('unhold', '--serial', device.serial);
+    await until(async () => (await publish(device, 'RB-13', 'devices/RB-13/up/x')) === 0, 'it back', 10_000);
+  });
+
+  test('lets nobody in on a resumed TLS session who was taken back', async () => {
+    const device = await issueDevice(house(), 'r14', 'RB-14');
+    const ticket = path.join(house().folder, 'ticket');
+    const packet = Buffer.from('101100044d51545404020000000552422d3134', 'hex');
+    const words = [
+      's_client',
+      '-connect',
+      `127.0.0.1:${broker.mqttPort}`,
+      '-tls1_2',
+      '-quiet',
+      '-no_ign_eof',
+    ];
+    const connack = async (...more: readonly string[]) => {
+      const own = ['-cert', device.certificate, '-key', device.key];
+      const script = `(cat; sleep 2) | openssl ${[...words, ...own, ...more].join(' ')} 2>/dev/null`;
+      const { out } = await runProgram('sh', ['-c', script], { input: packet });
+      return Buffer.from(out).toString('hex');
+    };
+    expect(await connack('-sess_out', ticket)).toBe('20020000');
+    expect(await connack('-sess_in', ticket)).toBe('20020000');
+    await house().must('revoke', '--serial', device.serial, '--reason', 'keyCompromise');
+    await until(() => gate.log().includes('ended sessions'), 'the word that it is ended');
+    expect(await connack('-sess_in', ticket)).not.toBe('20020000');
+  });
+
+  test('lets a thousand in that come at once, and nobody under the name of another', async () => {
+    const many = Array.from({ length: 1000 }, (_none, at) => {
+      const { certificate, key } = labDevice(`RM-${at}`);
+      return { at, certificate, key };
+    });
+    const ca = readFileSync(house().pem('root'));
+    const clients: MqttClient[] = [];
+    const knock = ({ certificate, key }: (typeof many)[number], clientId: string) =>
+      new Promise<number>((resolve) => {
+        const client = connectMqtt(`mqtts://127.0.0.1:${broker.mqttPort}`, {
+          ...{ clientId, reconnectPeriod: 0, connectTimeout: 120_000 },
+          ...{ ca, cert: readFileSync(certificate), key: readFileSync(key) },
+        });
+        clients.push(client);
+        client.once('connect', () => resolve(0));
+        client.once('error', (error) => resolve('code' in error ? Number(error.code) : Number.NaN));
+        client.once('close', () => resolve(Number.NaN));
+      });
+    const answers = await Promise.all(
+      many.map(async (one) => {
+        // Every twentieth comes under another's name.
+        if (one.at % 20 === 0) return { own: false, code: await knock(one, `RM-${one.at + 1}-x`) };
+        // RabbitMQ's listener does not hold so many at once: as clients do, one that was not answered tries again.
+        for (;;) {
+          const code = await knock(one, `RM-${one.at}`);
+          if (code >= 0 && code < 0x100) return { own: true, code };
+          await sleep(1000);
+        }
+      }),
+    );
+    for (const client of clients) client.end(true);
+    expect(answers.filter(({ own, code }) => own && code !== 0)).toEqual([]);
+    expect(answers.filter(({ own, code }) => !own && code === 0)).toEqual([]);
+    expect(answers.filter(({ code }) => code === 0)).toHaveLength(950);
+  }, 300_000);
+
+  test('lets nobody in whose status is known too long ago', async () => {
+    const device = labDevice('RB-27');
+    await gate.stop();
+    await restartGate(3);
+    await until(async () => (await publish(device, 'RB-27', 'devices/RB-27/up/x')) === 0, 'a fresh status');
+    await house().kill();
+    await until(async () => (await publish(device, 'RB-27', 'devices/RB-27/up/x')) !== 0, 'a stale one');
+    await house().restart();
+    await until(
+      async () => (await publish(device, 'RB-27', 'devices/RB-27/up/x')) === 0,
+      'the authority',
+      90_000,
+    );
+    await gate.stop();
+    await restartGate();
+  });
+
+  test.each<[string, (whole: string) => string]>([
+    ['is cut short', (whole) => whole.slice(0, -200)],
+    ['was changed', (whole) => whole.replace(/"issuedAt":"2/, '"issuedAt":"3')],
+  ])('lets nobody in while all that the gate has is a snapshot that %s', async (_name, change) => {
+    const device = labDevice('RB-28');
+    const file = path.join(house().folder, 'status.ndjson');
+    await gate.stop();
+    await house().kill();
+    const whole = readFileSync(file, 'utf8');
+    writeFileSync(file, change(whole));
+    expect(readFileSync(file, 'utf8')).not.toBe(whole);
+    await startAway();
+    expect(await publish(device, 'RB-28', 'devices/RB-28/up/x')).not.toBe(0);
+    expect(gate.log()).toContain('cannot be used');
+    await house().restart();
+    await until(
+      async () => (await publish(device, 'RB-28', 'devices/RB-28/up/x')) === 0,
+      'the authority',
+      90_000,
+    );
   });
 
   test('keeps everybody out while the gate is down', async () => {

@@ -25,8 +25,12 @@ export interface Rabbitmq {
   log(): string;
 }
 
-/** Starts one that asks the gate at that address about every client. */
-export async function startRabbitmq(house: House, gateUrl: string): Promise<Rabbitmq> {
+/**
+ * Starts one that asks the gate at that address about every client.
+ *
+ * @param more PEM of another CA whose clients it takes
+ */
+export async function startRabbitmq(house: House, gateUrl: string, more = ''): Promise<Rabbitmq> {
   const folder = path.join(house.folder, 'rabbitmq');
   mkdirSync(folder);
   const [mqttPort, managementPort, epmdPort, distPort] = await Promise.all(
@@ -38,7 +42,7 @@ export async function startRabbitmq(house: House, gateUrl: string): Promise<Rabb
   await house.must('issue', '--profile', 'server', ...names, '--csr', csr, '--out', certificate, '--chain');
   const trusted = house.write(
     'devices-ca.pem',
-    house.read(house.pem('ldevid')) + house.read(house.pem('root')),
+    house.read(house.pem('ldevid')) + house.read(house.pem('root')) + more,
   );
   const [user, password] = ['management', 'm'.repeat(24)];
   writeFileSync(

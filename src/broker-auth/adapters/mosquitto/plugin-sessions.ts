@@ -82,7 +82,7 @@ export function createPluginSessions(options: PluginSessionsOptions): PluginSess
           return sessions.remove(place);
         }
         case 'denied':
-          if (countsAsFailure(event.reason) && !canaries.some((canary) => isOf(event, canary)))
+          if (countsAsFailure(event.reason, 'certificate') && !canaries.some((canary) => isOf(event, canary)))
             note('authenticationFailed', event);
           return undefined;
         case 'topicDenied':

@@ -1,9 +1,11 @@
+import type { CertificateRecord } from '../../../ca/ports.ts';
 import { publishTouchedCrls } from '../../../ca/publish-due-crls.ts';
 import { breathe } from '../../../core/breathe.ts';
+import { mayMove } from '../../life.ts';
 import { planOf } from '../plan.ts';
 import type { CampaignRecord } from '../ports.ts';
-import { type CampaignRoom, PIECE } from '../room.ts';
-import { certificatesOf, changeFor, stillIn } from './step.ts';
+import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
+import { actorOf, certificatesOf, changeFor, stillIn } from './step.ts';
 
 /**
  * Holds or revokes the old credentials of members at once, where the plan says so, and publishes the lists when all of it is done.
@@ -27,11 +29,8 @@ export async function shutOut(
       const due = (await tx.findAccessDue(campaign.id, PIECE)).map(({ deviceId }) => deviceId);
       if (due.length === 0) return undefined;
       const { old } = await certificatesOf(tx, campaign, due);
+      if (access === 'hold') await hold(tx, campaign, due, old, room);
       const done = await changeFor(tx, campaign, old, access, room);
-      if (access === 'hold')
-        for (const { certificate } of done.change)
-          if (certificate.deviceId !== null)
-            await tx.setHeldByCampaign(campaign.id, certificate.deviceId, certificate.id, true);
       await tx.moveMembers(campaign.id, due, { access: access === 'hold' ? 'held' : 'revoked' });
       return done.change.length;
     });
@@ -48,4 +47,36 @@ export async function shutOut(
     }
   }
   return changed;
+}
+
+/**
+ * Puts members whose credentials are held in quarantine, so that their state lets them come back by their IDevID with a new key, and
+ * not by what is held. Who is in quarantine for a graver cause stays there.
+ */
+async function hold(
+  tx: CampaignTx,
+  campaign: CampaignRecord,
+  deviceIds: readonly number[],
+  old: readonly CertificateRecord[],
+  { clock }: CampaignRoom,
+): Promise<void> {
+  const revocations = await tx.findRevocations(old.map(({ id }) => id));
+  const good = Map.groupBy(
+    old.filter((_, at) => revocations[at] === undefined),
+    ({ deviceId }) => deviceId,
+  );
+  for (const device of await tx.findDevicesById(deviceIds)) {
+    const held = (device && good.get(device.id)?.map(({ id }) => id)) ?? [];
+    if (!device || held.length === 0) continue;
+    for (const id of held) await tx.setHeldByCampaign(campaign.id, device.id, id, true);
+    if (!mayMove(device.state, 'quarantined')) continue;
+    const actor = actorOf(campaign);
+    await tx.addQuarantine({
+      deviceId: device.id,
+      cause: 'campaign',
+      since: clock(),
+      orderedBy: actor,
+      held,
+    });
+  }
 }

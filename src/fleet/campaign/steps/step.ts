@@ -50,7 +50,7 @@ export function actorOf({ name }: CampaignRecord): string {
 export function changeFor(
   tx: CampaignTx,
   campaign: CampaignRecord,
-  certificates: readonly CertificateRecord[],
+  certificates: Parameters<typeof changeStatuses>[1],
   act: StatusOrder['act'],
   { idevidProfiles, clock }: CampaignRoom,
   reason: StatusOrder['reason'] = act === 'revoke' ? planOf(campaign).reason : undefined,

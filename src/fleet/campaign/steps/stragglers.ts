@@ -1,9 +1,11 @@
 import { publishTouchedCrls } from '../../../ca/publish-due-crls.ts';
 import { breathe } from '../../../core/breathe.ts';
+import { mayMove } from '../../life.ts';
+import { quarantine } from '../../recovery/quarantine.ts';
 import { planOf } from '../plan.ts';
 import { type CampaignRecord, type MemberState, OPEN_STATES } from '../ports.ts';
-import { type CampaignRoom, PIECE } from '../room.ts';
-import { auditOf, certificatesOf, changeFor, stillIn } from './step.ts';
+import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
+import { actorOf, auditOf, certificatesOf, changeFor, stillIn } from './step.ts';
 
 const ENDS = { leave: 'left', revoke: 'revoked', quarantine: 'quarantined' } as const satisfies Record<
   string,
@@ -35,6 +37,7 @@ export async function endStragglers(campaign: CampaignRecord, room: CampaignRoom
         const { old } = await certificatesOf(tx, campaign, late);
         await changeFor(tx, campaign, old, 'revoke', room);
       }
+      if (stragglers === 'quarantine') await quarantineAll(tx, campaign, late, room);
       await tx.moveMembers(campaign.id, late, { state: ENDS[stragglers], endedAt: now });
       await tx.appendAudit([
         auditOf(campaign, now, 'campaign.stragglers', { members: late.length, end: ENDS[stragglers] }),
@@ -50,5 +53,36 @@ export async function endStragglers(campaign: CampaignRecord, room: CampaignRoom
     await publishTouchedCrls({ places: 'all', changed: ended }, crls, clock);
   } catch (error) {
     room.onUnpublished(error);
+  }
+}
+
+/** Shuts devices out until a person lets them back: all that they have is held, their IDevIDs too. */
+async function quarantineAll(
+  tx: CampaignTx,
+  campaign: CampaignRecord,
+  deviceIds: readonly number[],
+  room: CampaignRoom,
+): Promise<void> {
+  const byDevice = Map.groupBy(await tx.findByDevices(deviceIds), ({ deviceId }) => deviceId);
+  for (const device of await tx.findDevicesById(deviceIds)) {
+    if (!device || (device.state !== 'quarantined' && !mayMove(device.state, 'quarantined'))) continue;
+    const certificates = byDevice.get(device.id) ?? [];
+    const found = await tx.findRevocations(certificates.map(({ id }) => id));
+    await quarantine(
+      tx,
+      {
+        device,
+        certificates,
+        revocations: new Map(found.flatMap((one) => (one ? [[one.id, one] as const] : []))),
+        isIdevid: ({ profile }) => room.idevidProfiles.has(profile),
+        actor: actorOf(campaign),
+        now: room.clock(),
+        change: async (some, { act }) => {
+          const { change } = await changeFor(tx, campaign, some, act, room);
+          return change.map(({ certificate }) => certificate);
+        },
+      },
+      'operator',
+    );
   }
 }

@@ -1,4 +1,5 @@
 import { breathe } from '../../../core/breathe.ts';
+import { settledState } from '../../life.ts';
 import { type CampaignRecord, OPEN_STATES } from '../ports.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
 import { actorOf, auditOf, certificatesOf, changeFor, stillIn } from './step.ts';
@@ -46,6 +47,7 @@ async function takeBackPiece(
   await changeFor(tx, campaign, releasable, 'release', room);
   for (const { id, deviceId } of releasable)
     if (deviceId !== null) await tx.setHeldByCampaign(campaign.id, deviceId, id, false);
+  for (const deviceId of deviceIds) await endQuarantine(tx, campaign, deviceId, room);
   const after = await tx.findRevocations(old.map(({ id }) => id));
   const now = room.clock();
   const hasGood = new Set(
@@ -56,4 +58,17 @@ async function takeBackPiece(
   const sightings = await tx.findSightings(fresh.map(({ id }) => id));
   const unseen = fresh.filter(({ deviceId }, at) => sightings[at] === undefined && hasGood.has(deviceId));
   await changeFor(tx, campaign, unseen, 'revoke', room, 'superseded');
+}
+
+/** A quarantine that is this campaign's; others' stay. */
+async function endQuarantine(
+  tx: CampaignTx,
+  campaign: CampaignRecord,
+  deviceId: number,
+  { idevidProfiles, clock }: CampaignRoom,
+): Promise<void> {
+  const found = await tx.findQuarantine(deviceId);
+  if (found?.cause !== 'campaign' || found.orderedBy !== actorOf(campaign)) return;
+  const [facts] = await tx.findLifeFacts([deviceId], idevidProfiles, clock());
+  if (facts) await tx.endQuarantine(deviceId, settledState({ ...facts, state: 'manufactured' }));
 }

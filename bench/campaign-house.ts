@@ -1,0 +1,106 @@
+// A house in this process, with the doors' own routes over `inject`: no TLS, no sockets.
+
+import { loadConfig } from '../src/cli/config/load-config.ts';
+import { homeAt } from '../src/cli/home.ts';
+import { initHome } from '../src/cli/init-home.ts';
+import { apiOptions } from '../src/cli/serve/house-options.ts';
+import { prepareToServe } from '../src/cli/serve/upkeep.ts';
+import { type House, openHouse } from '../src/cli/wire.ts';
+import { mountEnrollmentDoor } from '../src/enroll/api/routes.ts';
+import { mountFactoryDoor } from '../src/enroll/factory/routes.ts';
+import { advanceCampaigns } from '../src/fleet/campaign/engine.ts';
+import { createBaseApp } from '../src/server/base-app.ts';
+import { bearerOf } from '../src/server/caller.ts';
+import { mountCampaigns } from '../src/server/routes/campaigns.ts';
+import { mountRevocations } from '../src/server/routes/revocations.ts';
+import { mountSightings } from '../src/server/routes/sightings.ts';
+
+export interface InjectedHouse {
+  readonly house: House;
+  /** Sends a request; gives the answer's body. Throws where it was refused. */
+  send(method: 'GET' | 'POST', url: string, asked?: Asked): Promise<string>;
+  /** The engine's turn, as upkeep gives it every second. */
+  advance(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Asked {
+  readonly body?: object | string;
+  readonly role?: 'factory' | 'gate' | 'admin';
+  /** DER of the certificate that the device shows. */
+  readonly leaf?: Uint8Array;
+}
+
+/** Who asks is what the request says: signing in is measured elsewhere. */
+export async function openInjected(path: string): Promise<InjectedHouse> {
+  const home = homeAt(path);
+  await initHome(
+    home,
+    {
+      publicUrl: 'http://pki.bench.example',
+      tlsNames: ['localhost'],
+      organization: 'Bench',
+      algorithm: 'ec-p256',
+    },
+    process.env,
+  );
+  const house = await openHouse(home, loadConfig(home.config), process.env);
+  await prepareToServe(house);
+  const options = apiOptions(house);
+  const app = createBaseApp({ logger: house.logger, limits: options.limits });
+  const authenticate = async (request: { readonly headers: Readonly<Record<string, unknown>> }) => {
+    const role = request.headers['x-role'] === 'gate' ? ('gate' as const) : ('admin' as const);
+    const token = role === 'gate' ? { listeners: ['bench'] } : undefined;
+    return { actor: `bench:${role}`, role, local: false, ...(token && { token }) };
+  };
+  // biome-ignore lint/suspicious/noExplicitAny: a caller of the bench has no whole token
+  const routes: any = {
+    ...options,
+    authorities: house.authorities,
+    authenticate,
+    bearerOf,
+    limitFailures: (_request: unknown, check: () => Promise<unknown>) => check(),
+    peerOf: (request: { readonly headers: Readonly<Record<string, unknown>> }) => {
+      const leaf = request.headers['x-leaf'];
+      if (typeof leaf !== 'string') return {};
+      return { certificate: { leaf: Buffer.from(leaf, 'base64'), chain: [], via: 'tls' } };
+    },
+  };
+  app.register((scope, _, done) => {
+    mountFactoryDoor(scope, routes);
+    done();
+  });
+  mountEnrollmentDoor(app, routes);
+  mountCampaigns(app, routes);
+  mountRevocations(app, routes);
+  mountSightings(app, {
+    ...routes,
+    idevidProfiles: house.issuing.idevidProfiles,
+    clock: house.wallClock,
+  });
+  await app.ready();
+  return {
+    house,
+    async send(method, url, { body, role = 'admin', leaf } = {}) {
+      const type = typeof body === 'string' ? 'application/x-ndjson' : 'application/json';
+      const injected: Promise<{ statusCode: number; body: string }> = app.inject({
+        method,
+        url,
+        headers: {
+          'x-role': role,
+          ...(body !== undefined && { 'content-type': type }),
+          ...(leaf && { 'x-leaf': Buffer.from(leaf).toString('base64') }),
+        },
+        ...(body !== undefined && { payload: body }),
+      });
+      const answer = await injected;
+      if (answer.statusCode >= 300) throw new Error(`${method} ${url}: ${answer.statusCode} ${answer.body}`);
+      return answer.body;
+    },
+    advance: () => advanceCampaigns(house.campaigns.room),
+    async close() {
+      await app.close();
+      house.close();
+    },
+  };
+}
