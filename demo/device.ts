@@ -6,6 +6,7 @@ import { type Credential, type EnrollmentPlace, enrollWith } from './credential.
 const NOT_AUTHORIZED = 5;
 const AGAIN_MS = 20;
 const TRIES = 200;
+const ANSWER_MS = 3000;
 
 /** What the broker retains for each device. */
 interface RenewalNotice {
@@ -60,7 +61,10 @@ export function createDevice({ name, batch, idevid, place, onFault }: DeviceOpti
 
   /** A client of one connection: what it becomes of it is told to `lose`. */
   async function open(by: Credential): Promise<void> {
-    const opened = await openSession(name, by, place);
+    const opened = await openSession(name, by, place, (topic, text) => {
+      if (topic.endsWith('/renewal')) renew(text).catch(onFault);
+      else received.add(text);
+    });
     const before = client;
     client = opened;
     credential = by;
@@ -69,14 +73,12 @@ export function createDevice({ name, batch, idevid, place, onFault }: DeviceOpti
     opened.once('close', () => {
       if (client === opened) lose().catch(onFault);
     });
-    opened.on('message', (topic, payload) => {
-      if (topic.endsWith('/renewal')) renew(payload.toString()).catch(onFault);
-      else received.add(payload.toString());
-    });
     await opened.subscribeAsync(`devices/${name}/#`, { qos: 1 });
   }
 
   async function lose(): Promise<void> {
+    // On the way over to a new credential the broker ends the old connection, sooner or later than it is left.
+    if (renewing) return;
     client = undefined;
     if (!isOn) return;
     counts.lost += 1;
@@ -108,6 +110,7 @@ export function createDevice({ name, batch, idevid, place, onFault }: DeviceOpti
       counts.renewed += 1;
     } finally {
       renewing = false;
+      if (!client?.connected) await lose();
     }
   }
 
@@ -136,13 +139,11 @@ export function createDevice({ name, batch, idevid, place, onFault }: DeviceOpti
       if (!client) throw new Error(`${name} could not join`);
     },
     async tell(text) {
-      try {
-        await client?.publishAsync(`devices/${name}/up`, text, { qos: 1 });
-        return client !== undefined;
-      } catch {
-        // It was on its way over to a new credential: not taken.
-        return false;
-      }
+      const by = client;
+      if (!by) return false;
+      // Where the session goes over to a new connection meanwhile, the old one never says whether it was taken.
+      const taken = by.publishAsync(`devices/${name}/up`, text, { qos: 1 }).then(() => true);
+      return Promise.race([taken, sleep(ANSWER_MS).then(() => false)]).catch(() => false);
     },
     switchOff() {
       isOn = false;
@@ -161,8 +162,11 @@ export async function openSession(
   name: string,
   { cert, key }: Credential,
   { mqtt, ca }: Place,
+  onMessage: (topic: string, text: string) => void = () => undefined,
 ): Promise<MqttClient> {
   const client = connect(mqtt, { clientId: name, clean: false, ca, cert, key, reconnectPeriod: 0 });
+  // What waited comes with the CONNACK.
+  client.on('message', (topic, payload) => onMessage(topic, payload.toString()));
   await new Promise<void>((resolve, reject) => {
     client.once('connect', () => resolve());
     client.once('error', reject);

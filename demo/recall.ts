@@ -28,13 +28,17 @@ export async function recall(
   const devices = all.filter((device) => device.batch === batch);
   const others = all.filter((device) => device.batch !== batch);
   stage.act(`${batch} is found compromised: ${devices.length} devices need new credentials`);
-  const asleep = devices.slice(0, SWITCHED_OFF);
-  const awake = devices.slice(SWITCHED_OFF);
+  const asleep = devices.slice(-SWITCHED_OFF);
+  const awake = devices.slice(0, -SWITCHED_OFF);
   for (const device of asleep) device.switchOff();
   const lostBefore = sum(all, ({ lost }) => lost);
   const oldSerials = new Map(devices.map((device) => [device, device.credential?.serial]));
 
-  const planned = await status(house, 'plan', NAME, ...['--preset', 'batch-recall', '--batch', batch],
+  const planned = await status(
+    house,
+    'plan',
+    NAME,
+    ...['--preset', 'batch-recall', '--batch', batch],
     ...['--first-wave', '8', '--wave-size', '50', '--gate', '90', '--deadline', `${DEADLINE_SECONDS}s`],
   );
   const { blastRadius, prediction } = planned;

@@ -63,7 +63,8 @@ export async function wake(device: SimDevice, world: World, chance: Chance): Pro
     await comeBack(device, world, chance, reason === 'expired');
   } else {
     device.wasOff = false;
-    if (current && isDue(device, current, world)) await ask(device, chance, (key) => world.renew(current, key));
+    if (current && isDue(device, current, world))
+      await ask(device, chance, (key) => world.renew(current, key));
   }
   if (world.up) device.toldTime = world.now();
   return finding;

@@ -21,6 +21,7 @@ import {
   noteSightings,
   type Sightings,
 } from '../../../src/fleet/note-sightings.ts';
+import { windowOf } from '../../../src/fleet/renewal/window.ts';
 import { retireDue } from '../../../src/fleet/rotation/retire-due.ts';
 import { createChangePages } from '../../../src/server/status/change-pages.ts';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
@@ -42,7 +43,7 @@ export interface Credential {
 /** What comes of coming to a door: a credential, or why not. */
 export type Answer = Credential | 'unreachable' | BirthmarkError['code'];
 
-export const LDEVID_DAYS = 30;
+const LDEVID_DAYS = 30;
 /** The last of the gates never tells anybody what it sees. */
 export const GATES = 4;
 const MUTE_GATE = GATES - 1;
@@ -229,8 +230,8 @@ export async function openWorld(chance: Chance): Promise<World> {
       }
       return verdict.allow ? 'ok' : verdict.reason;
     },
-    renewsFrom: ({ notBefore, notAfter, serial }) =>
-      notBefore + (notAfter - notBefore) * (0.6 + (0.2 * Number.parseInt(serial.slice(-4), 16)) / 0xffff),
+    renewsFrom: ({ serial, notBefore, notAfter }) =>
+      windowOf({ serial: Buffer.from(serial, 'hex'), notBefore, notAfter }, house.rotation.window).start,
     syncGates,
     [Symbol.dispose]: () => house[Symbol.dispose](),
   };

@@ -1,0 +1,14 @@
+import type { DemoHouse } from './house.ts';
+import type { Stage } from './stage.ts';
+
+/** What is left when all is over, in the house's own words. */
+export async function ledgerSays(house: DemoHouse, stage: Stage): Promise<void> {
+  stage.act('What the ledger says');
+  const devices: { state: string }[] = JSON.parse(
+    await house.command('device', 'list', '--limit', '1000', '--json'),
+  );
+  const states = Map.groupBy(devices, ({ state }) => state);
+  stage.say([...states].map(([state, some]) => `${some.length} ${state}`).join(', '));
+  const doctor = await house.command('doctor');
+  stage.say(doctor.split('\n').at(-1) ?? '');
+}
