@@ -9,6 +9,10 @@ export async function ledgerSays(house: DemoHouse, stage: Stage): Promise<void> 
   );
   const states = Map.groupBy(devices, ({ state }) => state);
   stage.say([...states].map(([state, some]) => `${some.length} ${state}`).join(', '));
-  const doctor = await house.command('doctor');
-  stage.say(doctor.split('\n').at(-1) ?? '');
+  const findings = (await house.command('doctor')).split('\n');
+  const good = findings.filter((line) => line.startsWith('ok'));
+  stage.expect(
+    good.length === findings.length,
+    `birthmark doctor: ${good.length} of ${findings.length} are well`,
+  );
 }

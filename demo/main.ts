@@ -15,11 +15,13 @@ if (words.some((word) => word !== '--exit')) {
   console.error('usage: npm run demo [-- --exit]');
   process.exit(2);
 }
-const stopped = new Promise<void>((resolve) => {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
-});
 const stage = openStage((line) => console.log(line));
 const house = await openDemoHouse();
+let end = () => {
+  // In the middle of the tour: whatever it waits for, the house is closed.
+  house.close().finally(() => process.exit(130));
+};
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => end());
 try {
   const devices = await births(house, stage, DEVICES);
   await joining(devices, stage);
@@ -37,7 +39,9 @@ try {
   npx birthmark device show ${victim?.name} --home ${house.home}
   npx birthmark campaign status recall --home ${house.home}
   ${house.tls}/api/v1/docs    ${house.public}/crl/ldevid.crl    ${house.mqtt ?? ''}`);
-    await stopped;
+    await new Promise<void>((resolve) => {
+      end = resolve;
+    });
   }
   for (const device of devices) device.switchOff();
 } finally {
