@@ -61,7 +61,7 @@ export async function benchVerify(say: (text: string) => void): Promise<VerifyRe
     ratio: Number(median(rounds.map(({ rate, limit }) => rate / limit)).toFixed(3)),
     slowestMs: Number(Math.max(...slow).toFixed(1)),
     slowMedianMs: Number(median(slow).toFixed(1)),
-    gate: benchGate(say),
+    gate: await benchGate(say),
   };
 }
 

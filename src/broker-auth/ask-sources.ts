@@ -46,7 +46,9 @@ export function askSources(
   let oldest: Told | undefined;
   let stale: Told | undefined;
   let unknown: CredentialId | undefined;
-  for (const [at, id] of path.entries()) {
+  let at = -1;
+  for (const id of path) {
+    at += 1;
     const told = ask(id, sources, rules);
     if (told && told.known.status !== 'good') return takenBack(told, id.serial);
     if (told && isFresh(told.known, rules)) {
@@ -72,7 +74,8 @@ function ask(id: CredentialId, sources: readonly StatusSource[], rules: Freshnes
     const known = source.statusOf(id);
     if (!known) continue;
     const told = { source: source.name, known };
-    if (known.status === 'revoked') return told;
+    // Nearly always there is one source.
+    if (known.status === 'revoked' || sources.length === 1) return told;
     if (!newest || known.ageMs < newest.known.ageMs) newest = told;
     if (isFresh(known, rules) && (!fresh || known.ageMs < fresh.known.ageMs)) fresh = told;
   }

@@ -4,6 +4,7 @@ import { createDecider } from './decide.ts';
 import { createEnforcer, type Enforcer, type EnforcerOptions } from './enforcer.ts';
 import { createGate, type Gate, type GateOptions } from './gate.ts';
 import { createCredentialJudge } from './judge-credential.ts';
+import type { StapledAnswers } from './ocsp/answer-source.ts';
 import type { GatePolicy } from './policy.ts';
 import type { BehaviourGuard, KickDriver } from './ports.ts';
 import { Sessions } from './sessions.ts';
@@ -18,6 +19,8 @@ export interface AssembleOptions
   /** Asked in order. */
   readonly sources: readonly StatusSource[];
   readonly names?: NameStatusSource;
+  /** Takes OCSP answers that came with a client. */
+  readonly staples?: StapledAnswers;
   readonly drivers: readonly KickDriver[];
   readonly guard?: BehaviourGuard;
   readonly clock: Clock;
@@ -31,7 +34,7 @@ export interface AssembledGate {
 
 /** A gate out of its parts: rules, what is known of statuses, ways to end sessions. */
 export function assembleGate(options: AssembleOptions): AssembledGate {
-  const { policy, intermediates, sources, names, drivers, guard, memory, clock, random } = options;
+  const { policy, intermediates, sources, names, staples, drivers, guard, memory, clock, random } = options;
   const { onVerdict, onEnded, onError } = options;
   const sessions = new Sessions((session) => memory?.ended(session));
   const enforcer = createEnforcer({ sessions, drivers, clock, onError, ...(onEnded && { onEnded }) });
@@ -40,6 +43,7 @@ export function assembleGate(options: AssembleOptions): AssembledGate {
     judge: createCredentialJudge({
       trust: policy.trust,
       sources,
+      ...(staples && { staples }),
       ...(intermediates && { intermediates }),
     }),
     hasOtherSession: (identity, clientId) =>

@@ -3,6 +3,7 @@ import { toHex } from '../core/bytes.ts';
 import { parseCertificate, type TbsCertificate } from '../x509/certificate.ts';
 import { type CertificateRules, readCertificateRules } from '../x509/path/certificate-rules.ts';
 import { keyIdentifier } from '../x509/public-key.ts';
+import { DigestedKey } from './status/certificate-digest.ts';
 import type { CertificateKey } from './status/status-table.ts';
 
 /** A certificate as the status of it is known: by who issued it and its serial number, and by its key. */
@@ -116,6 +117,6 @@ export function readCredential(path: readonly Uint8Array[], namespace: string): 
 function idOf(tbs: TbsCertificate, rules: CertificateRules, { keyId, keyIdText }: Issuer): CredentialId {
   const { serial, spki } = tbs;
   const keyHash = hash('sha256', spki, 'hex');
-  const octets = { issuerKeyId: keyId, serial, keyHash: Buffer.from(keyHash, 'hex') };
+  const octets = new DigestedKey({ issuerKeyId: keyId, serial, keyHash: Buffer.from(keyHash, 'hex') });
   return { issuerKeyId: keyIdText, serial: toHex(serial), keyHash, octets, subject: { tbs, rules } };
 }

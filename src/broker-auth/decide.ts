@@ -111,7 +111,7 @@ export function createDecider({
     if (evidence.level === 'none') return deny('identity', 'the broker shows nothing of the client');
     const known =
       evidence.level === 'certificate'
-        ? knowByCertificate(judge(evidence.leaf, evidence.chain, listener, at), policy)
+        ? knowByCertificate(judge(evidence.leaf, evidence.chain, listener, at, evidence.stapled), policy)
         : knowByName(evidence.name, policy, listener, names);
     if ('allow' in known) return known;
     if (onStep) tellKnown(known, policy, onStep);

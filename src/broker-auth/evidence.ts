@@ -6,6 +6,8 @@ export type Evidence =
       readonly leaf: Uint8Array;
       /** DER of what came with it; empty where the session was resumed, or the broker shows the leaf only. */
       readonly chain: readonly Uint8Array[];
+      /** DER of OCSPResponses that the client stapled in the handshake, where the TLS library shows them: Node's does not. */
+      readonly stapled?: readonly Uint8Array[];
     }
   | {
       readonly level: 'name';

@@ -1,8 +1,8 @@
 /**
  * The gate at a broker, for any Node server: it stands alone, and needs no authority on its machine.
  *
- * `parsePolicy` holds written rules to what they must be, `followFeed` keeps what is known of statuses, `assembleGate` makes
- * the gate out of both, and an adapter (`birthmark/broker-auth/aedes`) puts it into a broker. Call `gate.tick()` each second.
+ * `parsePolicy` holds written rules to what they must be, `followFeed` and `openStatuses` keep what is known of statuses, from an
+ * authority's feed and from lists and OCSP answers of anybody, `assembleGate` makes the gate out of both, and an adapter (`birthmark/broker-auth/aedes`) puts it into a broker. Call `gate.tick()` each second.
  */
 
 export type { Clock, Monotonic } from '../core/clock.ts';
@@ -17,6 +17,14 @@ export { createGuard, type Guard } from './guard/behaviour-guard.ts';
 export { type GuardConfig, GuardConfigSchema } from './guard/guard-config.ts';
 export { parseGuard, provingListeners } from './guard/parse-guard.ts';
 export { type ConnackCodes, connackCodes, DISCONNECT } from './mqtt-codes.ts';
+export type { StapledAnswers } from './ocsp/answer-source.ts';
+export {
+  type ListsOptions,
+  openStatuses,
+  type ResponderOptions,
+  type Statuses,
+  type StatusOptions,
+} from './open-statuses.ts';
 export { parsePolicy } from './parse-policy.ts';
 export type { GatePolicy, ListenerPolicy, Role, TrustedNamespace } from './policy.ts';
 export { type PolicyConfig, PolicyConfigSchema } from './policy-config.ts';

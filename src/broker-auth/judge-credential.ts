@@ -10,6 +10,7 @@ import type { Refusal } from '../x509/path/verdict.ts';
 import { askSources, type StatusFinding } from './ask-sources.ts';
 import { type Credential, createCredentialReader } from './credential.ts';
 import { createKeyJudge, type KeyDemand } from './key-demand.ts';
+import type { StapledAnswers } from './ocsp/answer-source.ts';
 import type { ListenerPolicy, TrustedNamespace } from './policy.ts';
 import type { StatusSource } from './status-source.ts';
 
@@ -36,6 +37,8 @@ export interface CredentialJudgeOptions {
   readonly intermediates?: () => readonly Uint8Array[];
   /** The one that looked last is believed, and before all others one that says revoked, which is never taken back. */
   readonly sources: readonly StatusSource[];
+  /** Takes OCSP answers that came with a client, before its status is asked for. */
+  readonly staples?: StapledAnswers;
   /** Verdicts remembered; one takes about 3 KiB. */
   readonly remembered?: number;
 }
@@ -46,6 +49,7 @@ export type JudgeCredential = (
   chain: readonly Uint8Array[],
   policy: ListenerPolicy,
   at: number,
+  stapled?: readonly Uint8Array[],
 ) => CredentialVerdict;
 
 interface Remembered {
@@ -69,6 +73,7 @@ export function createCredentialJudge({
   trust: namespaces,
   intermediates: knownIntermediates = () => NO_CERTIFICATES,
   sources,
+  staples,
   remembered = REMEMBERED,
 }: CredentialJudgeOptions): JudgeCredential {
   let known: readonly Uint8Array[] = NO_CERTIFICATES;
@@ -92,7 +97,7 @@ export function createCredentialJudge({
   const owners = new WeakMap<Uint8Array, TrustedNamespace>();
   const cache = new LRUCache<string, Remembered>({ max: remembered });
 
-  return (leaf, chain, policy, at) => {
+  return (leaf, chain, policy, at, stapled) => {
     const key = endOf(leaf);
     let entry = cache.get(key);
     if (
@@ -112,7 +117,7 @@ export function createCredentialJudge({
       if (weak !== undefined) return { reason: 'weak', detail: weak, credential: entry.credential };
       entry.keys = policy.keys;
     }
-    const status = policy.status === 'off' ? NOT_ASKED : statusOf(entry, policy);
+    const status = policy.status === 'off' ? NOT_ASKED : statusOf(entry, policy, stapled);
     const { credential, until } = entry;
     if ('reason' in status) return { ...status, credential };
     return { reason: 'ok', credential, status, until };
@@ -137,7 +142,7 @@ export function createCredentialJudge({
       return { reason: 'untrusted', detail: 'the certificate is an anchor itself, and no client' };
     const { path, leaf: tbs, leafRules, lookAgainAt: until } = verdict;
     const credential = readCredential(path, tbs, leafRules, namespaceOf(tbs, trusted));
-    return { leaf: Uint8Array.from(leaf), credential, usage, from: at, until };
+    return { leaf: new Uint8Array(leaf), credential, usage, from: at, until };
   }
 
   /** Anchors are the same object in each path, until the trust is opened anew. */
@@ -154,18 +159,27 @@ export function createCredentialJudge({
     return { trust: latestTrust(), untrusted: chain, at, purpose: 'clientAuth', possessionProven: true };
   }
 
-  function statusOf({ credential }: Remembered, policy: ListenerPolicy): StatusFinding | Denied {
+  function statusOf(
+    { credential }: Remembered,
+    policy: ListenerPolicy,
+    stapled: readonly Uint8Array[] | undefined,
+  ): StatusFinding | Denied {
     const { path } = credential;
+    const notTaken = stapled && staples?.offer(credential, stapled);
     const mayBeUnknown = policy.withoutRevocation === 'accepted' && path[0]?.subject?.rules.noRevAvail;
     const told = askSources(path, sources, policy, mayBeUnknown);
     if ('reason' in told || told.gap === undefined || policy.status === 'soft') return told;
-    return { reason: 'statusUnknown', detail: gapText(told), status: told };
+    const status = notTaken === undefined ? told : { ...told, why: withWhy(notTaken, told.why) };
+    return { reason: 'statusUnknown', detail: gapText(status), status };
   }
 }
 
+function withWhy(one: string, other: string | undefined): string {
+  return other === undefined ? one : `${one}; ${other}`;
+}
+
 function gapText({ ageMs, gap, why, source }: StatusFinding): string {
-  if (why !== undefined) return `nothing is known of its status: ${why}`;
-  if (gap !== 'stale') return 'nothing is known of its status';
+  if (gap !== 'stale') return `nothing is known of its status${why === undefined ? '' : `: ${why}`}`;
   if (ageMs === undefined)
     return 'nobody can say how old is what is known of its status: the clock was set back';
   return `its status was known ${Math.round(ageMs / 1000)} s ago, as ${source} says`;

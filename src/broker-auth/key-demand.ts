@@ -1,6 +1,6 @@
 import { BirthmarkError } from '../core/errors.ts';
 import { parseCertificate } from '../x509/certificate.ts';
-import { readKeyStrength } from '../x509/path/key-strength.ts';
+import { isP256Spki, readKeyStrength } from '../x509/path/key-strength.ts';
 import { type CurveName, parsePublicKey } from '../x509/public-key.ts';
 import type { Credential } from './credential.ts';
 
@@ -54,6 +54,8 @@ export function keyFault(path: readonly Uint8Array[], demand: KeyDemand): string
 
 function faultOf(spki: Uint8Array, demand: KeyDemand): string | undefined {
   const { curves, ed25519, minRsaBits } = demand;
+  // What nearly every key is.
+  if (isP256Spki(spki) && curves.includes('P-256')) return undefined;
   try {
     const key = parsePublicKey(spki);
     if (key.kind === 'rsa')

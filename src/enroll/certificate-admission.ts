@@ -1,3 +1,4 @@
+import type { CertificateRecord } from '../ca/ports.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { UseNoter } from '../fleet/rotation/note-use.ts';
@@ -30,7 +31,7 @@ export function certificateAdmission(
     vouchedBy,
     redeem: async (tx) => {
       if (record) await refuseTakenBack(tx, record.id);
-      if (record) await noteUse(tx, record.id);
+      if (record) await noteUse(tx, record);
       const [key] = await tx.findKeys([keyHash]);
       if (key?.blocked !== undefined)
         throw new BirthmarkError('key-blocked', "the key of the client's certificate is on the block list");
@@ -40,10 +41,11 @@ export function certificateAdmission(
   };
 
   /** To come with a certificate is to use it. Where that shows that two hold the identity, it vouches for nothing. */
-  async function noteUse(tx: LedgerTx, certificateId: number): Promise<void> {
+  async function noteUse(tx: LedgerTx, { id: certificateId, deviceId }: CertificateRecord): Promise<void> {
     const now = clock();
-    await uses.note(tx, [{ certificateId, at: now }], { actor, place, now });
-    await refuseTakenBack(tx, certificateId);
+    const use = { certificateId, at: now, ...(voucher === 'ldevid' && deviceId !== null && { deviceId }) };
+    const { conflicts } = await uses.note(tx, [use], { actor, place, now });
+    if (conflicts.length > 0) await refuseTakenBack(tx, certificateId);
   }
 }
 

@@ -60,13 +60,15 @@ export function createConfirmationDesk(options: ConfirmationOptions): Confirmati
       verifyPossession(csr);
       const certificate = newest(await ledger.read.findByKey(hashKey(csr.spki)), idevidProfiles);
       const now = clock();
-      const use = [{ certificateId: certificate.id, at: now }];
+      const { id: certificateId, deviceId } = certificate;
+      const use = [{ certificateId, at: now, ...(deviceId !== null && { deviceId }) }];
       const [revocation] = await ledger.read.findRevocations([certificate.id]);
       const told = revocation ? use.map((one) => ({ ...one, refused: true })) : use;
       const by = { actor: `device:${certificate.holder}`, place: PLACE, now };
-      const first = (await uses.isNews(ledger.read, told, now))
-        ? (await ledger.write((tx) => uses.note(tx, told, by))).used.length > 0
-        : false;
+      const news = (await uses.isNews(ledger.read, told, now))
+        ? await ledger.write((tx) => uses.note(tx, told, by))
+        : undefined;
+      const first = news !== undefined && news.used.length + news.firstSights.length > 0;
       await refuseTakenBack(ledger.read, certificate.id);
       return { serial: toHex(certificate.serial), first };
     },

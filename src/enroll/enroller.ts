@@ -8,6 +8,7 @@ import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { DeviceKey, HardwareModule } from '../fleet/ports.ts';
 import { type IdentityRequest, registerIdentities } from '../fleet/register-identities.ts';
+import type { NewCertificate } from '../fleet/renewal/renewal-desk.ts';
 import type { Admission } from './admission.ts';
 import {
   acceptKey,
@@ -51,6 +52,8 @@ export interface EnrollmentResult {
   readonly chain: readonly Uint8Array[];
   /** What the CSR asked for and did not get. */
   readonly notGranted: readonly string[];
+  /** Where this request made it; absent where the device had it before. */
+  readonly fresh?: NewCertificate;
 }
 
 export interface EnrollerOptions {
@@ -225,11 +228,14 @@ function impliedHardware(profile: Profile, serialNumber: string): HardwareModule
 }
 
 function toResult(candidate: Candidate, outcome: Exclude<Outcome, BirthmarkError>): EnrollmentResult {
+  const { profile, notBefore, notAfter } = candidate.prepared;
+  const { serial, authority } = outcome;
   return {
+    ...(!outcome.repeated && { fresh: { authority, profile: profile.name, serial, notBefore, notAfter } }),
     serialNumber: candidate.device.serialNumber,
-    serial: outcome.serial,
+    serial,
     certificate: outcome.certificate,
-    chain: chainBelowRoot(outcome.authority),
+    chain: chainBelowRoot(authority),
     notGranted: notGranted(candidate.read, outcome.certificate),
   };
 }

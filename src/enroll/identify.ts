@@ -5,7 +5,7 @@ import type { CertificateRecord } from '../ca/ports.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { parseSerialNumber } from '../core/identifiers.ts';
-import type { DeviceKey } from '../fleet/ports.ts';
+import type { CredentialFacts, DeviceKey } from '../fleet/ports.ts';
 import {
   type Certificate,
   findExtension,
@@ -22,7 +22,7 @@ import { hashKey } from '../x509/public-key.ts';
 import type { Voucher } from './label-config.ts';
 import type { PeerCertificate } from './peer.ts';
 import type { Ledger, TrustedCa } from './ports.ts';
-import { refuseTakenBack } from './refuse-taken-back.ts';
+import { takenBackError } from './refuse-taken-back.ts';
 import { matchesPattern } from './serial-pattern.ts';
 
 /** A device that was recognized by its certificate. */
@@ -54,6 +54,14 @@ export interface IdentifyOptions {
 /** Recognizes a device, or throws BirthmarkError `certificate-refused`, `certificate-revoked`, `certificate-held`, `key-blocked`, … */
 export type Identify = (peer: PeerCertificate, options: IdentifyOptions) => Promise<DeviceIdentity>;
 
+/** A certificate, with what the ledger has under its serial. */
+interface Shown {
+  readonly certificate: Certificate;
+  readonly facts?: CredentialFacts;
+}
+
+const UNREADABLE: ReadonlySet<string> = new Set(['bad-der', 'bad-certificate']);
+
 interface ForeignTrust {
   readonly version: number;
   readonly trust: Trust;
@@ -83,22 +91,54 @@ export function createIdentifier({
   let foreign: ForeignTrust | undefined;
 
   return async (peer, options) => {
-    const verdict = judge(peer, ownTrust(), options.at, 'all');
+    const shown = await lookUp(peer.leaf);
+    const verdict = judge(peer, ownTrust(), options.at, 'all', signedUnder(shown));
     // Its issuer may have the name of one of ours, and still be somebody else: only a path to our root makes it ours.
-    return verdict.path ? byUs(peer, options, verdict) : byManufacturer(peer, options, verdict);
+    return verdict.path && shown
+      ? byUs(peer, options, verdict, shown)
+      : byManufacturer(peer, options, verdict);
   };
+
+  /** The certificate, with what the ledger has under its serial if its issuer is named like one of ours; undefined if it is unreadable. */
+  async function lookUp(leaf: Uint8Array): Promise<Shown | undefined> {
+    const { knowsName } = ownTrust();
+    try {
+      const certificate = parseCertificate(leaf, knowsName);
+      if (!knowsName(certificate.tbs.issuer)) return { certificate };
+      const facts = await ledger.read.findCredential(certificate.tbs.serial);
+      return { certificate, ...(facts && { facts }) };
+    } catch (error) {
+      // What cannot be read is refused where the path is looked at.
+      if (error instanceof BirthmarkError && UNREADABLE.has(error.code)) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * The authority that made the leaf's signature, where the ledger has that very signature over those very octets: our own
+   * signer returned it for them, and it was committed as such, so that to verify it would only do that arithmetic again. Who
+   * could put one into the ledger that is not so could put an operator there just as well. A rewritten signature (s → n − s)
+   * is another one, and is verified.
+   */
+  function signedUnder(shown: Shown | undefined): Uint8Array | undefined {
+    const { certificate, facts: { record } = {} } = shown ?? {};
+    if (!certificate || !record?.signature) return undefined;
+    if (!equalBytes(record.tbs, certificate.tbs.raw)) return undefined;
+    if (!equalBytes(record.signature, certificate.signature)) return undefined;
+    return authorities.get(record.authority)?.certificate.raw;
+  }
 
   async function byUs(
     peer: PeerCertificate,
     { at, graceMs, onTakenBack }: IdentifyOptions,
     verdict: Verdict,
+    shown: Shown,
   ): Promise<DeviceIdentity> {
     if (verdict.reason !== 'ok' && verdict.reason !== 'expired') throw refused(verdict);
-    const certificate = parseCertificate(peer.leaf);
+    const { certificate, facts: { record, device, takenBack, keyBlocked } = {} } = shown;
     const { tbs } = certificate;
     const late = verdict.reason === 'expired';
     if (late && !heldUntil(tbs.notAfter.at)) throw refused(verdict);
-    const record = await ledger.read.findBySerial(tbs.serial);
     if (!record?.signature || !equalBytes(record.tbs, tbs.raw) || record.deviceId === null)
       throw new BirthmarkError(
         'certificate-refused',
@@ -106,23 +146,25 @@ export function createIdentifier({
       );
     const { kind } = issuing.profile(record.profile);
     if (late && kind !== 'ldevid') throw refused(verdict);
-    const [device] = await ledger.read.findDevicesById([record.deviceId]);
     if (!device || (kind !== 'idevid' && kind !== 'ldevid'))
       throw new BirthmarkError(
         'certificate-refused',
         'the certificate is not one of a device of this authority',
       );
-    await refuseTakenBack(ledger.read, record.id, () => onTakenBack?.(record));
+    if (takenBack) {
+      onTakenBack?.(record);
+      throw takenBackError(takenBack === 'held');
+    }
     if (!issuing.stands(record.authority))
       throw new BirthmarkError(
         'certificate-revoked',
         `the certificate of authority ${record.authority}, which issued the client's, was revoked or is held: nothing under it counts; ` +
           'come with another certificate (IDevID), or a ticket',
       );
-    await refuseBlocked(record.keyHash);
+    if (keyBlocked) throw blockedKey();
     return {
       voucher: kind,
-      device: { namespace: device.namespace, serialNumber: device.serialNumber },
+      device,
       certificate,
       keyHash: record.keyHash,
       fingerprint: fingerprintOf(peer.leaf),
@@ -133,7 +175,11 @@ export function createIdentifier({
 
     /** Whether it was good up to its end, a grace ago at most: that another one of the path has ended is not forgiven. */
     function heldUntil(end: number): boolean {
-      return at > end && at <= end + graceMs && judge(peer, ownTrust(), end, 'all').reason === 'ok';
+      return (
+        at > end &&
+        at <= end + graceMs &&
+        judge(peer, ownTrust(), end, 'all', signedUnder(shown)).reason === 'ok'
+      );
     }
   }
 
@@ -185,9 +231,12 @@ export function createIdentifier({
 
   async function refuseBlocked(keyHash: Uint8Array): Promise<void> {
     const [key] = await ledger.read.findKeys([keyHash]);
-    if (key?.blocked !== undefined)
-      throw new BirthmarkError('key-blocked', "the key of the client's certificate is on the block list");
+    if (key?.blocked !== undefined) throw blockedKey();
   }
+}
+
+function blockedKey(): BirthmarkError {
+  return new BirthmarkError('key-blocked', "the key of the client's certificate is on the block list");
 }
 
 function judge(
@@ -195,6 +244,7 @@ function judge(
   trust: Trust,
   at: number,
   validity: 'all' | 'leaf' | 'none',
+  signedUnder?: Uint8Array,
 ): Verdict {
   return validatePath(leaf, {
     trust,
@@ -203,6 +253,7 @@ function judge(
     purpose: 'clientAuth',
     validity,
     possessionProven: true,
+    ...(signedUnder && { signedUnder }),
   });
 }
 

@@ -9,12 +9,13 @@ import { BirthmarkError } from '../core/errors.ts';
 export async function refuseTakenBack(
   reads: Pick<RevocationReads, 'findRevocations'>,
   certificateId: number,
-  onTakenBack?: () => void,
 ): Promise<void> {
   const [revocation] = await reads.findRevocations([certificateId]);
-  if (!revocation) return;
-  onTakenBack?.();
-  throw revocation.held
+  if (revocation) throw takenBackError(revocation.held);
+}
+
+export function takenBackError(held: boolean): BirthmarkError {
+  return held
     ? new BirthmarkError('certificate-held', "the client's certificate is held; an operator must release it")
     : new BirthmarkError('certificate-revoked', "the client's certificate is revoked");
 }

@@ -1,4 +1,4 @@
-import type { CaReads, CaTx } from '../ca/ports.ts';
+import type { CaReads, CaTx, CertificateRecord } from '../ca/ports.ts';
 import type { Actor } from '../core/audit.ts';
 import type { Page, PageRequest } from '../core/unit-of-work.ts';
 
@@ -93,7 +93,20 @@ export interface DeviceSearch extends PageRequest {
   readonly namespace?: string;
 }
 
+/** A certificate with all that says whether it may speak for a device, as of one moment. */
+export interface CredentialFacts {
+  readonly record: CertificateRecord;
+  /** Absent where it is no device's. */
+  readonly device?: DeviceKey;
+  /** Absent where it stands. */
+  readonly takenBack?: 'revoked' | 'held';
+  /** Its key is on the block list. */
+  readonly keyBlocked: boolean;
+}
+
 export interface DeviceReads {
+  /** By the certificate's serial; undefined for what was never reserved. */
+  findCredential(serial: Uint8Array): Promise<CredentialFacts | undefined>;
   /** In order; undefined where there is none. */
   findDevices(keys: readonly DeviceKey[]): Promise<readonly (DeviceRecord | undefined)[]>;
   /** In order; undefined where there is none. */

@@ -158,3 +158,17 @@ export function verifyWith(
   const padding = constants.RSA_PKCS1_PSS_PADDING;
   return verify(digest, signed, { key, padding, saltLength: pssSalt }, signature);
 }
+
+/** The same for octets of which there are many: they are hashed on another thread. */
+export function verifyWithLater(
+  { digest, pssSalt }: VerifyingAlgorithm,
+  key: KeyObject,
+  signed: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  const input =
+    pssSalt === undefined ? key : { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: pssSalt };
+  return new Promise((resolve, reject) => {
+    verify(digest, signed, input, signature, (error, good) => (error ? reject(error) : resolve(good)));
+  });
+}

@@ -8,10 +8,11 @@ import {
   parseCertificate,
   type ReadExtension,
   readExtensions,
+  type TbsCertificate,
 } from './certificate.ts';
 import { DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
-import { EXTENDED_KEY_USAGE, EXTENSION } from './extensions.ts';
+import { EXTENDED_KEY_USAGE, EXTENSION, KEY_USAGE } from './extensions.ts';
 import { OCSP_EXTENSION } from './ocsp-request.ts';
 import { type CertStatus, OCSP_STATUS } from './ocsp-response.ts';
 import { importPublicKey, parsePublicKey, splitPublicKey } from './public-key.ts';
@@ -162,9 +163,11 @@ function malformed(why: string): BirthmarkError {
 
 export interface OcspExpectation {
   /** The certificate of the authority that issued the one in question. */
-  readonly issuer: Certificate;
-  /** CertID as it was asked for, DER. */
-  readonly certId: Uint8Array;
+  readonly issuer: Pick<Certificate, 'tbs'>;
+  /** CertID as it was asked for, DER; where nobody asked, all forms that name the certificate. */
+  readonly certId: Uint8Array | readonly Uint8Array[];
+  /** What is known against a signer that the authority certified, if anything. */
+  readonly signerFault?: (signer: TbsCertificate) => string | undefined;
   /** The nonce that was sent, if one was. A responder may leave it out (RFC 9654 §2.1); another one is refused. */
   readonly nonce?: Uint8Array;
   /** Milliseconds since the epoch. */
@@ -181,16 +184,19 @@ export interface OcspExpectation {
  */
 export function judgeOcspResponse(
   response: OcspResponse,
-  { issuer, certId, nonce, now, skewMs }: OcspExpectation,
+  { issuer, certId, nonce, now, skewMs, signerFault }: OcspExpectation,
 ): ReadSingle {
   const signer = findSigner(response, issuer, now, skewMs);
+  const fault = signer === issuer ? undefined : signerFault?.(signer.tbs);
+  if (fault !== undefined) throw refused(`has a signer that ${fault}`);
   const { algorithm } = response;
   if (!algorithm || algorithm.weak.length > 0) throw refused('is signed with an algorithm that is not taken');
   if (!isSignedBy(signer.tbs.spki, algorithm, response.signedOctets, response.signature))
     throw refused('was not signed by whom it names');
   if (response.nonce !== undefined && (nonce === undefined || !equalBytes(response.nonce, nonce)))
     throw refused('has another nonce than the request');
-  const single = response.responses.find((one) => equalBytes(one.certId, certId));
+  const ids = certId instanceof Uint8Array ? [certId] : certId;
+  const single = response.responses.find((one) => ids.some((id) => equalBytes(one.certId, id)));
   if (!single) throw refused('says nothing of this certificate');
   if (single.thisUpdate > now + skewMs) throw refused('is of the future');
   if (single.nextUpdate === undefined) throw refused('has no nextUpdate (RFC 9919 §3.2.4)');
@@ -201,11 +207,11 @@ export function judgeOcspResponse(
 /** The issuer, or the certificate in the response that it made its responder's (RFC 6960 §4.2.2.2). */
 function findSigner(
   { responder, certificates }: OcspResponse,
-  issuer: Certificate,
+  issuer: Pick<Certificate, 'tbs'>,
   now: number,
   skewMs: number,
-): Certificate {
-  const isNamed = ({ tbs }: Certificate) =>
+): Pick<Certificate, 'tbs'> {
+  const isNamed = ({ tbs }: Pick<Certificate, 'tbs'>) =>
     equalBytes(
       responder.octets,
       responder.kind === 'name' ? tbs.subject : hash('sha1', splitPublicKey(tbs.spki).key, 'buffer'),
@@ -223,9 +229,16 @@ function findSigner(
   )
     throw refused('has a signer that this authority did not certify');
   if (!hasPurpose(delegate)) throw refused('has a signer without the purpose OCSPSigning');
+  if (!maySign(delegate)) throw refused('has a signer whose keyUsage lacks digitalSignature');
   if (now < tbs.notBefore.at - skewMs || now > tbs.notAfter.at + skewMs)
     throw refused('has a signer whose certificate is not valid now');
   return delegate;
+}
+
+function maySign({ tbs }: Certificate): boolean {
+  const found = findExtension(tbs, EXTENSION.keyUsage);
+  if (!found) return true;
+  return new DerReader(found.value).namedBits('keyUsage').includes(KEY_USAGE.digitalSignature);
 }
 
 /** anyExtendedKeyUsage does not count. */

@@ -54,6 +54,18 @@ test('a certificate that our authority signed and the ledger does not have to th
   expect(await codeOfAsync(identify(house, longer))).toBe('certificate-refused');
 });
 
+test('the signature that the ledger has is not verified again, and any other one is', async () => {
+  using house = await openTestHouse();
+  const { certificate } = await house.grant('SN-1', { profile: 'ldevid' });
+  const broken = Buffer.from(certificate);
+  broken[broken.length - 1] = (broken.at(-1) ?? 0) ^ 1;
+  expect((await identify(house, certificate)).voucher).toBe('ldevid');
+  expect(await codeOfAsync(identify(house, broken))).toBe('certificate-refused');
+  // What is known to be signed can still have ended.
+  house.clock.pass(10 * 365 * DAY_MS);
+  expect(await codeOfAsync(identify(house, certificate))).toBe('certificate-refused');
+});
+
 test('one of another house with the same authorities is refused', async () => {
   using house = await openTestHouse();
   using other = await openTestHouse();

@@ -146,6 +146,23 @@ describe('a confirmation', () => {
     expect([await life.retire(), await life.status(a)]).toEqual([1, 'superseded']);
   });
 
+  test('of the first LDevID makes its device active, and is written down once', async () => {
+    await using server = await startTestServer();
+    const life = living(server.house);
+    const { ldevid } = await life.enrolled('SN-1');
+    expect(await life.state('SN-1')).toBe('enrolled');
+    expect((await challenged(server, ldevid.key)).json).toEqual({
+      serial: toHex(ldevid.serial),
+      first: true,
+    });
+    expect(await life.state('SN-1')).toBe('active');
+    const { read } = server.house.ledger;
+    const before = await read.listAudit({ limit: 1000 });
+    server.house.clock.pass(60_000);
+    expect((await challenged(server, ldevid.key)).json.first).toBe(false);
+    expect(await read.listAudit({ limit: 1000 })).toEqual(before);
+  });
+
   test('by the old key after its successor was used is a conflict', async () => {
     await using server = await startTestServer();
     const life = living(server.house);

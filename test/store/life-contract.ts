@@ -20,6 +20,35 @@ export function lifeContract(current: () => Ledger): void {
   };
   const facts = async (...ids: number[]) => current().read.findLifeFacts(ids, IDEVID, NOW);
 
+  describe('what says whether a certificate may speak', () => {
+    it('is found by its serial at once, and is as the single reads say it', async () => {
+      const deviceId = await addDevice('SN-1');
+      const certificate = reservation('shown', { deviceId, notAfter: LATER });
+      const { serial, keyHash } = certificate;
+      const find = () => current().read.findCredential(serial);
+      expect(await find()).toBeUndefined();
+      const [id = 0] = await current().write(async (tx) => {
+        await tx.claimKeys([{ keyHash, deviceId }]);
+        return tx.reserve([certificate]);
+      });
+      const record = await current().read.findBySerial(serial);
+      const named = { namespace: device('SN-1').namespace, serialNumber: 'SN-1' };
+      expect(await find()).toEqual({ record, device: named, keyBlocked: false });
+      await current().write((tx) => tx.putRevocations([revocation(id, 'shown', { held: true })]));
+      expect((await find())?.takenBack).toBe('held');
+      await current().write((tx) => tx.putRevocations([revocation(id, 'shown', { held: false })]));
+      await current().write((tx) => tx.blockKey(keyHash, 'test', NOW));
+      expect(await find()).toMatchObject({ takenBack: 'revoked', keyBlocked: true });
+    });
+
+    it('has no device where it is of a service', async () => {
+      const certificate = reservation('service', { deviceId: null });
+      await current().write((tx) => tx.reserve([certificate]));
+      const found = await current().read.findCredential(certificate.serial);
+      expect([found?.record.serial, found?.device]).toEqual([certificate.serial, undefined]);
+    });
+  });
+
   describe('rotations', () => {
     const two = async (serialNumber: string): Promise<NewRotation> => {
       const deviceId = await addDevice(serialNumber);

@@ -21,13 +21,19 @@ export interface Marked {
  */
 export class DigestTable {
   readonly #forgets: (mark: number) => boolean;
-  #words = new Uint32Array(SMALLEST * WORDS);
-  #marks = new Uint8Array(SMALLEST);
-  #values = new Uint32Array(SMALLEST);
+  #words: Uint32Array;
+  #marks: Uint8Array;
+  #values: Uint32Array;
   #taken = 0;
 
-  constructor(forgets: (mark: number) => boolean) {
+  /** @param expected so many entries find room without growing, which takes its time at once */
+  constructor(forgets: (mark: number) => boolean, expected = 0) {
     this.#forgets = forgets;
+    let places = SMALLEST;
+    while (places * FULL <= expected && places < MOST_PLACES) places *= 2;
+    this.#words = new Uint32Array(places * WORDS);
+    this.#marks = new Uint8Array(places);
+    this.#values = new Uint32Array(places);
   }
 
   /** Octets of memory. */

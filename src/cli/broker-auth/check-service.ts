@@ -3,6 +3,7 @@ import type { CrlFileConfig, MosquittoConfig } from '../../broker-auth/mosquitto
 import type { GatePolicy } from '../../broker-auth/policy.ts';
 import type { BrokerConfig, HttpConfig, ListenConfig } from '../../broker-auth/service-config.ts';
 import { BirthmarkError } from '../../core/errors.ts';
+import type { GateConfig } from './gate-config.ts';
 
 export interface ServiceConfig {
   readonly listen: ListenConfig;
@@ -67,6 +68,29 @@ export function checkService(config: ServiceConfig, policy: GatePolicy): void {
       );
   }
   if (http.rabbitmq) checkRoutable(http.rabbitmq.listener, policy, roles);
+}
+
+/**
+ * Holds a gate that stands alone to this: somebody must tell who was taken back, and in words that go with what a broker shows.
+ *
+ * @throws BirthmarkError `config-invalid`
+ */
+export function checkSources(
+  { authority, status, mosquitto }: Pick<GateConfig, 'authority' | 'status' | 'mosquitto'>,
+  { listeners }: GatePolicy,
+): void {
+  const asked = [...listeners.values()].filter((listener) => listener.status !== 'off');
+  if (asked.length > 0 && !authority && !status)
+    throw invalid('authority', 'nobody tells of statuses: give [authority] or [status]');
+  if (authority) return;
+  const named = asked.find(({ evidence }) => evidence !== 'certificate');
+  if (named)
+    throw invalid(
+      `listeners.${named.name}.evidence`,
+      'lists tell of certificates and not of names: follow an authority, or ask for the certificate',
+    );
+  if (mosquitto)
+    throw invalid('mosquitto', 'its snapshot is made of what an authority tells: give [authority]');
 }
 
 function checkMosquitto(

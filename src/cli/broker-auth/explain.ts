@@ -3,7 +3,7 @@ import { createDecider, type Identity } from '../../broker-auth/decide.ts';
 import type { DecisionStep } from '../../broker-auth/decision-steps.ts';
 import { createCredentialJudge } from '../../broker-auth/judge-credential.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
-import type { KnownStatus } from '../../broker-auth/status-source.ts';
+import type { KnownStatus, StatusSource } from '../../broker-auth/status-source.ts';
 import { mayPublish, maySubscribe } from '../../broker-auth/topic-rules.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
@@ -37,15 +37,20 @@ export type AskStatus = (id: CredentialId) => Promise<KnownStatus | undefined>;
 /**
  * Tells what a gate with these rules would say of a client, rule by rule.
  *
- * @param ask statuses, and the guard of a running gate: what is not given is not looked at
+ * @param ask statuses, from who knows them or by asking, and the guard of a running gate: what is not given is not looked at
  * @throws BirthmarkError `not-found` where the policy has no such listener
  */
 export async function explain(
   policy: GatePolicy,
   question: Question,
   random: RandomBytes,
-  { askStatus, askGuard }: { readonly askStatus?: AskStatus; readonly askGuard?: AskGuard } = {},
+  ask: {
+    readonly askStatus?: AskStatus | undefined;
+    readonly sources?: readonly StatusSource[] | undefined;
+    readonly askGuard?: AskGuard | undefined;
+  } = {},
 ): Promise<Explanation> {
+  const { askStatus, sources, askGuard } = ask;
   const { clientId, listener: name, at } = question;
   const [leaf = new Uint8Array(0), ...chain] = question.certificates;
   const listener = policy.listeners.get(name);
@@ -69,13 +74,16 @@ export async function explain(
       if (status) known.set(`${id.issuerKeyId}/${id.serial}`, status);
     }
   }
-  const source = {
+  const asked = {
     name: 'feed' as const,
     statusOf: ({ issuerKeyId, serial }: CredentialId) => known.get(`${issuerKeyId}/${serial}`),
   };
   const decide = createDecider({
-    policy: askStatus ? policy : { ...policy, listeners: new Map([[name, unasked]]) },
-    judge: createCredentialJudge({ trust: policy.trust, sources: [source] }),
+    policy: askStatus || sources ? policy : { ...policy, listeners: new Map([[name, unasked]]) },
+    judge: createCredentialJudge({
+      trust: policy.trust,
+      sources: sources ?? [asked],
+    }),
     hasOtherSession: () => false,
     random,
   });

@@ -8,6 +8,7 @@ import {
   HttpConfigSchema,
   ListenConfigSchema,
 } from '../../broker-auth/service-config.ts';
+import { StatusConfigSchema } from '../../broker-auth/status-config.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -24,7 +25,15 @@ export const GateConfigSchema = Type.Object(
         closed,
       ),
     ),
-    authority: { ...AuthorityConfigSchema, description: 'Where statuses come from.' },
+    authority: Type.Optional({
+      ...AuthorityConfigSchema,
+      description: 'Where statuses come from, as they change. This, or [status], or both.',
+    }),
+    status: Type.Optional({
+      ...StatusConfigSchema,
+      description:
+        'Revocation lists and OCSP responders beside it, for other CAs or for the day on which it is away.',
+    }),
     listen: { ...ListenConfigSchema, description: 'Where brokers ask.' },
     http: Type.Optional({
       ...HttpConfigSchema,
@@ -41,7 +50,7 @@ export const GateConfigSchema = Type.Object(
         minLength: 1,
         examples: ['/run/birthmark-gate/commands'],
         description:
-          'A Unix socket, mode 0600, by which `birthmark broker-auth blocks` reaches the gate: beside authority.snapshotFile (….sock) ' +
+          'A Unix socket, mode 0600, by which `birthmark broker-auth blocks` reaches the gate: beside authority.snapshotFile (….sock), or in status.folder, ' +
           'where it is not given.',
       }),
     ),

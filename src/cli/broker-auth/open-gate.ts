@@ -4,6 +4,7 @@ import { type AssembledGate, assembleGate } from '../../broker-auth/assemble-gat
 import { createGateMetrics, type GateMetrics } from '../../broker-auth/gate-metrics.ts';
 import type { GuardRules } from '../../broker-auth/guard/parse-guard.ts';
 import { createKickDriver, forgettingDriver } from '../../broker-auth/kick/create-kick-driver.ts';
+import type { StapledAnswers } from '../../broker-auth/ocsp/answer-source.ts';
 import type { GatePolicy } from '../../broker-auth/policy.ts';
 import type { BehaviourGuard, KickDriver } from '../../broker-auth/ports.ts';
 import { reconcile } from '../../broker-auth/reconcile.ts';
@@ -36,10 +37,12 @@ export interface OpenGateOptions {
   readonly forgetting: readonly string[];
   /** For sessions at brokers that outlive this process: not of `drivers` and `forgetting`. */
   readonly memory?: OpenMemory;
-  readonly source: StatusSource;
+  readonly sources: readonly StatusSource[];
+  readonly staples?: StapledAnswers;
   /** CA certificates that are known beside the trust, see `knownIntermediates`. */
-  readonly intermediates: () => readonly Uint8Array[];
-  readonly names: NameStatusSource;
+  readonly intermediates?: () => readonly Uint8Array[];
+  /** Of brokers that show a name only. */
+  readonly names?: NameStatusSource;
   /** A device that shows a name only was denied for a certificate that was taken back: it may have another one since. */
   readonly onNameDenied: () => void;
   readonly statusAgeMs: () => number | undefined;
@@ -47,8 +50,8 @@ export interface OpenGateOptions {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly logger: Logger;
-  /** Where what is seen is told. */
-  readonly sendSightings: (report: SightingReport) => Promise<void>;
+  /** Where what is seen is told; to nobody where it is absent. */
+  readonly sendSightings?: (report: SightingReport) => Promise<void>;
   /** Told each session that begins. */
   readonly onSession?: (session: Session) => void;
 }
@@ -68,7 +71,7 @@ const LOGGED_LENGTH = 512;
 
 /** The gate of a process with its drivers, its numbers and its log, at work. */
 export function openGate(options: OpenGateOptions): OpenGate {
-  const { policy, source, names, clock, random, logger, memory } = options;
+  const { policy, sources, staples, names, clock, random, logger, memory } = options;
   const fleeting = new Set([...(options.drivers ?? []).map(({ broker }) => broker), ...options.forgetting]);
   const drivers = [
     ...(options.drivers ?? []),
@@ -85,14 +88,15 @@ export function openGate(options: OpenGateOptions): OpenGate {
     ...options.place,
     rules: options.guard,
     gateOf: () => gate,
-    ...{ source, metrics, clock, logger },
+    ...{ source: worstOf(sources), metrics, clock, logger },
   });
   const { guard } = opened;
   const { gate, enforcer } = assembleGate({
     policy,
-    intermediates: options.intermediates,
-    sources: [source],
-    names,
+    ...(options.intermediates && { intermediates: options.intermediates }),
+    sources,
+    ...(staples && { staples }),
+    ...(names && { names }),
     drivers,
     clock,
     random,
@@ -147,7 +151,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
   });
   const reporter = createSightingReporter({
     gate,
-    send: options.sendSightings,
+    send: options.sendSightings ?? (async () => undefined),
     resightMs: policy.resightMs,
     clock,
     onFault: (error) => logger.warn({ err: error }, 'what was seen could not be told; it is told again'),
@@ -183,6 +187,16 @@ export function openGate(options: OpenGateOptions): OpenGate {
       await reporter.stop();
       await opened.close();
       await memory?.journal.stop();
+    },
+  };
+}
+
+/** Of several words on a certificate the one that is not good, where there is one. */
+function worstOf(sources: readonly StatusSource[]): Pick<StatusSource, 'statusOf'> {
+  return {
+    statusOf(id) {
+      const all = sources.flatMap((source) => source.statusOf(id) ?? []);
+      return all.find(({ status }) => status !== 'good') ?? all[0];
     },
   };
 }

@@ -15,6 +15,20 @@ export const EXAMPLE: GateConfig = {
     tokenFile: 'gate.token',
     snapshotFile: 'status.ndjson',
   },
+  status: {
+    folder: 'status',
+    crls: [
+      {
+        issuerFiles: ['acme-ca.pem'],
+        urls: ['http://crl.acme.example/devices.crl', 'http://crl.acme.example/shards/{0-15}.crl'],
+        files: ['acme-root.crl'],
+        everySeconds: 300,
+      },
+    ],
+    ocsp: [
+      { issuerFiles: ['other-ca.pem'], url: 'http://ocsp.other.example', hash: 'sha256', everySeconds: 300 },
+    ],
+  },
   listen: { host: '127.0.0.1', port: 8090 },
   http: {
     emqx: { listener: 'devices', secretFile: 'emqx.secret' },

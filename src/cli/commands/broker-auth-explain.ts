@@ -5,7 +5,7 @@ import { BirthmarkError } from '../../core/errors.ts';
 import { OWN_NAMESPACE } from '../../core/identifiers.ts';
 import { schemaParser } from '../../core/schema.ts';
 import { withApi } from '../api-client.ts';
-import type { AskGuard, AskStatus } from '../broker-auth/explain.ts';
+import type { AskGuard, AskStatus, Explanation, Question } from '../broker-auth/explain.ts';
 import { type CommonOptions, homeOf, newCommand, repeated, type Shell } from '../command.ts';
 import type { Home } from '../home.ts';
 import { readBlocks } from '../input-file.ts';
@@ -41,7 +41,7 @@ export function explainCommand(shell: Shell): Command {
     .option('--subscribe <filter>', 'a topic filter that it subscribes to (repeat for more)', repeated)
     .option(
       '--config <file>',
-      'the rules of this gate.toml, instead of [broker] of the home; no status is asked then',
+      'the rules of this gate.toml, instead of [broker] of the home, and statuses as that gate has them on its disk',
     )
     .action(async (options: ExplainOptions) => {
       const { explain } = await import('../broker-auth/explain.ts');
@@ -57,7 +57,7 @@ export function explainCommand(shell: Shell): Command {
           ? await withStatuses(homeOf(options), shell, async (askStatus) =>
               explain(await homePolicy(homeOf(options)), question, random, { askStatus, ...asked }),
             )
-          : await explain(await gatePolicy(config), question, random, asked);
+          : await explainGate(config, question, asked);
       if (options.json) shell.out(JSON.stringify(answer));
       else {
         for (const { rule, detail } of answer.steps) shell.out(`ok       ${rule.padEnd(13)}  ${detail}`);
@@ -92,9 +92,19 @@ async function guardOf(options: ExplainOptions, shell: Shell): Promise<AskGuard 
   }
 }
 
-async function gatePolicy(config: string) {
+/** The rules of a gate that stands alone, and what it has on its disk: nobody is asked. */
+async function explainGate(
+  config: string,
+  question: Question,
+  asked: { readonly askGuard?: AskGuard | undefined } | undefined,
+): Promise<Explanation> {
+  const { explain } = await import('../broker-auth/explain.ts');
+  const { random } = await import('../wire.ts');
   const { loadGate } = await import('../broker-auth/load-gate.ts');
-  return loadGate(config).policy;
+  const { statusesOnDisk } = await import('../broker-auth/statuses-on-disk.ts');
+  const loaded = loadGate(config);
+  const sources = await statusesOnDisk(loaded, random);
+  return explain(loaded.policy, question, random, { ...asked, sources });
 }
 
 /** The rules of `serve --broker`, with the certificates that lie in the home. */

@@ -45,11 +45,22 @@ export function brokerAuthCommand(shell: Shell): Command {
     .action(async (options: GateOptions) => {
       const { loadGate } = await import('../broker-auth/load-gate.ts');
       const config = configOf(options);
-      const listeners = [...loadGate(config).policy.listeners.keys()];
+      const { policy, status, config: written } = loadGate(config);
+      const listeners = [...policy.listeners.keys()];
+      const statuses = {
+        feed: written.authority !== undefined,
+        lists: status?.lists.flatMap(({ issuers }) => issuers).length ?? 0,
+        ocsp: status?.responders.flatMap(({ issuers }) => issuers).length ?? 0,
+      };
+      const told = [
+        ...(statuses.feed ? ['the feed'] : []),
+        ...(statuses.lists > 0 ? [`${statuses.lists} CA by lists`] : []),
+        ...(statuses.ocsp > 0 ? [`${statuses.ocsp} CA by OCSP`] : []),
+      ];
       shell.out(
         options.json
-          ? JSON.stringify({ config, listeners })
-          : `${config} is right: listeners ${listeners.join(', ')}`,
+          ? JSON.stringify({ config, listeners, statuses })
+          : `${config} is right: listeners ${listeners.join(', ')}; statuses from ${told.join(', ') || 'nowhere'}`,
       );
     });
   const example = newCommand(

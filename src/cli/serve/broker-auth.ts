@@ -49,7 +49,7 @@ export async function openBrokerAuth(
     brokers,
     forgetting: forgettingBrokers(http),
     memory: await openSessionMemory(at(SESSIONS_FILE), policy, logger),
-    source: status.source,
+    sources: [status.source],
     names: status.names,
     intermediates: () => status.intermediates(),
     onNameDenied: () => status.refresh(),

@@ -58,7 +58,7 @@ export async function openEmbeddedBroker(house: House, status: HouseStatus): Pro
       brokers: {},
       drivers: [door.driver],
       forgetting: [],
-      source: status.source,
+      sources: [status.source],
       names: status.names,
       intermediates: () => status.intermediates(),
       onNameDenied: () => undefined,

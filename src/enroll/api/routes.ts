@@ -6,7 +6,7 @@ import { toHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { RandomBytes } from '../../core/random.ts';
-import { type RenewalDesk, renewalOf } from '../../fleet/renewal/renewal-desk.ts';
+import { type RenewalDesk, renewalOf, renewalOfNew } from '../../fleet/renewal/renewal-desk.ts';
 import { toPem } from '../../x509/pem.ts';
 import { parseCsrText } from '../csr-text.ts';
 import type { DeviceDoor } from '../device-door.ts';
@@ -182,7 +182,9 @@ export function mountEnrollmentDoor(app: FastifyInstance, door: EnrollmentDoor):
         bound: false,
         ...(ticket && { ticket }),
       });
-      const renewal = await renewalOf(door.renewal, outcome.serial);
+      const renewal = outcome.fresh
+        ? renewalOfNew(door.renewal, outcome.fresh)
+        : await renewalOf(door.renewal, outcome.serial);
       return {
         serialNumber: outcome.serialNumber,
         serial: toHex(outcome.serial),

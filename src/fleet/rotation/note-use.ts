@@ -22,8 +22,8 @@ export interface UseNoter {
   /** Whether uses are news: what is none must cost no write. */
   isNews(reads: FleetReads, uses: readonly Use[], now: number): Promise<boolean>;
   /**
-   * Within a unit of work: begins the grace of rotations whose new certificate is used for the first time, and raises the
-   * conflicts that it finds. Told again, nothing changes.
+   * Within a unit of work: begins the grace of rotations whose new certificate is used for the first time, keeps the first sight
+   * of a device's first LDevID, and raises the conflicts that it finds. Told again, nothing changes.
    */
   note(tx: FleetTx, uses: readonly Use[], by: NotedBy): Promise<UseNews>;
 }
@@ -31,30 +31,34 @@ export interface UseNoter {
 export function createUseNoter({ policy, idevidProfiles }: UseNoterOptions): UseNoter {
   return {
     async isNews(reads, uses, now) {
-      const { used, conflicts } = await planUses(reads, uses, policy, now);
-      return used.length + conflicts.length > 0;
+      const { used, conflicts, firstSights } = await planUses(reads, uses, policy, now);
+      return used.length + conflicts.length + firstSights.length > 0;
     },
     async note(tx, uses, { actor, place, now }) {
       const news = await planUses(tx, uses, policy, now);
-      const { used, conflicts } = news;
-      if (used.length > 0) {
+      const { used, conflicts, firstSights } = news;
+      if (used.length + firstSights.length > 0) {
         for (const [usedAt, some] of Map.groupBy(used, (one) => one.usedAt ?? now))
           await tx.noteRotationsUsed(
             some.map(({ id }) => id),
             usedAt,
             now + policy.graceMs,
           );
+        const sights = [
+          ...used.map(({ newId, usedAt = now }) => ({ id: newId, seenAt: usedAt })),
+          ...firstSights.map(({ certificateId, at }) => ({ id: certificateId, seenAt: Math.min(at, now) })),
+        ];
         await tx.addSightings(
-          used.map(({ newId, usedAt = now }) => ({
-            id: newId,
-            seenAt: usedAt,
-            lastSeenAt: usedAt,
+          sights.map(({ id, seenAt }) => ({
+            id,
+            seenAt,
+            lastSeenAt: seenAt,
             listener: place,
             toldBy: actor,
           })),
         );
-        const devices = [...new Set(used.map(({ deviceId }) => deviceId))];
-        await settleDevices(tx, devices, { idevidProfiles, actor, cause: `seen at ${place}`, now });
+        const devices = new Set([...used, ...firstSights].map(({ deviceId }) => deviceId));
+        await settleDevices(tx, [...devices], { idevidProfiles, actor, cause: `seen at ${place}`, now });
       }
       if (conflicts.length > 0)
         await raiseConflicts(tx, conflicts, { policy, idevidProfiles, actor, place, now });

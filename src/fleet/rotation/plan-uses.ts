@@ -1,4 +1,4 @@
-import type { Rotation, RotationReads } from '../ports.ts';
+import type { Rotation, RotationReads, SightingReads } from '../ports.ts';
 import type { RotationPolicy } from './settings.ts';
 
 /** That a certificate was used: somebody proved that he holds its key. */
@@ -9,15 +9,21 @@ export interface Use {
   readonly at: number;
   /** He was turned away: that tells who holds the key, and begins no grace. */
   readonly refused?: boolean;
+  /** The device, where its LDevID was used at a place that no gate tells of: the first sight of it is news by itself. */
+  readonly deviceId?: number;
 }
 
 /** What uses are news of. */
 export interface UseNews {
+  /** Those of certificates that nobody had seen in use before, see `Use.deviceId`. */
+  readonly firstSights: readonly FirstSight[];
   /** Rotations whose new certificate was used for the first time. */
   readonly used: readonly Rotation[];
   /** Rotations of which the wrong certificate was used: two hold the identity. */
   readonly conflicts: readonly Rotation[];
 }
+
+export type FirstSight = Use & { readonly deviceId: number };
 
 /**
  * Finds out what uses mean for rotations, without changing anything.
@@ -27,13 +33,14 @@ export interface UseNews {
  * - So is another new one for the same old one: whoever made it had the old key as well.
  */
 export async function planUses(
-  reads: RotationReads,
+  reads: RotationReads & SightingReads,
   uses: readonly Use[],
   { toleranceMs }: Pick<RotationPolicy, 'toleranceMs'>,
   now: number,
 ): Promise<UseNews> {
   const touched = await reads.findRotationsWith(uses.map(({ certificateId }) => certificateId));
-  if (touched.length === 0) return { used: [], conflicts: [] };
+  const firstSights = await findFirstSights(reads, uses);
+  if (touched.length === 0) return { used: [], conflicts: [], firstSights };
   const byOld = touched.filter(({ usedAt }) => usedAt === undefined).map(({ oldId }) => oldId);
   const related = byOld.length === 0 ? [] : await reads.findRotationsWith(byOld);
   const rotations = new Map([...touched, ...related].map((one) => [one.id, one]));
@@ -64,5 +71,14 @@ export async function planUses(
       }
     }
   }
-  return { used, conflicts: [...conflicts.values()] };
+  return { used, conflicts: [...conflicts.values()], firstSights };
+}
+
+async function findFirstSights(reads: SightingReads, uses: readonly Use[]): Promise<readonly FirstSight[]> {
+  const shown = uses.flatMap((use) =>
+    use.deviceId === undefined || use.refused ? [] : [{ ...use, deviceId: use.deviceId }],
+  );
+  if (shown.length === 0) return [];
+  const known = await reads.findSightings(shown.map(({ certificateId }) => certificateId));
+  return shown.filter((_, at) => known[at] === undefined);
 }

@@ -53,19 +53,22 @@ const InNamespace = Type.Object(
 export interface DeviceRoutes {
   readonly ledger: Ledger;
   readonly authenticate: Authenticate;
+  /** Guarded against going back. */
   readonly clock: Clock;
+  /** What is only looked at is seen with a clock that went back, too. */
+  readonly wallClock: Clock;
   readonly renewal: Omit<DueRoom, 'reads'>;
 }
 
 export function mountDevices(
   app: FastifyInstance,
-  { ledger, authenticate, clock, renewal }: DeviceRoutes,
+  { ledger, authenticate, clock, wallClock, renewal }: DeviceRoutes,
 ): void {
   const findDue = (devices: readonly DeviceRecord[]) =>
     findDueDevices(
       { ...renewal, reads: ledger.read },
       devices.map(({ id }) => id),
-      clock(),
+      wallClock(),
     );
   const find = async (namespace: string, serialNumber: string): Promise<DeviceRecord> => {
     const [device] = await ledger.read.findDevices([{ namespace, serialNumber }]);

@@ -2,6 +2,7 @@ import { BirthmarkError } from '../../core/errors.ts';
 import type { DeviceReads, DeviceWrites } from '../../fleet/ports.ts';
 import type { Connection } from './connection.ts';
 import { deviceLifeReads, deviceLifeWrites } from './device-life.ts';
+import { credentialSearch } from './find-credential.ts';
 import { later } from './later.ts';
 import { type DevicesTable, toDevice } from './rows.ts';
 
@@ -30,6 +31,7 @@ export function deviceReads(connection: Connection): DeviceReads {
       const { deviceSearch } = await import('./search-devices.ts');
       return deviceSearch(connection);
     }),
+    ...credentialSearch(connection),
     ...deviceLifeReads(connection),
   };
 }

@@ -1,6 +1,6 @@
 import { BirthmarkError } from '../../core/errors.ts';
-import { type VerifyingAlgorithm, verifyWith } from '../algorithms.ts';
-import { keyWeakness, type WeakAllowance } from './key-strength.ts';
+import { type VerifyingAlgorithm, verifyWith, verifyWithLater } from '../algorithms.ts';
+import { keyWeakness, NO_WEAKNESS, type WeakAllowance } from './key-strength.ts';
 import type { Budget } from './limits.ts';
 import type { PathCertificate } from './path-certificate.ts';
 import type { Fault } from './verdict.ts';
@@ -27,16 +27,9 @@ export function signatureFault(
   budget: Budget,
 ): Fault | undefined {
   const { algorithm } = part;
-  if (!algorithm)
-    return {
-      reason: 'weak',
-      detail: `${part.title} is signed with an algorithm that is not taken (SHA-1, MD5, odd parameters)`,
-    };
-  const weak = algorithm.weak.find((name) => !allowed.algorithms.has(name));
-  if (weak !== undefined) return { reason: 'weak', detail: `${part.title} is signed with ${weak}` };
+  const weak = weaknessFault(part, issuer, allowed);
+  if (!algorithm || weak) return weak;
   const { strength } = issuer;
-  const weakness = keyWeakness(strength, allowed);
-  if (weakness !== undefined) return { reason: 'weak', detail: `${issuer.title}: ${weakness}` };
   let good = part.verifiedBy?.get(issuer);
   if (good === undefined) {
     if (strength.kind !== algorithm.keyKind) good = false;
@@ -48,7 +41,42 @@ export function signatureFault(
     }
     part.verifiedBy?.set(issuer, good);
   }
-  if (good) return undefined;
+  return good ? undefined : notSigned(part, issuer);
+}
+
+function weaknessFault(
+  { algorithm, title }: SignedPart,
+  issuer: PathCertificate,
+  allowed: WeakAllowance,
+): Fault | undefined {
+  if (!algorithm)
+    return {
+      reason: 'weak',
+      detail: `${title} is signed with an algorithm that is not taken (SHA-1, MD5, odd parameters)`,
+    };
+  const weak = algorithm.weak.find((name) => !allowed.algorithms.has(name));
+  if (weak !== undefined) return { reason: 'weak', detail: `${title} is signed with ${weak}` };
+  const weakness = keyWeakness(issuer.strength, allowed);
+  return weakness === undefined ? undefined : { reason: 'weak', detail: `${issuer.title}: ${weakness}` };
+}
+
+/** The same for what is large: nothing weak is taken, and nobody waits for the hash. */
+export async function signatureFaultLater(
+  part: SignedPart,
+  issuer: PathCertificate,
+): Promise<Fault | undefined> {
+  const { algorithm } = part;
+  const weak = weaknessFault(part, issuer, NO_WEAKNESS);
+  if (!algorithm || weak) return weak;
+  const { key, strength } = issuer;
+  if (key instanceof BirthmarkError) return { reason: 'weak', detail: `${issuer.title}: ${key.message}` };
+  const good =
+    strength.kind === algorithm.keyKind &&
+    (await verifyWithLater(algorithm, key, part.signedOctets, part.signature));
+  return good ? undefined : notSigned(part, issuer);
+}
+
+function notSigned(part: SignedPart, issuer: PathCertificate): Fault {
   return { reason: 'badSignature', detail: `${part.title} was not signed with the key of ${issuer.title}` };
 }
 

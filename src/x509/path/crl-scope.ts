@@ -1,4 +1,4 @@
-import type { Crl } from '../crl-reader.ts';
+import type { CrlFrame } from '../crl-frame.ts';
 import {
   ALL_REASONS,
   type DistributionPoint,
@@ -28,7 +28,7 @@ export const ISSUER_AS_POINT: DistributionPoint = {
  * speak of the certificate at all (RFC 5280 §6.3.3 (b) and (d)).
  */
 export function reasonsInScope(
-  { issuerKey, issuer, distributionPoint: idp }: Crl,
+  { issuerKey, issuer, distributionPoint: idp }: Pick<CrlFrame, 'issuerKey' | 'issuer' | 'distributionPoint'>,
   point: DistributionPoint,
   target: CrlTarget,
 ): number {

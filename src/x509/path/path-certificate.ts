@@ -31,14 +31,19 @@ export class PathCertificate implements SignedPart {
   #issuerKey: string | undefined;
 
   /**
-   * @param leaf for the certificate that is judged: `knowsName` as for `parseCertificate`
+   * @param leaf for the certificate that is judged: `knowsName` as for `parseCertificate`; `signer` under whose key its signature
+   *   is known to verify
    * @throws BirthmarkError `bad-der`, `bad-certificate` for what `parseCertificate` refuses
    */
-  constructor(der: Uint8Array, leaf?: { readonly knowsName: (octets: Uint8Array) => boolean }) {
+  constructor(
+    der: Uint8Array,
+    leaf?: { readonly knowsName: (octets: Uint8Array) => boolean; readonly signer?: PathCertificate },
+  ) {
     // Views into a Buffer cost three times as much as views into a Uint8Array.
     const octets = new Uint8Array(der.buffer, der.byteOffset, der.length);
     this.certificate = parseCertificate(octets, leaf?.knowsName);
-    this.verifiedBy = leaf ? undefined : new WeakMap();
+    if (leaf?.signer) this.verifiedBy = new WeakMap([[leaf.signer, true]]);
+    else this.verifiedBy = leaf ? undefined : new WeakMap();
     this.algorithm = findVerifyingAlgorithm(this.certificate.signatureAlgorithm);
   }
 

@@ -33,6 +33,11 @@ export interface PathInput {
    * to be one; else it is imported to see that, which costs as much as half a signature check.
    */
   readonly possessionProven?: boolean;
+  /**
+   * DER of a known certificate under whose key the leaf's signature is known to verify, to the octet: it is not verified
+   * again. All else is looked at. What the trust does not know has no effect.
+   */
+  readonly signedUnder?: Uint8Array;
   readonly limits?: Partial<PathLimits>;
   /** Told what was spent, for tests and benches. */
   readonly onSpent?: (spent: ReturnType<Budget['spent']>) => void;
@@ -61,7 +66,7 @@ export function validatePath(leafDer: Uint8Array, input: PathInput): Verdict {
 function judge(leafDer: Uint8Array, input: PathInput, limits: PathLimits, budget: Budget): Verdict {
   const { trust, at, purpose, status = 'none', validity = 'all', strictPurpose = false } = input;
   const allowed = input.allowWeak ?? NO_WEAKNESS;
-  const leaf = readLeaf(leafDer, trust, allowed, input.possessionProven === true);
+  const leaf = readLeaf(leafDer, input, allowed);
   if (!(leaf instanceof PathCertificate)) return leaf;
   const untrusted = gather(input.untrusted ?? [], trust, limits);
   if (!untrusted)
@@ -95,13 +100,13 @@ function judge(leafDer: Uint8Array, input: PathInput, limits: PathLimits, budget
 
 function readLeaf(
   der: Uint8Array,
-  trust: Trust,
+  { trust, possessionProven = false, signedUnder }: PathInput,
   allowed: WeakAllowance,
-  possessionProven: boolean,
 ): PathCertificate | Refused {
   let leaf: PathCertificate;
   try {
-    leaf = new PathCertificate(der, trust);
+    const signer = signedUnder && trust.known(signedUnder);
+    leaf = new PathCertificate(der, { knowsName: trust.knowsName, ...(signer && { signer }) });
   } catch (error) {
     if (error instanceof BirthmarkError) return { reason: 'malformed', detail: error.message };
     throw error;

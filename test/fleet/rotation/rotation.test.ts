@@ -28,6 +28,18 @@ describe('a renewal', () => {
     expect(await life.incidents()).toEqual([]);
   });
 
+  test('by a first LDevID that nobody saw before shows it in use, and by an IDevID it does not', async () => {
+    using house = await openTestHouse();
+    const life = living(house);
+    const { idevid, ldevid } = await life.enrolled('SN-1');
+    await life.come(idevid, { key: ldevid.key });
+    expect(await life.state('SN-1')).toBe('enrolled');
+    const same = await life.come(ldevid, { key: ldevid.key });
+    expect([same.serial, await life.state('SN-1')]).toEqual([ldevid.serial, 'active']);
+    await life.come(ldevid, { renews: true });
+    expect(await life.state('SN-1')).toBe('rotating');
+  });
+
   test('retires nothing where the new one is never seen, and the old one goes on', async () => {
     using house = await openTestHouse();
     const life = living(house);
