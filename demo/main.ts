@@ -19,7 +19,7 @@ const stage = openStage((line) => console.log(line));
 const house = await openDemoHouse();
 let end = () => {
   // In the middle of the tour: whatever it waits for, the house is closed.
-  house.close().finally(() => process.exit(130));
+  void house.close().finally(() => process.exit(130));
 };
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => end());
 try {
