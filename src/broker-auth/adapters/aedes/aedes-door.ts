@@ -12,7 +12,7 @@ import type { EndCause, KickDriver } from '../../ports.ts';
 import type { Session } from '../../sessions.ts';
 import { mayPublish, type Permissions } from '../../topic-rules.ts';
 import { isClean, unfinishedOctets } from './client-facts.ts';
-import { forgetClient, hasStoredSubscriber } from './session-store.ts';
+import { forgetClient, forgiveAnswered, hasStoredSubscriber } from './session-store.ts';
 
 export interface AedesDoorOptions {
   readonly aedes: Aedes;
@@ -149,6 +149,7 @@ export function createAedesDoor({ aedes, broker = 'aedes', onFault }: AedesDoorO
     done(null);
   };
 
+  forgiveAnswered(aedes);
   aedes.authenticate = authenticate;
   aedes.authorizePublish = authorizePublish;
   aedes.authorizeSubscribe = (client, subscription, done) => {
