@@ -95,7 +95,6 @@ describe('an issuing authority', () => {
       'ca/ldevid-2.pem',
       2000,
     );
-    // Either worker may answer, and each of them looks once a second.
     await until(
       async () =>
         (await house().curl(`${house().publicUrl}/crl/ldevid-2.crl`, '-o', '/dev/null')).status === 200,
