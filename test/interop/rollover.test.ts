@@ -89,8 +89,18 @@ describe('an issuing authority', () => {
     const [fresh = ''] = fingerprints(house().read(house().pem('ldevid-2')));
     expect(fingerprints(house().read(house().pem('bundle')))).toEqual([...before, fresh]);
     await until(async () => (await cacerts(house())).includes(fresh), 'its certificate by EST', 2000);
-    expect((await house().curl(`${house().publicUrl}/ca/ldevid-2.pem`)).status).toBe(200);
-    expect((await house().curl(`${house().publicUrl}/crl/ldevid-2.crl`, '-o', '/dev/null')).status).toBe(200);
+    // Either worker may answer, and each of them looks once a second.
+    await until(
+      async () => (await house().curl(`${house().publicUrl}/ca/ldevid-2.pem`)).status === 200,
+      'ca/ldevid-2.pem',
+      2000,
+    );
+    await until(
+      async () =>
+        (await house().curl(`${house().publicUrl}/crl/ldevid-2.crl`, '-o', '/dev/null')).status === 200,
+      'crl/ldevid-2.crl',
+      2000,
+    );
     const early = await house().birthmark('authority', 'activate', 'ldevid');
     expect([early.status, early.err]).toEqual([1, expect.stringContaining('[authority-not-ready]')]);
     expect(await renew(house(), est, 'SN-0', 'early')).toBe('200');
@@ -166,7 +176,11 @@ describe('an issuing authority', () => {
     const early = await house().birthmark('authority', 'retire', 'ldevid');
     expect([early.status, early.err]).toEqual([1, expect.stringContaining('[authority-in-use]')]);
     await house().must('revoke', '--authority', 'ldevid', '--reason', 'superseded');
-    expect(await publish(house(), 'SN-1', 'SN-1')).not.toBe('');
+    await until(
+      async () => (await publish(house(), 'SN-1', 'SN-1')) !== '',
+      'the denial at the broker',
+      2000,
+    );
     expect(await publish(house(), 'SN-1-new', 'SN-1')).toBe('');
     await house().must('authority', 'retire', 'ldevid', '--revoke', 'superseded');
     const [old = ''] = fingerprints(house().read(house().pem('ldevid')));

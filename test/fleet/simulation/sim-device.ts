@@ -1,4 +1,4 @@
-import { newKey } from '../../house.ts';
+import { DAY_MS, newKey } from '../../house.ts';
 import type { SampleKey } from '../../x509/samples.ts';
 import type { Chance } from './chance.ts';
 import type { Answer, Credential, World } from './world.ts';
@@ -8,6 +8,7 @@ const CRASHES = 0.02;
 const LOST_ANSWERS = 0.05;
 /** Of both: the key did not survive it. */
 const KEYS_LOST = 0.3;
+const BACK_MS = 3 * DAY_MS;
 
 /** A device with a firmware that obeys the rules: it keeps what works until something else does. */
 export interface SimDevice {
@@ -23,8 +24,8 @@ export interface SimDevice {
   /** Written down before it was sent anywhere. */
   pendingKey: SampleKey | undefined;
   offUntil: number;
-  /** It was, and has not come back since. */
-  wasOff: boolean;
+  /** Since when it is on. */
+  onSince: number;
   /** The time that the server told last: a clock that is behind it is wrong. */
   toldTime: number;
   /** Somebody else has, or had, a key of its own. */
@@ -58,11 +59,10 @@ export async function wake(device: SimDevice, world: World, chance: Chance): Pro
   const { current } = device;
   const reason = current ? world.connect(current, device.name, device.gate) : 'none';
   if (reason !== 'ok') {
-    const excused = device.stolen || reason === 'none' || (reason === 'expired' && device.wasOff);
+    const excused = device.stolen || reason === 'none' || (reason === 'expired' && wasAway(device, world));
     if (!excused) finding = { name: device.name, at: world.now(), what: `has nothing that works: ${reason}` };
     await comeBack(device, world, chance, reason === 'expired');
   } else {
-    device.wasOff = false;
     if (current && isDue(device, current, world))
       await ask(device, chance, (key) => world.renew(current, key));
   }
@@ -83,6 +83,11 @@ async function comeBack(device: SimDevice, world: World, chance: Chance, mayRene
   }
   const answer = await ask(device, chance, (key) => world.enroll(device.idevid, key));
   if (typeof answer !== 'string') device.recoveries += 1;
+}
+
+/** Who comes back in the last hours of its certificate may lose an answer too many; it renews within the grace then. */
+function wasAway({ onSince }: SimDevice, world: World): boolean {
+  return world.now() - onSince < BACK_MS;
 }
 
 /** By its own clock, unless it knows better. */

@@ -41,7 +41,7 @@ async function bear(world: World, chance: Chance): Promise<SimDevice[]> {
         candidate: undefined,
         pendingKey: undefined,
         offUntil: 0,
-        wasOff: false,
+        onSince: 0,
         toldTime: 0,
         stolen: false,
         renewals: 0,
@@ -76,7 +76,7 @@ test(`of ${DEVICES} devices no healthy one is ever without a working credential,
     (device: SimDevice): (() => Promise<void>) =>
     async () => {
       if (world.now() < device.offUntil) {
-        device.wasOff = true;
+        device.onSince = device.offUntil;
         agenda.add(device.offUntil, live(device));
         return;
       }

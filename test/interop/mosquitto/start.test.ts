@@ -207,7 +207,7 @@ describe.skipIf(!canBuild || !hasMosquitto)('a Mosquitto', () => {
     expect(await codeOf(device, 'curious')).toBe(NOT_AUTHORIZED);
     // Nobody is blocked for what another says with its name.
     expect(await codeOf(makeDevice('victim', issuing), 'victim')).toBe(0);
-    expect(guard.lift('device:own/curious')).toBe(true);
+    expect(guard.lift('device:own/curious')).toMatchObject([{ who: 'device:own/curious', rule: 'scanning' }]);
     const begun = Date.now();
     gate.tick();
     await gate.written();
