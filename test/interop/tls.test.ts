@@ -59,6 +59,8 @@ async function resumptions(url: string, folder: string, times: number): Promise<
   return found;
 }
 
+/** gnutls-cli ends its side with its input, and HTTP/1.1 servers need not go on then (RFC 9112 §9.6): a short answer is out before. */
+const SHORT_REQUEST = 'GET /.well-known/est/cacerts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 const REQUEST = 'GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 
 describe('the TLS listener', () => {
@@ -226,7 +228,7 @@ describe('the listener for constrained devices', () => {
     for (const version of ['1.2', '1.3']) {
       const priority = `NORMAL:-VERS-ALL:+VERS-TLS${version}:-CIPHER-ALL:+AES-128-CCM-8:-GROUP-ALL:+GROUP-SECP256R1`;
       const trust = ['--x509cafile', house().pem('root'), '--priority', priority, '--port', port, host];
-      const { out, status } = await runProgram('gnutls-cli', trust, { input: REQUEST });
+      const { out, status } = await runProgram('gnutls-cli', trust, { input: SHORT_REQUEST });
       expect([status, /HTTP\/1\.1 200 OK/.test(out)], out).toEqual([0, true]);
     }
   });
