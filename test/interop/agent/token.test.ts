@@ -64,11 +64,12 @@ describe.skipIf(!isPossible)('a device with a token', () => {
       expect(text).not.toContain(PIN);
   });
 
-  test('gets a certificate without the engine, by its ticket, and is told what TLS needs before it is used', async () => {
-    const done = await enroll('HSM-2', 'bare');
-    expect(done).toMatchObject({ status: 1, err: expect.stringContaining('libengine-pkcs11-openssl') });
-    expect(await facts('bare')).toMatchObject({ state: 'enrolling' });
-    expect(await enroll('HSM-2', 'bare', '--pkcs11-engine', ENGINE)).toMatchObject({ status: 0 });
+  test('has a certificate without the engine, by its ticket and a word signed in the token, and is told what a renewal needs', async () => {
+    expect(await enroll('HSM-2', 'bare')).toMatchObject({ status: 0 });
+    const before = await facts('bare');
+    const renewed = await house().birthmark('agent', 'renew', '--now', '--state', 'bare');
+    expect(renewed).toMatchObject({ status: 1, err: expect.stringContaining('libengine-pkcs11-openssl') });
+    expect((await facts('bare')).serial).toBe(before.serial);
   });
 
   test('is refused with another PIN, which is not told', async () => {
