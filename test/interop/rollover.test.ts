@@ -173,14 +173,14 @@ describe('an issuing authority', () => {
   });
 
   test('is retired when its last certificate was taken back, and not before', async () => {
-    const early = await house().birthmark('authority', 'retire', 'ldevid');
-    expect([early.status, early.err]).toEqual([1, expect.stringContaining('[authority-in-use]')]);
+    // For ten seconds after the switch it is refused for that alone: a process may have issued until then.
+    let early = await house().birthmark('authority', 'retire', 'ldevid');
+    for (let tries = 0; tries < 40 && early.err.includes('a moment ago'); tries += 1)
+      early = await house().birthmark('authority', 'retire', 'ldevid');
+    expect([early.status, early.err]).toEqual([1, expect.stringContaining('still stand')]);
+    expect(early.err).toContain('[authority-in-use]');
     await house().must('revoke', '--authority', 'ldevid', '--reason', 'superseded');
-    await until(
-      async () => (await publish(house(), 'SN-1', 'SN-1')) !== '',
-      'the denial at the broker',
-      2000,
-    );
+    expect(await publish(house(), 'SN-1', 'SN-1')).not.toBe('');
     expect(await publish(house(), 'SN-1-new', 'SN-1')).toBe('');
     await house().must('authority', 'retire', 'ldevid', '--revoke', 'superseded');
     const [old = ''] = fingerprints(house().read(house().pem('ldevid')));

@@ -59,7 +59,7 @@ async function resumptions(url: string, folder: string, times: number): Promise<
   return found;
 }
 
-/** gnutls-cli ends its side with its input, and HTTP/1.1 servers need not go on then (RFC 9112 §9.6): a short answer is out before. */
+/** gnutls-cli ends its side with its input, and our listener then cuts what is not out yet of a long answer: a short one is. */
 const SHORT_REQUEST = 'GET /.well-known/est/cacerts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 const REQUEST = 'GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 
