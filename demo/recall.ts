@@ -9,6 +9,7 @@ const SWITCHED_OFF = 2;
 const DEADLINE_SECONDS = 40;
 const LOOK_MS = 300;
 const TALK_EVERY_MS = 250;
+const RENEW_MS = 10_000;
 
 interface Status {
   readonly state: string;
@@ -74,7 +75,7 @@ export async function recall(
   await stragglers(house, asleep, stage);
 }
 
-/** Who was off the whole time is shut out at the deadline, and comes back by what it was born with. */
+/** Who was off the whole time is shut out at the deadline; once a person let it back it renews, since it was called to. */
 async function stragglers(house: DemoHouse, asleep: readonly Device[], stage: Stage): Promise<void> {
   stage.say(`${asleep.length} were switched off; the deadline is ${DEADLINE_SECONDS} s after the start`);
   let now = await status(house, 'status', NAME);
@@ -86,6 +87,16 @@ async function stragglers(house: DemoHouse, asleep: readonly Device[], stage: St
   stage.expect(
     (now.members.quarantined ?? 0) === asleep.length,
     `the campaign is ${now.state}: ${now.members.replaced} carried over, ${now.members.quarantined ?? 0} quarantined at the deadline`,
+  );
+  for (const { name } of asleep) await house.command('device', 'release', name);
+  const before = sum(asleep, ({ renewed }) => renewed);
+  const begun = performance.now();
+  await Promise.all(asleep.map((device) => device.join()));
+  await until(() => sum(asleep, ({ renewed }) => renewed) === before + asleep.length, RENEW_MS);
+  stage.expect(
+    asleep.every((device) => device.connected) &&
+      sum(asleep, ({ renewed }) => renewed) === before + asleep.length,
+    `switched on and released by an operator they join, hear that they were called, and have new keys after ${duration(performance.now() - begun)}`,
   );
 }
 

@@ -2,6 +2,7 @@ import { constants, createHash, timingSafeEqual } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { TLSSocket, type TlsOptions } from 'node:tls';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { answerHalfClosed } from '../core/answer-half-closed.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { Dialect, DialectAnswer } from './adapters/dialect.ts';
 
@@ -72,6 +73,7 @@ export function createGateHttp(options: GateHttpOptions): FastifyInstance {
         },
       })
     : Fastify(common);
+  answerHalfClosed(app.server);
   app.removeContentTypeParser('text/plain');
   app.addContentTypeParser(
     'application/x-www-form-urlencoded',

@@ -7,6 +7,7 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import { Value } from 'typebox/value';
+import { answerHalfClosed } from '../core/answer-half-closed.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import { schemaParser } from '../core/schema.ts';
 import { addBodyDeadline } from './body-deadline.ts';
@@ -68,6 +69,7 @@ export function createBaseApp({ logger, limits, tls, headerOctets }: BaseAppOpti
         },
       })
     : Fastify({ ...common, http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS } });
+  answerHalfClosed(app.server);
   // The framework reads it unless told otherwise, and none of our addresses takes it.
   app.removeContentTypeParser('text/plain');
   app.addHook('onRequest', async (request, reply) => refuseEncodedBody(request, reply));

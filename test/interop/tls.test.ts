@@ -59,8 +59,6 @@ async function resumptions(url: string, folder: string, times: number): Promise<
   return found;
 }
 
-/** gnutls-cli ends its side with its input, and our listener then cuts what is not out yet of a long answer: a short one is. */
-const SHORT_REQUEST = 'GET /.well-known/est/cacerts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 const REQUEST = 'GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 
 describe('the TLS listener', () => {
@@ -223,13 +221,15 @@ describe('the listener for constrained devices', () => {
     expect(await agree('constrained', ...words, 'ECDSA+SHA256')).not.toBe('refused');
   });
 
-  test.skipIf(!hasProgram('gnutls-cli'))('GnuTLS with AES-128-CCM-8 is answered', async () => {
+  // gnutls-cli ends its side with its input, long before the end of a long answer.
+  test.skipIf(!hasProgram('gnutls-cli'))('GnuTLS with AES-128-CCM-8 is answered in full', async () => {
     const [host = '', port = ''] = at('constrained').split(':');
     for (const version of ['1.2', '1.3']) {
       const priority = `NORMAL:-VERS-ALL:+VERS-TLS${version}:-CIPHER-ALL:+AES-128-CCM-8:-GROUP-ALL:+GROUP-SECP256R1`;
       const trust = ['--x509cafile', house().pem('root'), '--priority', priority, '--port', port, host];
-      const { out, status } = await runProgram('gnutls-cli', trust, { input: SHORT_REQUEST });
+      const { out, status } = await runProgram('gnutls-cli', trust, { input: REQUEST });
       expect([status, /HTTP\/1\.1 200 OK/.test(out)], out).toEqual([0, true]);
+      expect(out).toMatch(/"paths":[\s\S]*\}\s*(- Peer has closed|$)/);
     }
   });
 });

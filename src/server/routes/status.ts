@@ -93,6 +93,7 @@ export function mountStatus(app: FastifyInstance, { status, authenticate }: Stat
       const since = sinceOf(request);
       const gone = feeds.take(reply);
       if (gone.aborted) return reply;
+      endWithReader(request);
       const unlisten = tail.listen();
       gone.addEventListener('abort', unlisten, { once: true });
       const mayRead = () => stillMay(authenticate, request);
@@ -146,6 +147,13 @@ function sinceOf({
   const last = headers['last-event-id'];
   if (typeof last === 'string' && last !== '') return parsePosition(last, 'Last-Event-ID');
   return query.since === undefined ? undefined : parsePosition(query.since, 'since');
+}
+
+/** Who closed its side of the connection would be fed for ever: what waits for an end of the answer never comes. */
+function endWithReader({ raw }: FastifyRequest): void {
+  const { socket } = raw;
+  if (socket.readableEnded) raw.destroy();
+  else socket.once('end', () => raw.destroy());
 }
 
 /** A ledger that cannot be asked at the moment ends nothing. */
