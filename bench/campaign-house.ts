@@ -8,6 +8,8 @@ import { prepareToServe } from '../src/cli/serve/upkeep.ts';
 import { type House, openHouse } from '../src/cli/wire.ts';
 import { mountEnrollmentDoor } from '../src/enroll/api/routes.ts';
 import { mountFactoryDoor } from '../src/enroll/factory/routes.ts';
+import type { Peer } from '../src/enroll/peer.ts';
+import type { TokenRecord } from '../src/enroll/ports.ts';
 import { advanceCampaigns } from '../src/fleet/campaign/engine.ts';
 import { createBaseApp } from '../src/server/base-app.ts';
 import { bearerOf } from '../src/server/caller.ts';
@@ -31,6 +33,19 @@ export interface Asked {
   readonly leaf?: Uint8Array;
 }
 
+/** With which the bench's gate tells what it saw. */
+const GATE_TOKEN: TokenRecord = {
+  id: '0'.repeat(16),
+  name: 'bench',
+  role: 'gate',
+  secretHash: new Uint8Array(32),
+  createdAt: 0,
+  createdBy: 'bench',
+  expiresAt: Number.MAX_SAFE_INTEGER,
+  listeners: ['bench'],
+  used: 0,
+};
+
 /** Who asks is what the request says: signing in is measured elsewhere. */
 export async function openInjected(path: string): Promise<InjectedHouse> {
   const home = homeAt(path);
@@ -50,17 +65,15 @@ export async function openInjected(path: string): Promise<InjectedHouse> {
   const app = createBaseApp({ logger: house.logger, limits: options.limits });
   const authenticate = async (request: { readonly headers: Readonly<Record<string, unknown>> }) => {
     const role = request.headers['x-role'] === 'gate' ? ('gate' as const) : ('admin' as const);
-    const token = role === 'gate' ? { listeners: ['bench'] } : undefined;
-    return { actor: `bench:${role}`, role, local: false, ...(token && { token }) };
+    return { actor: `bench:${role}`, role, local: false, ...(role === 'gate' && { token: GATE_TOKEN }) };
   };
-  // biome-ignore lint/suspicious/noExplicitAny: a caller of the bench has no whole token
-  const routes: any = {
+  const routes = {
     ...options,
     authorities: house.authorities,
     authenticate,
     bearerOf,
-    limitFailures: (_request: unknown, check: () => Promise<unknown>) => check(),
-    peerOf: (request: { readonly headers: Readonly<Record<string, unknown>> }) => {
+    limitFailures: <T>(_request: unknown, check: () => Promise<T>) => check(),
+    peerOf: (request: { readonly headers: Readonly<Record<string, unknown>> }): Peer => {
       const leaf = request.headers['x-leaf'];
       if (typeof leaf !== 'string') return {};
       return { certificate: { leaf: Buffer.from(leaf, 'base64'), chain: [], via: 'tls' } };

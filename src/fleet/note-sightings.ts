@@ -98,15 +98,18 @@ export async function noteSightings(
 
   const news = await ledger.write(async (tx) => {
     const first = await tx.addSightings(sightings);
-    for (const [place, some] of Map.groupBy(used, (one) => one.place))
-      await uses.note(
+    const settled = new Set<number>();
+    for (const [place, some] of Map.groupBy(used, (one) => one.place)) {
+      const noted = await uses.note(
         tx,
         some.map(({ use }) => use),
         { actor, place, now },
       );
+      for (const { deviceId } of noted.used) settled.add(deviceId);
+    }
     const firstIds = new Set(first.map(({ id }) => id));
     const devices = inUse.flatMap(({ record: { id, deviceId } }) =>
-      firstIds.has(id) && deviceId !== null ? [deviceId] : [],
+      firstIds.has(id) && deviceId !== null && !settled.has(deviceId) ? [deviceId] : [],
     );
     await settleDevices(tx, [...new Set(devices)], { idevidProfiles, actor, cause: 'seen', now });
     const enforcedNow = await tx.noteEnforced(ended.map(({ record: { id }, at }) => ({ id, at })));

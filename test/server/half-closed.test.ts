@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
+import type { FastifyInstance } from 'fastify';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLocalApi } from '../../src/server/api-app.ts';
 import { createConstrainedDoor, createTlsDoor } from '../../src/server/secure-door.ts';
@@ -105,10 +106,13 @@ describe('a half-closed connection', () => {
 
   test('whose client takes nothing is closed when nothing moved for the idle time', async () => {
     await using server = await startTestServer();
-    const app = await createLocalApi({ ...server.options, limits: { ...LIMITS, idleMs: 300 } });
+    const app: FastifyInstance = await createLocalApi({
+      ...server.options,
+      limits: { ...LIMITS, idleMs: 300 },
+    });
     onTestFinished(async () => void (await app.close()));
-    const address: string = await app.listen({ host: '127.0.0.1', port: 0 });
-    const socket = await connectTo(address);
+    const listening: Promise<string> = app.listen({ host: '127.0.0.1', port: 0 });
+    const socket = await connectTo(await listening);
     socket.pause();
     // More than what the system keeps for a connection.
     socket.end(head('/api/v1/devices').repeat(20_000));

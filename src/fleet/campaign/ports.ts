@@ -168,6 +168,16 @@ export interface UsedSuccessors {
   readonly through?: number;
 }
 
+/** When a member of a campaign followed, milliseconds since the epoch. */
+export interface Follower {
+  readonly wave: number;
+  readonly calledAt: number;
+  /** Its new certificate was reserved. */
+  readonly renewedAt: number;
+  /** Its old one had done its part. */
+  readonly endedAt: number;
+}
+
 export interface CampaignReads {
   findCampaign(name: string): Promise<CampaignRecord | undefined>;
   /** Newest first. */
@@ -220,8 +230,8 @@ export interface CampaignReads {
   ): Promise<{ readonly items: readonly CertificateRecord[]; readonly through: number }>;
   /** Goes through the members that are `renewed`, a bounded number at once, for those one of whose new credentials was used. */
   findUsedSuccessors(campaignId: number, after: number): Promise<UsedSuccessors>;
-  /** Milliseconds from call to use, of the members that were replaced last, of any campaign. */
-  latestReactions(limit: number): Promise<readonly number[]>;
+  /** Members of the latest campaign that replaced any, which were called and were replaced; the last of its order first. */
+  latestFollowers(limit: number): Promise<readonly Follower[]>;
   /**
    * When those of these profiles were reserved, among the latest certificates, for which another certificate of the device vouched;
    * newest first.

@@ -1,7 +1,8 @@
 import type { CampaignPlan } from './plan.ts';
+import type { Follower } from './ports.ts';
 
 const SECOND_MS = 1000;
-/** The engine looks so often whether a gate may open. */
+/** The engine looks so often whether a gate may open; measured reactions have it in them. */
 const TICK_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 /** Issuances in a row that a rate is told from, and the fewest that tell one. */
@@ -11,7 +12,7 @@ const WINDOW = 250;
 export interface Pace {
   /** Certificates a second that were issued when there was much to do; undefined: never so many at once. */
   readonly renewalsPerSecond?: number;
-  /** From a call to the first use of the new credential; undefined: no campaign has told. */
+  /** From a call until a member has followed, without what it waited behind others; undefined: no campaign has told. */
   readonly reactionMs?: number;
 }
 
@@ -39,7 +40,7 @@ export function predict(members: number, plan: CampaignPlan, pace: Pace): Predic
     issuingMs += Math.max(0, size / perMs - calling);
     // Without a gate the next wave follows at once; the last one is always waited for.
     const isLast = left === size;
-    if (plan.gatePercent > 0 || isLast) reactingMs += TICK_MS + (pace.reactionMs ?? 0);
+    if (plan.gatePercent > 0 || isLast) reactingMs += pace.reactionMs ?? TICK_MS;
     waves += 1;
     left -= size;
   }
@@ -73,4 +74,28 @@ export function measuredPace(times: readonly number[]): number | undefined {
   const best = Math.max(...rates);
   const busy = rates.filter((rate) => rate >= best / 2).sort((a, b) => a - b);
   return busy[busy.length >> 1];
+}
+
+/**
+ * How long devices take to follow by themselves: of a wave that was called at once the last ones also wait until those before
+ * them are served, which the pace accounts for.
+ *
+ * @param percent how many of them are waited for
+ * @returns milliseconds; undefined where nobody followed
+ */
+export function measuredReaction(
+  followers: readonly Follower[],
+  percent: number,
+  renewalsPerSecond = Number.POSITIVE_INFINITY,
+): number | undefined {
+  const reactions: number[] = [];
+  for (const wave of Map.groupBy(followers, (one) => one.wave).values()) {
+    const firstCall = Math.min(...wave.map(({ calledAt }) => calledAt));
+    for (const [before, { calledAt, endedAt }] of wave.toSorted((a, b) => a.endedAt - b.endedAt).entries()) {
+      const servedAt = firstCall + (before * SECOND_MS) / renewalsPerSecond;
+      reactions.push(endedAt - Math.max(calledAt, Math.min(servedAt, endedAt)));
+    }
+  }
+  reactions.sort((a, b) => a - b);
+  return reactions[Math.floor((reactions.length * percent) / 100)];
 }

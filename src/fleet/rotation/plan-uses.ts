@@ -44,24 +44,25 @@ export async function planUses(
   const byOld = touched.filter(({ usedAt }) => usedAt === undefined).map(({ oldId }) => oldId);
   const related = byOld.length === 0 ? [] : await reads.findRotationsWith(byOld);
   const rotations = new Map([...touched, ...related].map((one) => [one.id, one]));
+  const idsByOld = Map.groupBy(rotations.keys(), (id) => rotations.get(id)?.oldId);
+  const idsByNew = Map.groupBy(rotations.keys(), (id) => rotations.get(id)?.newId);
+  const among = (ids: readonly number[] = []) => ids.flatMap((id) => rotations.get(id) ?? []);
   const used: Rotation[] = [];
   const conflicts = new Map<number, Rotation>();
   // First uses go first: what one batch tells together may be a conflict by itself.
   const inTime = [...uses].sort((a, b) => a.at - b.at);
   for (const { certificateId, at, refused = false } of inTime) {
     const when = Math.min(at, now);
-    for (const rotation of rotations.values()) {
-      const { newId, oldId, state, usedAt, begunAt } = rotation;
-      const isLate = (other: Rotation) =>
-        (other.state === 'used' || other.state === 'retired') &&
-        other.usedAt !== undefined &&
-        when > other.usedAt + toleranceMs;
-      if (oldId === certificateId && isLate(rotation)) conflicts.set(rotation.id, rotation);
-      if (newId !== certificateId || usedAt !== undefined || (state !== 'open' && state !== 'retired'))
-        continue;
-      const rival = [...rotations.values()].find(
-        (other) => other.oldId === oldId && other.id !== rotation.id && isLate(other),
-      );
+    const isLate = (other: Rotation) =>
+      (other.state === 'used' || other.state === 'retired') &&
+      other.usedAt !== undefined &&
+      when > other.usedAt + toleranceMs;
+    for (const rotation of among(idsByOld.get(certificateId)))
+      if (isLate(rotation)) conflicts.set(rotation.id, rotation);
+    for (const rotation of among(idsByNew.get(certificateId))) {
+      const { oldId, state, usedAt, begunAt } = rotation;
+      if (usedAt !== undefined || (state !== 'open' && state !== 'retired')) continue;
+      const rival = among(idsByOld.get(oldId)).find((other) => other.id !== rotation.id && isLate(other));
       if (rival) conflicts.set(rival.id, rival);
       else if (state === 'open' && !refused) {
         // A gate's clock may be wrong: nobody used it before it was there.

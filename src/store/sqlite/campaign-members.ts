@@ -40,7 +40,7 @@ type MemberReads = Pick<
   | 'signedThrough'
   | 'findIssuedToMembers'
   | 'findUsedSuccessors'
-  | 'latestReactions'
+  | 'latestFollowers'
   | 'latestRenewals'
 >;
 
@@ -83,13 +83,14 @@ export function memberReads({ db, call }: Connection): MemberReads {
        ORDER BY m.device_id`,
     )
     .pluck();
-  const reactions = db
-    .prepare<[number], number>(
-      `SELECT ended_at - called_at FROM campaign_members WHERE state = 'replaced' AND called_at IS NOT NULL
+  const followers = db
+    .prepare<[number], readonly [wave: number, calledAt: number, renewedAt: number, endedAt: number]>(
+      `SELECT wave, called_at, renewed_at, ended_at FROM campaign_members
+       WHERE state = 'replaced' AND called_at IS NOT NULL AND renewed_at IS NOT NULL
          AND campaign_id = (SELECT max(campaign_id) FROM campaign_tallies WHERE state = 'replaced' AND members > 0)
        ORDER BY device_id DESC LIMIT ?`,
     )
-    .pluck();
+    .raw();
   const issuance = db
     .prepare<[string, number], number>(
       `SELECT reserved_at FROM certificates WHERE profile IN (SELECT value FROM json_each(?))
@@ -148,7 +149,12 @@ export function memberReads({ db, call }: Connection): MemberReads {
         const deviceIds = used.all({ id, after, through: through ?? Number.MAX_SAFE_INTEGER });
         return { deviceIds, ...(through !== undefined && { through }) };
       }),
-    latestReactions: (limit) => call(() => reactions.all(limit)),
+    latestFollowers: (limit) =>
+      call(() =>
+        followers
+          .all(limit)
+          .map(([wave, calledAt, renewedAt, endedAt]) => ({ wave, calledAt, renewedAt, endedAt })),
+      ),
     latestRenewals: (profiles, limit) => call(() => issuance.all(JSON.stringify(profiles), limit)),
   };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
 import { lookAt } from '../../../src/fleet/campaign/look.ts';
-import { measuredPace, predict, sizeOfWave } from '../../../src/fleet/campaign/predict.ts';
+import { measuredPace, measuredReaction, predict, sizeOfWave } from '../../../src/fleet/campaign/predict.ts';
 import { ANNA, type Lab, namesOf, openLab, planWith } from './lab.ts';
 
 const SECOND = 1000;
@@ -22,9 +22,9 @@ describe('a prediction', () => {
       30,
       { waveSize: 10, gatePercent: 90 },
       { reactionMs: 60_000 },
-      183,
+      180,
     ],
-    ['waits once for waves without one', 30, { waveSize: 10 }, { reactionMs: 60_000 }, 61],
+    ['waits once for waves without one', 30, { waveSize: 10 }, { reactionMs: 60_000 }, 60],
     ['ends at the deadline', 601, { ratePerMinute: 1, deadlineSeconds: 60 }, {}, 60],
   ])('%s', (_title, members, plan, pace, seconds) => {
     expect(Math.round(predict(members, planWith(plan), pace).totalMs / SECOND)).toBe(seconds);
@@ -42,6 +42,28 @@ describe('a prediction', () => {
     const slow = Array.from({ length: 1000 }, (_, at) => 1e9 - at * 60_000);
     expect(measuredPace([...busy(9e9), ...slow, ...busy(1e8)])).toBeCloseTo(50, 0);
     expect(measuredPace(busy(1e9).slice(0, 100))).toBeUndefined();
+  });
+
+  test('tells what a device takes by itself from what it waited behind others', () => {
+    // Two waves of 1,000, each called at once: the door serves 100 a second, and a device is seen 3 seconds after.
+    const wave = (number: number, from: number) =>
+      Array.from({ length: 1000 }, (_, at) => {
+        const renewedAt = from + at * 10;
+        return { wave: number, calledAt: from, renewedAt, endedAt: renewedAt + 3 * SECOND };
+      });
+    const followers = [...wave(2, 60 * SECOND), ...wave(1, 0)];
+    expect(measuredReaction(followers, 90, 100)).toBe(3 * SECOND);
+    // Were there no queue, that is how long they took.
+    expect(measuredReaction(followers, 90)).toBe(12 * SECOND);
+    expect(measuredReaction([], 90)).toBeUndefined();
+  });
+
+  test('takes nothing off for a queue from devices that were called one by one', () => {
+    const followers = Array.from({ length: 1000 }, (_, at) => {
+      const calledAt = at * SECOND;
+      return { wave: 1, calledAt, renewedAt: calledAt + 500, endedAt: calledAt + 3 * SECOND };
+    });
+    expect(measuredReaction(followers, 90, 100)).toBe(3 * SECOND);
   });
 });
 
