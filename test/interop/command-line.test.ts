@@ -103,6 +103,10 @@ describe('what is wrong is said in one line that helps', () => {
       /organization .*64 characters/,
     ],
     'a device that there is not': [['device', 'show', 'SN-0'], /there is no device "SN-0"/],
+    'a device of a maker that there is not': [
+      ['device', 'show', 'SN-0', '--namespace', 'acme'],
+      /there is no device "SN-0" in namespace acme/,
+    ],
     'a certificate that there is not': [['certificate', 'show', '00ff'], /no certificate here has serial ff/],
     "a manufacturer's CA that is none": [
       ['trust', 'add', '--ca', 'one.csr', '--namespace', 'acme'],

@@ -140,6 +140,9 @@ describe('a device of a broker', () => {
     expect(second.connected).toBe(true);
     await second.publishAsync('devices/SN-1/up', 'hello', { qos: 1 });
     second.end(true);
+    const shown = await house().must('device', 'show', 'SN-1');
+    expect(shown).toMatch(/^own\/SN-1 {2}active, known since /);
+    expect(shown).toMatch(new RegExp(`^${old.serial} +ldevid +revoked \\(superseded\\) `, 'm'));
     // Last: to come with what was retired is what a thief does.
     expect(await publish(house(), old)).toContain('not authorised');
   });

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import Type from 'typebox';
+import { OWN_NAMESPACE } from '../../core/identifiers.ts';
 import { schemaParser } from '../../core/schema.ts';
 import { DEVICE_STATES } from '../../fleet/ports.ts';
 import { withApi } from '../api-client.ts';
@@ -10,7 +11,12 @@ import { deviceActs } from './device-acts.ts';
 interface ListOptions extends CommonOptions {
   readonly query?: string;
   readonly state?: string;
+  readonly namespace?: string;
   readonly limit: number;
+}
+
+interface OneOptions extends CommonOptions {
+  readonly namespace: string;
 }
 
 const DEFAULT_LIMIT = 100;
@@ -36,6 +42,8 @@ const parseShown = schemaParser(
         notBefore: Type.String(),
         notAfter: Type.String(),
         vouchedBy: Type.String(),
+        status: Type.Optional(Type.String()),
+        revocation: Type.Optional(Type.Object({ reason: Type.Optional(Type.String()) })),
       }),
     ),
   }),
@@ -60,11 +68,12 @@ function listDevices(shell: Shell): Command {
   )
     .option('--query <text>', 'beginning of the serial number, or the whole model or batch')
     .addOption(new Option('--state <state>', 'only those').choices([...DEVICE_STATES]))
+    .option('--namespace <namespace>', 'only those of ours (own) or of that maker')
     .option('--limit <n>', 'at most so many', wholeNumber(1, 1_000_000), DEFAULT_LIMIT)
     .action(async (options: ListOptions) => {
-      const { query, state } = options;
+      const { query, state, namespace } = options;
       const devices = await withApi(homeOf(options), shell.environment, (call) =>
-        listAll(call, '/devices', { query, state }, options.limit),
+        listAll(call, '/devices', { query, state, namespace }, options.limit),
       );
       if (options.json) return shell.out(JSON.stringify(devices));
       const rows = devices
@@ -76,34 +85,35 @@ function listDevices(shell: Shell): Command {
           batch,
           createdAt,
         ]);
-      printTable(shell, ['serial number', 'state', 'model', 'batch', 'since'], rows);
+      printTable(shell, ['serial number', 'state', 'model', 'batch', 'known since'], rows);
     });
 }
 
 function showDevice(shell: Shell): Command {
   return newCommand('show', 'show a device and its certificates', 'birthmark device show SN-1')
     .argument('<serial-number>')
-    .action(async (serialNumber: string, options: CommonOptions) => {
+    .option('--namespace <namespace>', 'of the device', OWN_NAMESPACE)
+    .action(async (serialNumber: string, options: OneOptions) => {
       const answer = await withApi(homeOf(options), shell.environment, (call) =>
-        call('GET', `/devices/${encodeURIComponent(serialNumber)}`),
+        call('GET', pathOf(serialNumber, options)),
       );
       if (options.json) return shell.out(JSON.stringify(answer));
       const device = parseShown(answer, '');
-      shell.out(`${device.namespace}/${device.serialNumber}  ${device.state} since ${device.createdAt}`);
+      shell.out(
+        `${device.namespace}/${device.serialNumber}  ${device.state}, known since ${device.createdAt}`,
+      );
       if (device.model !== undefined) shell.out(`model ${device.model}`);
       if (device.batch !== undefined) shell.out(`batch ${device.batch}`);
       const { quarantine: out } = device;
       if (out) shell.out(`quarantined since ${out.since}, by ${out.by}: ${out.cause}`);
       if (device.renewalDue) shell.out('its LDevID is to be renewed');
       if (device.rebirthAllowed) shell.out('one more IDevID with another key is allowed');
-      const rows = device.certificates.map(({ serial, profile, notBefore, notAfter, vouchedBy }) => [
-        serial,
-        profile,
-        notBefore,
-        notAfter,
-        vouchedBy,
-      ]);
-      printTable(shell, ['certificate', 'profile', 'not before', 'not after', 'vouched by'], rows);
+      const rows = device.certificates.map((one) => {
+        const { serial, profile, notBefore, notAfter, vouchedBy, status = '', revocation } = one;
+        const reason = revocation?.reason === undefined ? '' : ` (${revocation.reason})`;
+        return [serial, profile, `${status}${reason}`, notBefore, notAfter, vouchedBy];
+      });
+      printTable(shell, ['certificate', 'profile', 'status', 'not before', 'not after', 'vouched by'], rows);
     });
 }
 
@@ -114,10 +124,15 @@ function allowRebirth(shell: Shell): Command {
     'birthmark device allow-rebirth SN-1',
   )
     .argument('<serial-number>')
-    .action(async (serialNumber: string, options: CommonOptions) => {
-      const path = `/devices/${encodeURIComponent(serialNumber)}/allow-rebirth`;
+    .option('--namespace <namespace>', 'of the device', OWN_NAMESPACE)
+    .action(async (serialNumber: string, options: OneOptions) => {
+      const path = pathOf(serialNumber, options, '/allow-rebirth');
       const answer = await withApi(homeOf(options), shell.environment, (call) => call('POST', path));
       if (options.json) shell.out(JSON.stringify(answer));
       else shell.out(`device ${serialNumber} may be born once more, with another key`);
     });
+}
+
+function pathOf(serialNumber: string, { namespace }: OneOptions, act = ''): string {
+  return `/devices/${encodeURIComponent(serialNumber)}${act}?namespace=${encodeURIComponent(namespace)}`;
 }
