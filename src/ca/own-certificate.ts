@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createFileSigner, readKeyFile } from '../keys/file-signer.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { hashKey } from '../x509/public-key.ts';
-import type { CertificateReads, KeyReads, RevocationReads } from './ports.ts';
+import type { CertificateReads, KeyReads } from './ports.ts';
+import type { RevocationReads } from './revocation/ports.ts';
 
 /** What the ledger is asked about a certificate of our own. */
 export type OwnCertificateReads = Pick<CertificateReads, 'findBySerial'> &

@@ -1,6 +1,7 @@
 import { parseCertificate } from '../x509/certificate.ts';
 import type { Authorities } from './authority.ts';
-import type { CertificateReads, RevocationReads } from './ports.ts';
+import type { CertificateReads } from './ports.ts';
+import type { RevocationReads } from './revocation/ports.ts';
 
 /** Which authorities may issue: one whose own certificate was revoked or is held, or one above it, may not. */
 export interface Standing {

@@ -1,4 +1,4 @@
-import type { RevocationReads } from '../ca/ports.ts';
+import type { RevocationReads } from '../ca/revocation/ports.ts';
 import { BirthmarkError } from '../core/errors.ts';
 
 /**

@@ -1,4 +1,5 @@
-import type { CertificateFacts, RevocationReason, RevocationRecord } from '../ca/ports.ts';
+import type { CertificateFacts } from '../ca/ports.ts';
+import type { RevocationReason, RevocationRecord } from '../ca/revocation/ports.ts';
 import type { Actor } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import type { FleetReads, FleetTx } from './ports.ts';

@@ -1,5 +1,6 @@
-import type { CertificateRecord, KeyRecord, RevocationRecord } from '../ca/ports.ts';
+import type { CertificateRecord, KeyRecord } from '../ca/ports.ts';
 import type { Profile } from '../ca/profile.ts';
+import type { RevocationRecord } from '../ca/revocation/ports.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { DeviceRecord } from './ports.ts';

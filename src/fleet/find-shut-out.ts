@@ -1,4 +1,5 @@
-import type { CertificateRecord, RevocationRecord } from '../ca/ports.ts';
+import type { CertificateRecord } from '../ca/ports.ts';
+import type { RevocationRecord } from '../ca/revocation/ports.ts';
 import { mayCome, type Way } from './life.ts';
 import type { DeviceRecord, FleetReads } from './ports.ts';
 

@@ -1,6 +1,7 @@
 import { type Decision, toReservation } from '../ca/issue.ts';
-import type { CertificateRecord, KeyRecord, RevocationRecord } from '../ca/ports.ts';
+import type { CertificateRecord, KeyRecord } from '../ca/ports.ts';
 import type { PreparedCertificate } from '../ca/prepare.ts';
+import type { RevocationRecord } from '../ca/revocation/ports.ts';
 import type { Actor, AuditRecord, Incident } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';

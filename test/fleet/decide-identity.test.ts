@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { parseProfile } from '../../src/ca/parse-profile.ts';
-import type { CertificateRecord, KeyRecord, RevocationRecord } from '../../src/ca/ports.ts';
+import type { CertificateRecord, KeyRecord } from '../../src/ca/ports.ts';
 import type { Profile } from '../../src/ca/profile.ts';
+import type { RevocationRecord } from '../../src/ca/revocation/ports.ts';
 import { decideIdentity, type KnownIdentity } from '../../src/fleet/decide-identity.ts';
 import type { DeviceRecord } from '../../src/fleet/ports.ts';
 import { BEGINNING, testProfiles } from '../house.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { CrlMoments } from '../../src/ca/crl/ports.ts';
-import type { RevocationRecord } from '../../src/ca/ports.ts';
+import type { RevocationRecord } from '../../src/ca/revocation/ports.ts';
 import type { Ledger } from '../../src/enroll/ports.ts';
 import { coded } from './reading.ts';
 import { device, hashOf, NOW, reservation, revocation, serialOf } from './samples.ts';

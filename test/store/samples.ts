@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Reservation, RevocationRecord } from '../../src/ca/ports.ts';
+import type { Reservation } from '../../src/ca/ports.ts';
+import type { RevocationRecord } from '../../src/ca/revocation/ports.ts';
 import type { AuditRecord } from '../../src/core/audit.ts';
 import type { OperatorRecord, TicketRecord, TokenRecord } from '../../src/enroll/ports.ts';
 import type { NewDevice } from '../../src/fleet/ports.ts';

@@ -1,5 +1,5 @@
 import { BirthmarkError } from '../../core/errors.ts';
-import type { RevocationReads, StatusChange } from '../ports.ts';
+import type { RevocationReads, StatusChange } from '../revocation/ports.ts';
 
 /** Between two looks at whether any process changed a status: how late an answer of ours may be at most. */
 const LOOK_EVERY_MS = 200;

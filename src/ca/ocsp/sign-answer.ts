@@ -12,7 +12,7 @@ import {
   type OcspFailure,
 } from '../../x509/ocsp-response.ts';
 import type { Authorities, Authority } from '../authority.ts';
-import type { CertificateStatus, RevocationReads } from '../ports.ts';
+import type { CertificateStatus, RevocationReads } from '../revocation/ports.ts';
 import type { AnswerCache } from './answer-cache.ts';
 import type { ResponderSigner } from './responder-signer.ts';
 

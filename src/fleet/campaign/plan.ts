@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { REVOCATION_REASONS, type RevocationReason } from '../../ca/ports.ts';
+import { REVOCATION_REASONS, type RevocationReason } from '../../ca/revocation/ports.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { isLabel } from '../../core/identifiers.ts';
 import { schemaParser } from '../../core/schema.ts';

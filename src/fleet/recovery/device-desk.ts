@@ -1,6 +1,7 @@
 import type { CrlRoom } from '../../ca/crl/room.ts';
-import type { CertificateFacts, RevocationRecord } from '../../ca/ports.ts';
+import type { CertificateFacts } from '../../ca/ports.ts';
 import { publishTouchedCrls } from '../../ca/publish-due-crls.ts';
+import type { RevocationRecord } from '../../ca/revocation/ports.ts';
 import type { Actor, AuditRecord } from '../../core/audit.ts';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';

@@ -1,4 +1,5 @@
-import type { CertificateRecord, RevocationRecord } from '../../ca/ports.ts';
+import type { CertificateRecord } from '../../ca/ports.ts';
+import type { RevocationRecord } from '../../ca/revocation/ports.ts';
 import type { FleetReads, RenewalCall } from '../ports.ts';
 import type { RotationPolicy } from '../rotation/settings.ts';
 import { type RenewalWindow, windowAt, windowOf } from './window.ts';

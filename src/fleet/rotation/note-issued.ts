@@ -1,4 +1,5 @@
-import type { CertificateRecord, RevocationRecord } from '../../ca/ports.ts';
+import type { CertificateRecord } from '../../ca/ports.ts';
+import type { RevocationRecord } from '../../ca/revocation/ports.ts';
 import type { Actor } from '../../core/audit.ts';
 import { changeStatuses } from '../change-status.ts';
 import type { DeviceRecord, FleetTx, Rotation } from '../ports.ts';

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
-import type { CertificateRecord, RevocationReads, RevocationRecord } from '../../ca/ports.ts';
+import type { CertificateRecord } from '../../ca/ports.ts';
+import type { RevocationReads, RevocationRecord } from '../../ca/revocation/ports.ts';
 import { toHex } from '../../core/bytes.ts';
 import { toDateTime } from './schemas.ts';
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import Type, { type Static } from 'typebox';
-import { REVOCATION_REASONS, type RevocationReason } from '../../ca/ports.ts';
+import { REVOCATION_REASONS, type RevocationReason } from '../../ca/revocation/ports.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { OWN_NAMESPACE, parseCertificateSerial, parseSerialNumber } from '../../core/identifiers.ts';
 import type { RevocationOrder, Revoker } from '../../fleet/revoker.ts';

@@ -1,6 +1,11 @@
 import type { Change } from '../../broker-auth/status/wire.ts';
 import type { Authorities } from '../../ca/authority.ts';
-import type { CertificateHolder, RevocationReads, RevocationRecord, StatusChange } from '../../ca/ports.ts';
+import type {
+  CertificateHolder,
+  RevocationReads,
+  RevocationRecord,
+  StatusChange,
+} from '../../ca/revocation/ports.ts';
 import { toHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';

@@ -12,7 +12,8 @@ import {
   chainBelowRoot,
 } from '../../ca/authority.ts';
 import type { ResponderSigner } from '../../ca/ocsp/responder-signer.ts';
-import type { KeyReads, RevocationReads } from '../../ca/ports.ts';
+import type { KeyReads } from '../../ca/ports.ts';
+import type { RevocationReads } from '../../ca/revocation/ports.ts';
 import { breathe } from '../../core/breathe.ts';
 import { toBase64, toHex } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';

@@ -1,5 +1,5 @@
 import type { Position } from '../../broker-auth/status/position.ts';
-import type { RevocationReads } from '../../ca/ports.ts';
+import type { RevocationReads } from '../../ca/revocation/ports.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SteadyClock } from '../../core/steady-clock.ts';
 

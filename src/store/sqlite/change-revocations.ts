@@ -1,4 +1,4 @@
-import type { RevocationReads, RevocationRecord, RevocationWrites } from '../../ca/ports.ts';
+import type { RevocationReads, RevocationRecord, RevocationWrites } from '../../ca/revocation/ports.ts';
 import { toHex } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { Connection } from './connection.ts';

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import type { CertificateHolder } from '../../ca/ports.ts';
+import type { CertificateHolder } from '../../ca/revocation/ports.ts';
 import { toHex } from '../../core/bytes.ts';
 
 type HolderColumns = readonly [place: number, namespace: string, serialNumber: string, others: number];

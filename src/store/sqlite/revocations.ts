@@ -4,7 +4,7 @@ import type {
   RevocationReason,
   RevocationRecord,
   StatusChange,
-} from '../../ca/ports.ts';
+} from '../../ca/revocation/ports.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { Connection } from './connection.ts';
 import { holderSearch } from './holder-search.ts';

@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { lintCertificate } from '../../../src/ca/lint/lint.ts';
 import { renewResponderCertificates } from '../../../src/ca/ocsp/responder-certificate.ts';
 import type { OcspAnswer } from '../../../src/ca/ocsp/sign-answer.ts';
-import type { RevocationReason, RevocationRecord } from '../../../src/ca/ports.ts';
+import type { RevocationReason, RevocationRecord } from '../../../src/ca/revocation/ports.ts';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
 import { encode, sequence } from '../../../src/x509/der/encode.ts';
 import { judgeOcspResponse, readOcspResponse } from '../../../src/x509/ocsp-response-reader.ts';

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { RevocationReads } from '../../../src/ca/ports.ts';
+import type { RevocationReads } from '../../../src/ca/revocation/ports.ts';
 import { toHex } from '../../../src/core/bytes.ts';
 import { createSteadyClock } from '../../../src/core/steady-clock.ts';
 import { followLedger } from '../../../src/server/mqtt/ledger-status.ts';

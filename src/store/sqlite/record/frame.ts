@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import Type, { type Static } from 'typebox';
-import { REVOCATION_REASONS } from '../../../ca/ports.ts';
+import { REVOCATION_REASONS } from '../../../ca/revocation/ports.ts';
 import { BirthmarkError } from '../../../core/errors.ts';
 import { schemaParser } from '../../../core/schema.ts';
 import { DEVICE_STATES, QUARANTINE_CAUSES } from '../../../fleet/ports.ts';
