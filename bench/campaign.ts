@@ -12,7 +12,7 @@ const RUN = fileURLToPath(new URL('campaign-run.ts', import.meta.url));
 
 /** Devices of each part. */
 const SIZES = {
-  lineCanary: 3000,
+  'line-canary': 3000,
   fleet: 100_000,
   canary: 3000,
   devices: 10_000,
@@ -21,7 +21,7 @@ const SIZES = {
   leak: 1000,
 } as const;
 const QUICK = {
-  lineCanary: 600,
+  'line-canary': 600,
   fleet: 1200,
   canary: 600,
   devices: 600,
@@ -121,7 +121,7 @@ export async function benchCampaign(say: (text: string) => void, quick = false):
       say(`${part}: born at ${Math.round(rate)} a second, ${cpuMs.toFixed(2)} ms of processor`);
     }
     // A canary by the same door shows the pace that the next campaign is predicted from.
-    await on('replace', 'lineCanary', 'lines');
+    await on('replace', 'line-canary', 'lines');
     const fleet = await on('replace', 'fleet', 'lines');
     say(
       `fleet: ${Math.round(fleet.rate)} a second, predicted ${fleet.predicted.seconds} s, took ${fleet.seconds}, ${fleet.cpuMs.toFixed(2)} ms of processor`,
