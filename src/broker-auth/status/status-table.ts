@@ -1,5 +1,6 @@
 import { asBuffer } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
+import { REVOCATION_REASONS } from '../../x509/path/verdict.ts';
 import type { DeniedEntry } from '../denied-entry.ts';
 import { certificateDigestOf, digestOfKey } from './certificate-digest.ts';
 import { DigestTable } from './digest-table.ts';
@@ -29,16 +30,8 @@ export type Standing =
       readonly because: 'certificate' | 'key';
     };
 
-const REASONS: readonly string[] = [
-  'unspecified',
-  'keyCompromise',
-  'cACompromise',
-  'affiliationChanged',
-  'superseded',
-  'cessationOfOperation',
-  'privilegeWithdrawn',
-  'aACompromise',
-];
+/** By number, which a mark holds. */
+const REASONS: readonly (string | undefined)[] = REVOCATION_REASONS;
 const COMPROMISED = 'keyCompromise';
 
 /** The lower bits of a mark; above them stands the reason. */
@@ -157,7 +150,7 @@ export class StatusTable {
 
   #take(told: Pick<Change, 'issuerKeyId' | 'serial' | 'keyHash' | 'status' | 'reason' | 'at'>): void {
     const { status, reason, at } = told;
-    const number = REASONS.indexOf(reason ?? '');
+    const number = REASONS.indexOf(reason ?? 'unspecified');
     const mark = STATUS[status] | (Math.max(0, number) << 2);
     const digest = certificateDigestOf(Buffer.from(told.issuerKeyId, 'hex'), Buffer.from(told.serial, 'hex'));
     this.#certificates.put(digest, mark, Math.floor(Date.parse(at) / 1000));

@@ -1,3 +1,5 @@
+import type { CrlReasonName } from '../../x509/crl-reason.ts';
+
 /** CRLReason of RFC 5280 §5.3.1, without unspecified (never on the wire), removeFromCRL and the unused 7. */
 export const REVOCATION_REASONS = [
   'keyCompromise',
@@ -7,7 +9,7 @@ export const REVOCATION_REASONS = [
   'cessationOfOperation',
   'privilegeWithdrawn',
   'aACompromise',
-] as const;
+] as const satisfies readonly CrlReasonName[];
 export type RevocationReason = (typeof REVOCATION_REASONS)[number];
 
 /** That a certificate was taken back, or is held. Times in milliseconds since the epoch. */
