@@ -4,15 +4,25 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
+import pino from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { createGateHttp, type GateHttpOptions } from '../../src/broker-auth/http.ts';
 import { createLocalApi } from '../../src/server/api-app.ts';
 import { createConstrainedDoor, createTlsDoor } from '../../src/server/secure-door.ts';
 import { toPem } from '../../src/x509/pem.ts';
 import { sampleKey, sampleTbs, signed } from '../x509/samples.ts';
 import { LIMITS, startTestServer, type TestServer } from './test-server.ts';
 
-const LISTENERS = ['local', 'public', 'tls', 'constrained'] as const;
+const LISTENERS = ['local', 'public', 'tls', 'constrained', 'gate'] as const;
 type Listener = (typeof LISTENERS)[number];
+
+/** A gate with metrics and no broker. */
+const GATE: GateHttpOptions = {
+  dialects: [],
+  logger: pino({ level: 'silent' }),
+  readiness: () => ({}),
+  metrics: { contentType: 'text/plain', metrics: async () => 'gate_sessions 0\n'.repeat(20_000) },
+};
 
 function ownContext() {
   const key = sampleKey('P-256');
@@ -20,18 +30,23 @@ function ownContext() {
   return { cert, key: String(key.privateKey.export({ type: 'pkcs8', format: 'pem' })) };
 }
 
-/** Opens a listener; gives what connects to it. */
-async function open(server: TestServer, listener: Listener): Promise<() => Promise<Socket>> {
+/** Opens a listener and connects to it. */
+async function reach(server: TestServer, listener: Listener): Promise<Socket> {
   const apps = {
     local: async () => server.local,
     public: async () => server.publicApp,
     tls: async () => (await createTlsDoor(server.options, ownContext())).app,
     constrained: async () => (await createConstrainedDoor(server.options, ownContext())).app,
+    gate: async () => createGateHttp(GATE),
   };
-  const app = await apps[listener]();
-  const address: string = await app.listen({ host: '127.0.0.1', port: 0 });
+  return listenAndConnect(await apps[listener]());
+}
+
+async function listenAndConnect(app: Pick<FastifyInstance, 'listen' | 'close'>): Promise<Socket> {
+  const listening: Promise<string> = app.listen({ host: '127.0.0.1', port: 0 });
+  const address = await listening;
   onTestFinished(async () => void (await app.close()));
-  return () => connectTo(address);
+  return connectTo(address);
 }
 
 async function connectTo(address: string): Promise<Socket> {
@@ -61,9 +76,10 @@ describe('a client that ends its sending side with its request', () => {
     ['public', '/readyz'],
     ['tls', '/api/v1/openapi.json'],
     ['constrained', '/api/v1/openapi.json'],
+    ['gate', '/metrics'],
   ] as const)('is answered in full by the %s listener, which closes then', async (listener, path) => {
     await using server = await startTestServer();
-    const socket = await (await open(server, listener))();
+    const socket = await reach(server, listener);
     socket.end(head(path));
     // Behind a slow link: the end of the request is there long before that of the answer.
     await sleep(100);
@@ -75,7 +91,7 @@ describe('a client that ends its sending side with its request', () => {
 
   test.each(['local', 'tls'] as const)('and has asked twice is answered twice (%s)', async (listener) => {
     await using server = await startTestServer();
-    const socket = await (await open(server, listener))();
+    const socket = await reach(server, listener);
     socket.end(head('/api/v1/devices').repeat(2));
     expect((await heardOf(socket)).toString('latin1').match(/HTTP\/1\.1 \d+/g)).toHaveLength(2);
   });
@@ -84,7 +100,7 @@ describe('a client that ends its sending side with its request', () => {
 describe('a half-closed connection', () => {
   test.each(LISTENERS)('without a request is closed at once by the %s listener', async (listener) => {
     await using server = await startTestServer();
-    const socket = await (await open(server, listener))();
+    const socket = await reach(server, listener);
     const started = performance.now();
     socket.end();
     await heardOf(socket);
@@ -94,7 +110,7 @@ describe('a half-closed connection', () => {
   test.each(['local', 'tls'] as const)('does not follow the status feed (%s)', async (listener) => {
     await using server = await startTestServer();
     const token = await server.token('gate');
-    const socket = await (await open(server, listener))();
+    const socket = await reach(server, listener);
     const closed = heardOf(socket);
     socket.write(head('/api/v1/status-feed', `authorization: Bearer ${token}\r\n`));
     await once(socket, 'data');
@@ -110,20 +126,18 @@ describe('a half-closed connection', () => {
       ...server.options,
       limits: { ...LIMITS, idleMs: 300 },
     });
-    onTestFinished(async () => void (await app.close()));
-    const listening: Promise<string> = app.listen({ host: '127.0.0.1', port: 0 });
-    const socket = await connectTo(await listening);
+    const socket = await listenAndConnect(app);
     socket.pause();
     // More than what the system keeps for a connection.
     socket.end(head('/api/v1/devices').repeat(20_000));
-    let open_ = 1;
-    for (let tries = 0; tries < 100 && open_ > 0; tries += 1) {
+    let connections = 1;
+    for (let tries = 0; tries < 100 && connections > 0; tries += 1) {
       await sleep(50);
-      open_ = await new Promise<number>((resolve, reject) =>
+      connections = await new Promise<number>((resolve, reject) =>
         app.server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
       );
     }
-    expect(open_).toBe(0);
+    expect(connections).toBe(0);
   });
 });
 
@@ -132,7 +146,7 @@ describe('behind the last answer of a connection', () => {
 
   test.each(['local', 'tls'] as const)('who never closes is closed in seconds (%s)', async (listener) => {
     await using server = await startTestServer();
-    const socket = await (await open(server, listener))();
+    const socket = await reach(server, listener);
     socket.write(LAST);
     const started = performance.now();
     // Its own side stays open: what it goes on sending is answered by a reset at the end.

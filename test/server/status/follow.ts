@@ -3,11 +3,17 @@ import { type ClientRequest, get, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestServer } from '../test-server.ts';
 
+export interface FeedData extends Readonly<Record<string, unknown>> {
+  readonly epoch: string;
+  readonly sequence: number;
+  readonly at: string;
+}
+
 export interface FeedEvent {
   readonly id: string | undefined;
   readonly event: string | undefined;
-  // biome-ignore lint/suspicious/noExplicitAny: what a stranger reads has no type
-  readonly data: any;
+  /** As docs/status-feed.md has it; what an event lacks is undefined here, and a test sees that. */
+  readonly data: FeedData;
 }
 
 export interface Follower {

@@ -74,7 +74,9 @@ describe('a reader', () => {
       id = got.at(-1)?.id ?? id;
     }
     expect(serials(got)).toEqual(expected);
-    expect(got.map(({ data }) => data.sequence)).toEqual(got.map((_event, at) => got[0]?.data.sequence + at));
+    expect(got.map(({ data }) => data.sequence)).toEqual(
+      got.map((_event, at) => (got[0]?.data.sequence ?? Number.NaN) + at),
+    );
   });
 
   test('far behind is told page by page, all of it', async () => {
@@ -95,7 +97,7 @@ describe('a reader', () => {
     const [first] = await reader.until('position', 1);
     server.house.clock.pass(5000);
     const [, second] = await reader.until('position', 2);
-    expect(Date.parse(second?.data.at) - Date.parse(first?.data.at)).toBe(5000);
+    expect(Date.parse(second?.data.at ?? '') - Date.parse(first?.data.at ?? '')).toBe(5000);
     reader.leave();
   });
 });
