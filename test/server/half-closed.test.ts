@@ -16,12 +16,18 @@ import { LIMITS, startTestServer, type TestServer } from './test-server.ts';
 const LISTENERS = ['local', 'public', 'tls', 'constrained', 'gate'] as const;
 type Listener = (typeof LISTENERS)[number];
 
-/** A gate with metrics and no broker. */
+/** A gate without a broker, whose metrics take a moment: the client's end is there before the answer is begun. */
 const GATE: GateHttpOptions = {
   dialects: [],
   logger: pino({ level: 'silent' }),
   readiness: () => ({}),
-  metrics: { contentType: 'text/plain', metrics: async () => 'gate_sessions 0\n'.repeat(20_000) },
+  metrics: {
+    contentType: 'text/plain',
+    metrics: async () => {
+      await sleep(50);
+      return 'gate_sessions 0\n'.repeat(20_000);
+    },
+  },
 };
 
 function ownContext() {
