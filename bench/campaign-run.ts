@@ -8,17 +8,18 @@ import { openInjected } from './campaign-house.ts';
 import { percentile } from './statistics.ts';
 
 /**
- * `node campaign-run.ts STAGE HOME FOLDER BATCH FROM COUNT [WAY] [KILL]`: one stage of the bench in a process of its own, so that its memory
+ * `node campaign-run.ts STAGE HOME FOLDER BATCH FROM COUNT [WAY] [KILL] [WAVES]`: one stage of the bench in a process of its own, so that its memory
  * is the house's and a kill is one. Prints one line of JSON.
  *
  * - `birth`: COUNT devices from line FROM on get their first LDevIDs, of that batch, through the batch door.
- * - `replace`: a campaign over the batch, ten waves with a gate. WAY `devices`: each by itself, by `POST /enroll` with its old
+ * - `replace`: a campaign over the batch, WAVES waves with a gate. WAY `devices`: each by itself, by `POST /enroll` with its old
  *   certificate; `lines`: by the batch door, as a line that has them back does. With KILL the process kills itself when so many were answered.
  * - `resume`: goes on with it.
  * - `single`: revokes the batch's certificates one after another; `leak`: by one campaign, at once.
  */
-const [, , stage = '', home = '', folder = '', batch = '', from = '0', many = '0', way = '', kill = '0'] =
-  process.argv;
+const [stage = '', home = '', folder = '', batch = '', from = '0', many = '0', ...how] =
+  process.argv.slice(2);
+const [way = '', kill = '0', waves = '10'] = how;
 const [first, count] = [Number(from), Number(many)];
 /** Requests under way at once. */
 const TOGETHER = 512;
@@ -77,7 +78,7 @@ async function birth(): Promise<object> {
 
 async function replace(): Promise<object> {
   const planAt = performance.now();
-  const plan = { selection: { batch }, waveSize: Math.ceil(count / 10), gatePercent: 90 };
+  const plan = { selection: { batch }, waveSize: Math.ceil(count / Number(waves)), gatePercent: 90 };
   let planned = JSON.parse(await send('POST', '/campaigns', { body: { name, ...plan } }));
   while (planned.state === 'planning') planned = JSON.parse(await send('POST', `/campaigns/${name}/plan`));
   const planMs = performance.now() - planAt;

@@ -12,7 +12,7 @@ const RUN = fileURLToPath(new URL('campaign-run.ts', import.meta.url));
 
 /** Devices of each part. */
 const SIZES = {
-  'line-canary': 3000,
+  'line-canary': 20_000,
   fleet: 100_000,
   canary: 3000,
   devices: 10_000,
@@ -93,8 +93,20 @@ export async function benchCampaign(say: (text: string) => void, quick = false):
     count: number,
     way: string,
     kill: number,
+    waves: number,
   ) => {
-    const words = [RUN, word, home, folder, batch, String(first), String(count), way, String(kill)];
+    const words = [
+      RUN,
+      word,
+      home,
+      folder,
+      batch,
+      String(first),
+      String(count),
+      way,
+      String(kill),
+      String(waves),
+    ];
     const { stdout } = await run(process.execPath, words, { maxBuffer: 1 << 24 });
     return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
   };
@@ -103,9 +115,9 @@ export async function benchCampaign(say: (text: string) => void, quick = false):
     places.set(part, { first: from, count });
     from += count;
   }
-  const on = (word: string, part: Part, way = 'devices', kill = 0) => {
+  const on = (word: string, part: Part, way = 'devices', kill = 0, waves = 10) => {
     const { first = 0, count = 0 } = places.get(part) ?? {};
-    return stage(word, part, first, count, way, kill);
+    return stage(word, part, first, count, way, kill, waves);
   };
   try {
     for (const kind of ['first', 'second']) {
@@ -120,13 +132,13 @@ export async function benchCampaign(say: (text: string) => void, quick = false):
       if (part === 'fleet') [batchRate, batchCpuMs] = [rate, cpuMs];
       say(`${part}: born at ${Math.round(rate)} a second, ${cpuMs.toFixed(2)} ms of processor`);
     }
-    // A canary by the same door shows the pace that the next campaign is predicted from.
-    await on('replace', 'line-canary', 'lines');
+    // A canary by the same door in waves of the same size: the next campaign is predicted from it.
+    await on('replace', 'line-canary', 'lines', 0, 2);
     const fleet = await on('replace', 'fleet', 'lines');
     say(
       `fleet: ${Math.round(fleet.rate)} a second, predicted ${fleet.predicted.seconds} s, took ${fleet.seconds}, ${fleet.cpuMs.toFixed(2)} ms of processor`,
     );
-    await on('replace', 'canary', 'devices');
+    await on('replace', 'canary', 'devices', 0, 3);
     const devices = await on('replace', 'devices', 'devices');
     say(`devices: ${Math.round(devices.rate)} a second, ${devices.cpuMs.toFixed(2)} ms of processor`);
     await on('replace', 'killed', 'devices', Math.ceil(sizes.killed / 2)).then(

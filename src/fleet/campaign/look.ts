@@ -1,6 +1,6 @@
 import { planOf } from './plan.ts';
 import type { CampaignFact, CampaignRecord, CampaignTally, MemberState } from './ports.ts';
-import { measuredPace, measuredReaction, type Prediction, predict } from './predict.ts';
+import { measuredPace, measuredReaction, type Prediction, pastWaves, predict } from './predict.ts';
 import { type CampaignRoom, ldevidProfiles } from './room.ts';
 import { deadlineOf } from './steps/stragglers.ts';
 
@@ -8,8 +8,8 @@ import { deadlineOf } from './steps/stragglers.ts';
 const NAMES = 20;
 /** The latest certificates, among which are the renewals that the pace is measured from. */
 const CERTIFICATES = 20_000;
-/** Members of the last campaign, from whom pace and reaction are measured. */
-const FOLLOWERS = 10_000;
+/** Members of the last campaign, from whom waves and reactions are measured. */
+const FOLLOWERS = 20_000;
 
 /** Who would be hit: what a plan shows before anything is done. */
 export interface BlastRadius {
@@ -62,16 +62,15 @@ async function predictFor(
 ): Promise<Prediction> {
   const { read } = room.ledger;
   const followers = await read.latestFollowers(FOLLOWERS);
-  // What the last campaign reached counts most: its members came by the door by which they will come again.
-  const renewals = followers.map(({ renewedAt }) => renewedAt).sort((a, b) => b - a);
-  const renewalsPerSecond =
-    measuredPace(renewals) ?? measuredPace(await read.latestRenewals(ldevidProfiles(room), CERTIFICATES));
+  const renewalsPerSecond = measuredPace(await read.latestRenewals(ldevidProfiles(room), CERTIFICATES));
   const { gatePercent } = planOf(campaign);
   // Until as many have followed as a gate asks for; without a gate nearly all.
-  const reactionMs = measuredReaction(followers, Math.min(95, gatePercent || 95), renewalsPerSecond);
+  const percent = Math.min(95, gatePercent || 95);
+  const reactionMs = measuredReaction(followers, percent, renewalsPerSecond);
   return predict(members, planOf(campaign), {
     ...(renewalsPerSecond !== undefined && { renewalsPerSecond }),
     ...(reactionMs !== undefined && { reactionMs }),
+    waves: pastWaves(followers, percent),
   });
 }
 

@@ -172,8 +172,6 @@ export interface UsedSuccessors {
 export interface Follower {
   readonly wave: number;
   readonly calledAt: number;
-  /** Its new certificate was reserved. */
-  readonly renewedAt: number;
   /** Its old one had done its part. */
   readonly endedAt: number;
 }

@@ -5,6 +5,8 @@ const SECOND_MS = 1000;
 /** The engine looks so often whether a gate may open; measured reactions have it in them. */
 const TICK_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
+/** Waves whose sizes differ by less than a tenth are alike. */
+const ALIKE = Math.log(1.1);
 /** Issuances in a row that a rate is told from, and the fewest that tell one. */
 const WINDOW = 250;
 
@@ -14,15 +16,25 @@ export interface Pace {
   readonly renewalsPerSecond?: number;
   /** From a call until a member has followed, without what it waited behind others; undefined: no campaign has told. */
   readonly reactionMs?: number;
+  /** Of the last campaign. */
+  readonly waves?: readonly PastWave[];
+}
+
+/** A wave that was called at once. */
+export interface PastWave {
+  /** Members that followed. */
+  readonly size: number;
+  /** From its first call until as many had followed as are waited for. */
+  readonly ms: number;
 }
 
 export interface Prediction {
   readonly waves: number;
   /** What calling takes, by size and rate of the waves. */
   readonly callingMs: number;
-  /** What issuing takes at the measured pace, where that is more. */
+  /** What issuing takes at the measured pace, where that is more; of waves like a past one, what is beyond that one's size. */
   readonly issuingMs: number;
-  /** From the last call of each wave until its members have followed. */
+  /** From the last call of each wave until its members have followed; of waves like a past one, all that it took. */
   readonly reactingMs: number;
   readonly totalMs: number;
   readonly pace: Pace;
@@ -37,10 +49,11 @@ export function predict(members: number, plan: CampaignPlan, pace: Pace): Predic
     const size = Math.min(left, sizeOfWave(plan, waves + 1, left));
     const calling = ratePerMinute === 0 ? 0 : ((size - 1) * MINUTE_MS) / ratePerMinute;
     callingMs += calling;
-    issuingMs += Math.max(0, size / perMs - calling);
     // Without a gate the next wave follows at once; the last one is always waited for.
-    const isLast = left === size;
-    if (plan.gatePercent > 0 || isLast) reactingMs += pace.reactionMs ?? TICK_MS;
+    const isWaitedFor = plan.gatePercent > 0 || left === size;
+    const past = isWaitedFor && ratePerMinute === 0 ? waveLike(size, pace.waves ?? []) : undefined;
+    issuingMs += Math.max(0, (size - (past?.size ?? 0)) / perMs - calling);
+    if (isWaitedFor) reactingMs += past?.ms ?? pace.reactionMs ?? TICK_MS;
     waves += 1;
     left -= size;
   }
@@ -77,6 +90,22 @@ export function measuredPace(times: readonly number[]): number | undefined {
 }
 
 /**
+ * The waves of a campaign that were called at once, as long as it took until so many had followed: with all that a house does
+ * for each, its queue, and the looks of the engine.
+ *
+ * @param percent how many of a wave are waited for
+ */
+export function pastWaves(followers: readonly Follower[], percent: number): readonly PastWave[] {
+  return [...Map.groupBy(followers, (one) => one.wave).values()].flatMap((wave) => {
+    const calls = wave.map(({ calledAt }) => calledAt).sort((a, b) => a - b);
+    const ends = wave.map(({ endedAt }) => endedAt).sort((a, b) => a - b);
+    const [first = 0, last = 0] = [calls[0], calls.at(-1)];
+    const ms = (ends[Math.ceil((ends.length * percent) / 100) - 1] ?? last) - first;
+    return last - first > ms / 2 ? [] : [{ size: wave.length, ms }];
+  });
+}
+
+/**
  * How long devices take to follow by themselves: of a wave that was called at once the last ones also wait until those before
  * them are served, which the pace accounts for.
  *
@@ -90,7 +119,10 @@ export function measuredReaction(
 ): number | undefined {
   const reactions: number[] = [];
   for (const wave of Map.groupBy(followers, (one) => one.wave).values()) {
-    const firstCall = Math.min(...wave.map(({ calledAt }) => calledAt));
+    const firstCall = wave.reduce(
+      (first, { calledAt }) => Math.min(first, calledAt),
+      Number.POSITIVE_INFINITY,
+    );
     for (const [before, { calledAt, endedAt }] of wave.toSorted((a, b) => a.endedAt - b.endedAt).entries()) {
       const servedAt = firstCall + (before * SECOND_MS) / renewalsPerSecond;
       reactions.push(endedAt - Math.max(calledAt, Math.min(servedAt, endedAt)));
@@ -98,4 +130,12 @@ export function measuredReaction(
   }
   reactions.sort((a, b) => a - b);
   return reactions[Math.floor((reactions.length * percent) / 100)];
+}
+
+/** The past wave that is most like one of that size; of several the one in the middle. */
+function waveLike(size: number, waves: readonly PastWave[]): PastWave | undefined {
+  const unlikeness = (wave: PastWave) => Math.abs(Math.log(wave.size / size));
+  const least = Math.min(...waves.map(unlikeness));
+  const like = waves.filter((wave) => unlikeness(wave) <= least + ALIKE).sort((a, b) => a.ms - b.ms);
+  return like[like.length >> 1];
 }

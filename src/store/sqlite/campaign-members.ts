@@ -84,9 +84,9 @@ export function memberReads({ db, call }: Connection): MemberReads {
     )
     .pluck();
   const followers = db
-    .prepare<[number], readonly [wave: number, calledAt: number, renewedAt: number, endedAt: number]>(
-      `SELECT wave, called_at, renewed_at, ended_at FROM campaign_members
-       WHERE state = 'replaced' AND called_at IS NOT NULL AND renewed_at IS NOT NULL
+    .prepare<[number], readonly [wave: number, calledAt: number, endedAt: number]>(
+      `SELECT wave, called_at, ended_at FROM campaign_members
+       WHERE state = 'replaced' AND called_at IS NOT NULL
          AND campaign_id = (SELECT max(campaign_id) FROM campaign_tallies WHERE state = 'replaced' AND members > 0)
        ORDER BY device_id DESC LIMIT ?`,
     )
@@ -150,11 +150,7 @@ export function memberReads({ db, call }: Connection): MemberReads {
         return { deviceIds, ...(through !== undefined && { through }) };
       }),
     latestFollowers: (limit) =>
-      call(() =>
-        followers
-          .all(limit)
-          .map(([wave, calledAt, renewedAt, endedAt]) => ({ wave, calledAt, renewedAt, endedAt })),
-      ),
+      call(() => followers.all(limit).map(([wave, calledAt, endedAt]) => ({ wave, calledAt, endedAt }))),
     latestRenewals: (profiles, limit) => call(() => issuance.all(JSON.stringify(profiles), limit)),
   };
 }

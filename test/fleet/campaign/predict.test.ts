@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
 import { lookAt } from '../../../src/fleet/campaign/look.ts';
-import { measuredPace, measuredReaction, predict, sizeOfWave } from '../../../src/fleet/campaign/predict.ts';
+import {
+  measuredPace,
+  measuredReaction,
+  pastWaves,
+  predict,
+  sizeOfWave,
+} from '../../../src/fleet/campaign/predict.ts';
 import { ANNA, type Lab, namesOf, openLab, planWith } from './lab.ts';
 
 const SECOND = 1000;
@@ -44,14 +50,22 @@ describe('a prediction', () => {
     expect(measuredPace(busy(1e9).slice(0, 100))).toBeUndefined();
   });
 
+  /** A wave of 1,000 that is called at once: the house serves so many a second, and each device is seen 3 seconds after. */
+  const wave = (number: number, from: number, perSecond: number) =>
+    Array.from({ length: 1000 }, (_, at) => ({
+      wave: number,
+      calledAt: from,
+      endedAt: from + (at * SECOND) / perSecond + 3 * SECOND,
+    }));
+  /** Called one by one, a second apart. */
+  const slowly = Array.from({ length: 1000 }, (_, at) => ({
+    wave: 1,
+    calledAt: at * SECOND,
+    endedAt: (at + 3) * SECOND,
+  }));
+
   test('tells what a device takes by itself from what it waited behind others', () => {
-    // Two waves of 1,000, each called at once: the door serves 100 a second, and a device is seen 3 seconds after.
-    const wave = (number: number, from: number) =>
-      Array.from({ length: 1000 }, (_, at) => {
-        const renewedAt = from + at * 10;
-        return { wave: number, calledAt: from, renewedAt, endedAt: renewedAt + 3 * SECOND };
-      });
-    const followers = [...wave(2, 60 * SECOND), ...wave(1, 0)];
+    const followers = [...wave(2, 60 * SECOND, 100), ...wave(1, 0, 100)];
     expect(measuredReaction(followers, 90, 100)).toBe(3 * SECOND);
     // Were there no queue, that is how long they took.
     expect(measuredReaction(followers, 90)).toBe(12 * SECOND);
@@ -59,11 +73,33 @@ describe('a prediction', () => {
   });
 
   test('takes nothing off for a queue from devices that were called one by one', () => {
-    const followers = Array.from({ length: 1000 }, (_, at) => {
-      const calledAt = at * SECOND;
-      return { wave: 1, calledAt, renewedAt: calledAt + 500, endedAt: calledAt + 3 * SECOND };
-    });
-    expect(measuredReaction(followers, 90, 100)).toBe(3 * SECOND);
+    expect(measuredReaction(slowly, 90, 100)).toBe(3 * SECOND);
+  });
+
+  test('knows past waves that were called at once, until so many had followed', () => {
+    const followers = [...wave(2, 60 * SECOND, 100), ...wave(1, 0, 100)];
+    expect(pastWaves(followers, 90)).toEqual([
+      { size: 1000, ms: 11_990 },
+      { size: 1000, ms: 11_990 },
+    ]);
+    expect(pastWaves(slowly, 90)).toEqual([]);
+    expect(pastWaves([], 90)).toEqual([]);
+  });
+
+  test('takes as long for a wave as one like it took, and for what it is larger by the pace', () => {
+    const waves = [
+      { size: 100, ms: 2000 },
+      { size: 1000, ms: 9000 },
+      { size: 1010, ms: 12_000 },
+      { size: 990, ms: 10_000 },
+    ];
+    const pace = { renewalsPerSecond: 100, reactionMs: 500, waves };
+    const plan = planWith({ firstWave: 100, waveSize: 1000, gatePercent: 90 });
+    // The one in the middle had ten members less.
+    expect(predict(2100, plan, pace).totalMs).toBe(2000 + 2 * (10_000 + 100));
+    expect(predict(2000, planWith({}), { ...pace, waves: waves.slice(0, 2) }).totalMs).toBe(9000 + 10_000);
+    // Where a rate is asked for nobody queues.
+    expect(predict(1000, planWith({ ratePerMinute: 1000 }), pace).totalMs).toBe(59_940 + 500);
   });
 });
 
