@@ -85,12 +85,12 @@ export function show(shell: Shell, campaign: ShownCampaign): void {
   }
   if (prediction)
     shell.out(
-      `  takes about ${duration(prediction.seconds)} in ${prediction.waves} waves (${basisOf(prediction)})`,
+      `  takes about ${duration(prediction.seconds)} in ${prediction.waves} ${prediction.waves === 1 ? 'wave' : 'waves'} (${basisOf(prediction)})`,
     );
   if (plan.approval)
     shell.out(approvedBy === undefined ? '  waits for a second operator' : `  approved by ${approvedBy}`);
   if (startedAt !== undefined) shell.out(`  started at ${startedAt} by ${startedBy}`);
-  if (deadlineAt !== undefined) shell.out(`  stragglers are to ${plan.stragglers} at ${deadlineAt}`);
+  if (deadlineAt !== undefined) shell.out(`  the deadline is ${deadlineAt}; stragglers: ${plan.stragglers}`);
   if (pausedBecause !== undefined) shell.out(`  paused: ${pausedBecause}`);
 }
 
