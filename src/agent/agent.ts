@@ -9,10 +9,12 @@ import { type AgentParts, credentialOf } from './parts.ts';
 import type { Voucher } from './ports.ts';
 import { refreshTrust } from './refresh-trust.ts';
 import type { Slot } from './state/state-folder.ts';
-import { pathsOf, tryCredential } from './try-credential.ts';
+import { pathsOf, tryCredential, Unheard } from './try-credential.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/** So soon the command after a change is run again that failed: until then somebody goes on with the old credential. */
+const ANNOUNCE_AGAIN_MS = 60_000;
 const PACE_FILE = 'pace.json';
 
 /** What a look at everything came to, and when to look again (milliseconds since the epoch). */
@@ -38,6 +40,13 @@ export interface StepOptions {
  * @throws BirthmarkError `renewal-refused`, `not-enrolled` where there is no credential and none is to be had; faults of the disk
  */
 export async function step(parts: AgentParts, options: StepOptions = {}): Promise<StepResult> {
+  const result = await lookAtEverything(parts, options);
+  const current = parts.state.current();
+  if (!current || current.has('announced')) return result;
+  return { ...result, wakeAt: Math.min(result.wakeAt, parts.time.now() + ANNOUNCE_AGAIN_MS) };
+}
+
+async function lookAtEverything(parts: AgentParts, options: StepOptions): Promise<StepResult> {
   const { state, keys, time } = parts;
   state.tidy((name) => keys.destroy(name));
   await announce(parts);
@@ -61,7 +70,7 @@ export async function step(parts: AgentParts, options: StepOptions = {}): Promis
     }
     await renew(parts, current, options.by);
     const { problem: _, retryAt: __, window: ___, windowAt: ____, ...rest } = pace;
-    keepPace({ ...rest, failures: 0, renewedAt: time.now() });
+    keepPace({ ...rest, failures: 0, unheard: 0, renewedAt: time.now() });
     await announce(parts);
     state.tidy((name) => keys.destroy(name));
     return { outcome: 'renewed', wakeAt: Math.min(wakeAt, time.now() + DAY_MS) };
@@ -69,14 +78,16 @@ export async function step(parts: AgentParts, options: StepOptions = {}): Promis
     const passing = passingProblem(error);
     if (!passing) throw error;
     const failures = pace.failures + 1;
+    // Once the new one may have been seen the old one must not be used for long: what it took to get it is no reason to wait.
+    const unheard = error instanceof Unheard ? (pace.unheard ?? 0) + 1 : 0;
     const remainingMs = chain ? readCertificate(chain[0]).tbs.notAfter.at - time.now() : 0;
-    const wait = backoffMs(failures, {
+    const wait = backoffMs(unheard || failures, {
       random: parts.random,
       remainingMs,
       retryAfterMs: passing.retryAfterMs,
     });
     const retryAt = time.now() + wait;
-    keepPace({ ...pace, failures, problem: passing.message, retryAt });
+    keepPace({ ...pace, failures, unheard, problem: passing.message, retryAt });
     if (!chain && error instanceof BirthmarkError && TELLS_FIRST.has(error.code)) throw error;
     parts.tell({ level: 'warn', event: 'waiting', detail: passing.message });
     return waiting(retryAt, passing.message);

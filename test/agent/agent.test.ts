@@ -217,6 +217,69 @@ describe('a new credential', () => {
     expect(await lab.issued(serialNumber)).toBe(2);
   });
 
+  const unheard = (): AgentParts['authority']['confirm'] => () =>
+    Promise.resolve({ kind: 'unclear', detail: 'the answer was lost' });
+
+  test('that was let in is current although the word on it was lost: the old one would be held against the device', async () => {
+    const { device, settings } = await enrolled();
+    const before = device.serial();
+    const wary = await again(device, {
+      settings,
+      wrap: ({ authority }) => ({
+        probes: [() => Promise.resolve({ kind: 'accepted' })],
+        authority: { ...authority, confirm: unheard() },
+      }),
+    });
+    expect((await step(wary.parts, { now: true })).outcome).toBe('renewed');
+    expect(device.serial()).not.toBe(before);
+  });
+
+  test('that was let in and is refused by the authority is not current', async () => {
+    const { device, settings } = await enrolled();
+    const before = device.serial();
+    const wary = await again(device, {
+      settings,
+      wrap: ({ authority }) => ({
+        probes: [() => Promise.resolve({ kind: 'accepted' })],
+        authority: { ...authority, confirm: () => Promise.resolve(refusing) },
+      }),
+    });
+    expect((await step(wary.parts, { now: true })).outcome).toBe('waiting');
+    expect(device.serial()).toBe(before);
+  });
+
+  test('of which nobody knows whether it was seen is tried again and again within minutes, however hard it was to get', async () => {
+    const { device, settings } = await enrolled();
+    const busy = await again(device, {
+      settings,
+      wrap: answering({ kind: 'later', detail: 'busy' }),
+    });
+    for (let round = 0; round < 12; round += 1) await step(busy.parts, { now: true });
+    let asked = 0;
+    const unsure = await again(device, {
+      settings,
+      wrap: ({ authority }) => ({
+        authority: {
+          ...authority,
+          confirm: (credential) => {
+            asked += 1;
+            return unheard()(credential);
+          },
+        },
+      }),
+    });
+    const begun = lab.house.clock.now();
+    let result = await step(unsure.parts, { now: true });
+    // The old one is no evidence against the device for five minutes (`rotation.toleranceSeconds`).
+    while (result.wakeAt < begun + 300_000) {
+      lab.house.clock.pass(result.wakeAt - lab.house.clock.now());
+      result = await step(unsure.parts);
+    }
+    expect(asked).toBeGreaterThan(3);
+    lab.house.clock.pass(result.wakeAt - lab.house.clock.now());
+    expect((await step((await again(device, { settings })).parts)).outcome).toBe('renewed');
+  });
+
   test('that was offered comes before the old one for who connects', async () => {
     const { device, settings } = await enrolled();
     const wary = await again(device, {
@@ -249,10 +312,10 @@ describe('a new credential', () => {
     const { device } = await enrolled({ settings: { afterChange } });
     const rounds = () => readFileSync(out, 'utf8').length;
     const once = rounds();
-    await step(device.parts);
+    expect((await step(device.parts)).wakeAt - lab.house.clock.now()).toBe(60_000);
     expect(rounds()).toBe(once + 1);
     writeFileSync(`${out}.good`, '');
-    await step(device.parts);
+    expect((await step(device.parts)).wakeAt - lab.house.clock.now()).toBeGreaterThan(60_000);
     await step(device.parts);
     expect(rounds()).toBe(once + 2);
   });
