@@ -46,8 +46,11 @@ async function untilDeath(
   ask: (serving: Serving, onPart: () => void) => Promise<Reply>,
 ): Promise<Reply> {
   const dying = await serve(home, { program: [DYING_HOUSE, step, String(times)] });
+  let isEnded = step !== 'answer';
   const kill = () => {
-    if (step === 'answer') process.kill(dying.pid, 'SIGKILL');
+    // Once: what came of the answer may be read when the process is gone already, and its number free.
+    if (!isEnded) process.kill(dying.pid, 'SIGKILL');
+    isEnded = true;
   };
   const reply = await ask(dying, kill);
   kill();
