@@ -10,6 +10,7 @@ import {
   type Disk,
   disk,
   openAgent,
+  type ProbeVerdict,
   type Settings,
 } from '../../src/agent/index.ts';
 import { DEFAULT_LABELS, type LabelConfig } from '../../src/enroll/label-config.ts';
@@ -51,6 +52,10 @@ export interface AgentLab {
   ticket(serialNumber: string): Promise<Pick<Settings, 'serialNumber' | 'ticketFile'>>;
   /** Files with an IDevID. */
   idevid(serialNumber: string): Promise<Pick<Settings, 'idevid'>>;
+  /** Lets a client on the device use what `current` names, as it lies on the disk at this moment. */
+  use(device: Device): Promise<ProbeVerdict>;
+  /** Whether two were found to hold the device's identity. */
+  isTwo(serialNumber: string): Promise<boolean>;
   /** How many certificates of profile ldevid a device has. */
   issued(serialNumber: string): Promise<number>;
 }
@@ -134,6 +139,18 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
       const { certificate, chain } = await house.grant(serialNumber, { key: own, profile: 'idevid' });
       const certificateFile = secret('idevid.pem', pemOf([certificate, ...chain]));
       return { idevid: { certificateFile, keyFile: secret('idevid.key', keyPem(own)) } };
+    },
+    use: ({ parts: { state, keys }, parts }) => {
+      const current = state.current();
+      const chain = current?.chain();
+      if (!current || !chain) throw new Error('there is no credential to use');
+      return parts.authority.confirm({ key: keys.open(current.name, current.folder), chain });
+    },
+    isTwo: async (serialNumber) => {
+      const { items } = await house.ledger.read.listIncidents({ limit: 1000 });
+      return items.some(
+        ({ kind, subject }) => kind === 'two-holders' && subject.endsWith(`/${serialNumber}`),
+      );
     },
     issued: async (serialNumber) => {
       const search = { limit: 1000, profile: 'ldevid', query: serialNumber };
