@@ -153,7 +153,7 @@ export function usableCredentials(parts: AgentParts) {
   const { state } = parts;
   const current = state.current();
   const previous = current?.has('on-trial') ? state.previous() : undefined;
-  return [current, previous?.name === current?.name ? undefined : previous].flatMap((slot) => {
+  return [current, previous].flatMap((slot) => {
     const credential = slot && credentialOf(parts, slot);
     return credential ? [credential] : [];
   });

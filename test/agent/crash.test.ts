@@ -77,7 +77,7 @@ const refused: ProbeVerdict = { kind: 'refused', detail: 'not today' };
 describe('a device whose power fails at any step of a renewal', () => {
   test.each([
     ['', []],
-    [' and whose new credential was refused', [() => Promise.resolve(refused)]],
+    ['and whose new credential was refused', [() => Promise.resolve(refused)]],
   ])(
     '%s has a working credential at any time after, is taken for one, and has the new one in the end',
     async (how, probes) => {
@@ -98,6 +98,12 @@ describe('a device whose power fails at any step of a renewal', () => {
         const before = device.serial();
         const cut = await stepTo(device.parts);
         const after = await lab.device({ folder });
+        const [current, previous] = [after.parts.state.current(), after.parts.state.previous()];
+        if (current?.has('on-trial')) expect(previous?.has('on-trial')).toBe(false);
+        if (probes.length > 0) {
+          await step((await lab.device({ folder, wrap })).parts, { now: true });
+          expect(after.serial()).toBe(before);
+        }
         for (let round = 0; round < 2; round += 1) {
           expect(await lab.use(after)).toEqual({ kind: 'accepted' });
           lab.house.clock.pass(lab.house.rotation.toleranceMs + 1000);

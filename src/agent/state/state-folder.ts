@@ -127,10 +127,9 @@ export function openStateFolder(path: string, disk: Disk, random: RandomBytes): 
     dropNext: () => disk.remove(at('next')),
     tidy: (destroyKey) => {
       removeUnfinished(path);
-      const [current, previous] = [state.current(), state.previous()];
+      const current = state.current();
       if (current && state.next()?.name === current.name) state.dropNext();
-      if (previous && (previous.name === current?.name || current?.has('on-trial') !== true))
-        disk.remove(at('previous'));
+      if (state.previous() && current?.has('on-trial') !== true) disk.remove(at('previous'));
       const used = [current, state.previous(), state.next()].flatMap((slot) => (slot ? [slot] : []));
       for (const { folder } of used) removeUnfinished(folder);
       const all = existsSync(at(CREDENTIALS)) ? readdirSync(at(CREDENTIALS)) : [];
