@@ -14,6 +14,7 @@ import {
   type Settings,
 } from '../../src/agent/index.ts';
 import { DEFAULT_LABELS, type LabelConfig } from '../../src/enroll/label-config.ts';
+import type { ServiceCertificate } from '../../src/enroll/service-issuer.ts';
 import { createTicket } from '../../src/enroll/ticket.ts';
 import { createRemoteApi } from '../../src/server/api-app.ts';
 import { TLS_POLICY } from '../../src/server/tls-policy.ts';
@@ -47,6 +48,8 @@ export interface AgentLab {
   readonly url: string;
   /** DER. */
   readonly root: Uint8Array;
+  /** A certificate of another server of that name. */
+  serverCertificate(key: SampleKey): Promise<ServiceCertificate>;
   device(options?: DeviceOptions): Promise<Device>;
   /** Files with a ticket. */
   ticket(serialNumber: string): Promise<Pick<Settings, 'serialNumber' | 'ticketFile'>>;
@@ -71,16 +74,18 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
   });
   const { house } = server;
   const key = newKey();
-  const issued = await house.issueService(
-    {
-      profile: house.issuing.profile('server'),
-      csr: newCsr(key),
-      name: 'localhost',
-      dns: ['localhost'],
-      ip: [],
-    },
-    'operator:test',
-  );
+  const serverCertificate = (own: SampleKey) =>
+    house.issueService(
+      {
+        profile: house.issuing.profile('server'),
+        csr: newCsr(own),
+        name: 'localhost',
+        dns: ['localhost'],
+        ip: [],
+      },
+      'operator:test',
+    );
+  const issued = await serverCertificate(key);
   const app = await createRemoteApi({
     ...server.options,
     tls: { ...TLS_POLICY, key: keyPem(key), cert: pemOf([issued.certificate, ...issued.chain]) },
@@ -105,6 +110,7 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
     house,
     url,
     root,
+    serverCertificate,
     device: async ({ folder = join(temporaryFolder(), 'agent'), settings = {}, wrap, ...rest } = {}) => {
       mkdirSync(folder, { recursive: true });
       writeFileSync(join(folder, 'trust.pem'), pemOf([root]), { flag: 'a' });
@@ -159,11 +165,11 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
   };
 }
 
-function keyPem({ privateKey }: SampleKey): string {
+export function keyPem({ privateKey }: SampleKey): string {
   return String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
 }
 
-function pemOf(ders: readonly Uint8Array[]): string {
+export function pemOf(ders: readonly Uint8Array[]): string {
   return ders.map((der) => toPem('CERTIFICATE', der)).join('');
 }
 

@@ -237,6 +237,15 @@ describe('a new credential', () => {
   });
 });
 
+test('an authority that cannot be reached says nothing of a credential', async () => {
+  const { device } = await enrolled();
+  const [credential] = usableCredentials(device.parts);
+  if (!credential) throw new Error('it is enrolled');
+  const { authority } = (await lab.device({ settings: { url: 'https://localhost:1' } })).parts;
+  for (const ask of [authority.rehearse, authority.confirm])
+    expect(await ask(credential)).toMatchObject({ kind: 'unclear' });
+});
+
 describe('who uses the credential', () => {
   /** A device whose command after a change writes down which certificate is current when it runs. */
   async function told() {

@@ -16,11 +16,11 @@ const OURS: ReadonlySet<string> = new Set(['key-store-failed', 'config-invalid']
  *
  * @throws what is no error of a connection
  */
-export function verdictOfError(error: unknown): ProbeVerdict {
+export function verdictOfError(error: unknown): Exclude<ProbeVerdict, { kind: 'accepted' }> {
   if (!(error instanceof Error) || !isOfConnection(error)) throw error;
   const alert = ALERT_NUMBER.exec(error.message)?.[1];
   const kind = alert !== undefined && ALERTS.has(Number(alert)) ? 'refused' : 'unclear';
-  return { kind, detail: error.message };
+  return { kind, detail: error.message.trimEnd() };
 }
 
 function isOfConnection(error: Error): boolean {
