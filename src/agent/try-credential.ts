@@ -12,7 +12,7 @@ const REFUSED = ['refused-1', 'refused-2'] as const;
 export class Unheard extends Later {}
 
 /** Where what is in a slot lies. */
-export function pathsOf({ state, keysAreFiles }: AgentParts, folder: string): CredentialPaths {
+function pathsOf({ state, keysAreFiles }: AgentParts, folder: string): CredentialPaths {
   return {
     ...(keysAreFiles && { key: join(folder, KEY_FILE) }),
     certificate: join(folder, 'certificate.pem'),
