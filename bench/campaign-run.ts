@@ -26,12 +26,11 @@ const TOGETHER = 512;
 /** Lines in one request of the batch door, of which two are under way. */
 const LINES = 2000;
 const SIGHTINGS = 250;
-const ENGINE_EVERY_MS = 1000;
 const name = `campaign-${batch}`;
 
 const openedAt = performance.now();
 const injected = await openInjected(home);
-const { send, house, advance } = injected;
+const { send, house, advance, carry } = injected;
 const openMs = performance.now() - openedAt;
 const stages: Readonly<Record<string, () => Promise<object>>> = { birth, replace, resume, single, leak };
 console.log(JSON.stringify(await stages[stage]?.()));
@@ -133,7 +132,7 @@ async function follow(
   const keyId = toHex(house.authorities.get('ldevid')?.keyId ?? new Uint8Array());
   let [answered, at, called] = [0, 0, 0];
   let ended = false;
-  const engine = run(ENGINE_EVERY_MS, advance);
+  const engine = carry();
   const seen: object[] = [];
   const gate = run(100, async () => {
     while (seen.length > 0)

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { breathe } from '../../core/breathe.ts';
 import { findMembers } from './find-members.ts';
 import { type CampaignRecord, OPEN_STATES } from './ports.ts';
@@ -12,14 +14,29 @@ import { takeBack } from './steps/take-back.ts';
 /**
  * Takes each campaign under way as far as it may go now. Nothing of a campaign lives in this process: each step reads the ledger,
  * moves rows in one transaction, and is safe to be done again, by whoever comes next, after a crash at any point.
+ *
+ * @returns whether members moved: then others may follow soon
  */
-export async function advanceCampaigns(room: CampaignRoom): Promise<void> {
+export async function advanceCampaigns(room: CampaignRoom): Promise<boolean> {
   const { ledger } = room;
   const under = await ledger.read.findCampaignsIn(['planning', 'running', 'paused', 'ending']);
+  let moved = false;
   for (const campaign of under) {
+    const before = await ledger.read.tallyCampaign(campaign.id);
     await advance(campaign, room);
+    moved ||= !isDeepStrictEqual(before, await ledger.read.tallyCampaign(campaign.id));
     await breathe();
   }
+  return moved;
+}
+
+/** Looked at again so soon while members move, that a wave does not wait for the next look when the one before it has followed. */
+const HURRY_MS = 100;
+
+/** Advances campaigns, again and again while members move, for about so long. */
+export async function carryCampaigns(room: CampaignRoom, forMs: number): Promise<void> {
+  for (let left = forMs; (await advanceCampaigns(room)) && left > HURRY_MS; left -= HURRY_MS)
+    await sleep(HURRY_MS);
 }
 
 async function advance(campaign: CampaignRecord, room: CampaignRoom): Promise<void> {
