@@ -282,6 +282,21 @@ describe('what is to be held at once', () => {
     expect([await stateOf(lab, 'SN-0000'), await stateOf(lab, 'SN-0001')]).toEqual(['enrolled', 'held']);
   });
 
+  test('stays held after a rollback where somebody else shut the device out meanwhile, until that ends', async () => {
+    using lab = await openLab();
+    const [shutOut, other] = await lab.fleet(namesOf(2));
+    await lab.campaigns.plan('recall', plan, ANNA);
+    await lab.campaigns.start('recall', ANNA);
+    const device = { namespace: 'own', serialNumber: 'SN-0000' };
+    await lab.house.deviceDesk('quarantine', device, ANNA);
+    await lab.campaigns.rollBack('recall', ANNA);
+    await lab.tick();
+    expect([await lab.statusOf(shutOut!), await stateOf(lab, 'SN-0000')]).toEqual(['held', 'quarantined']);
+    expect([await lab.statusOf(other!), await stateOf(lab, 'SN-0001')]).toEqual(['good', 'enrolled']);
+    await lab.house.deviceDesk('release', device, ANNA);
+    expect([await lab.statusOf(shutOut!), await stateOf(lab, 'SN-0000')]).toEqual(['good', 'enrolled']);
+  });
+
   test('gives a device that an operator quarantined no way back', async () => {
     using lab = await openLab();
     await lab.fleet(namesOf(2));
