@@ -282,6 +282,19 @@ describe('what is to be held at once', () => {
     expect([await stateOf(lab, 'SN-0000'), await stateOf(lab, 'SN-0001')]).toEqual(['enrolled', 'held']);
   });
 
+  test('leaves alone a device that renewed since the plan was made: it goes on with what it got', async () => {
+    using lab = await openLab();
+    const [old] = await lab.fleet(namesOf(1));
+    await lab.campaigns.plan('recall', plan, ANNA);
+    const [fresh] = await followAll(lab, ['SN-0000']);
+    await lab.campaigns.start('recall', ANNA);
+    expect([await lab.statusOf(old!), await lab.statusOf(fresh!)]).toEqual(['held', 'good']);
+    await lab.tick();
+    expect([await lab.tally('recall'), await stateOf(lab, 'SN-0000')]).toEqual([{ replaced: 1 }, 'active']);
+    expect(await lab.statusOf(old!)).toBe('privilegeWithdrawn');
+    expect(outcomeCode(await lab.house.ask('SN-0000', { profile: 'ldevid' }))).toBe('granted');
+  });
+
   test('stays held after a rollback where somebody else shut the device out meanwhile, until that ends', async () => {
     using lab = await openLab();
     const [shutOut, other] = await lab.fleet(namesOf(2));
