@@ -350,6 +350,38 @@ describe('at the deadline', () => {
     },
   );
 
+  test('nobody who followed is late, also where a signature that is waited for keeps it from being noted', async () => {
+    using lab = await openLab({
+      faulty: (ledger) => ({
+        ...ledger,
+        // Reserved, and never signed: its row is before those of the renewals.
+        write: (work) =>
+          ledger.write((tx) =>
+            work({
+              ...tx,
+              commit: async (signed) => {
+                const reserved = (await tx.findReserved(10)).filter(({ holder }) => holder === 'SN-X');
+                if (reserved.length > 0 && signed.some(({ id }) => id === reserved[0]?.id))
+                  throw new Error('the signer is gone');
+                return tx.commit(signed);
+              },
+            }),
+          ),
+      }),
+    });
+    await lab.fleet(namesOf(2));
+    await lab.campaigns.plan('recall', planWith({ deadlineSeconds: 3600, stragglers: 'quarantine' }), ANNA);
+    await lab.campaigns.start('recall', ANNA);
+    await lab.tick();
+    await expect(lab.house.ask('SN-X')).rejects.toThrow('the signer is gone');
+    const [fresh] = await followAll(lab, ['SN-0000']);
+    await lab.tick(3600);
+    expect([await lab.tally('recall'), await lab.statusOf(fresh!)]).toEqual([
+      { replaced: 1, quarantined: 1 },
+      'good',
+    ]);
+  });
+
   test('the time that a campaign was paused does not count', async () => {
     using lab = await openLab();
     await lab.fleet(namesOf(2));
