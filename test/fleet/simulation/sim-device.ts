@@ -133,7 +133,13 @@ function judge(device: SimDevice, reason: string, { world, findings, tally }: Li
       return;
     }
   }
-  const told = JSON.stringify({ renewAt: device.renewAt, ends: current?.notAfter, off, outages: world.outages, failures: device.failures });
+  const told = JSON.stringify({
+    renewAt: device.renewAt,
+    ends: current?.notAfter,
+    off,
+    outages: world.outages,
+    failures: device.failures,
+  });
   findings.push({ name, at: when(world), what: `has nothing that works: ${reason} ${told}` });
 }
 
