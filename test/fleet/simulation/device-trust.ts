@@ -1,0 +1,63 @@
+import { sign } from 'node:crypto';
+import { judgeIssued } from '../../../src/agent/judge-issued.ts';
+import type { Voucher } from '../../../src/agent/ports.ts';
+import { type TrustUpdate, updateTrust } from '../../../src/agent/trust-update.ts';
+import { BirthmarkError } from '../../../src/core/errors.ts';
+import { SIGNATURE_DIGESTS } from '../../../src/core/signature-algorithm.ts';
+import type { SampleKey } from '../../x509/samples.ts';
+import type { Credential } from './credential.ts';
+
+/** What a device believes: roots, and the CAs below them that it was told of. Devices that were told the same share one. */
+export type DeviceTrust = Pick<TrustUpdate, 'anchors' | 'intermediates'>;
+
+/** What a fleet makes of CA certificates that it is told, by the agent's own rules; the same of the same is made once. */
+export interface TrustRoom {
+  refresh(before: DeviceTrust, told: readonly Uint8Array[], at: number): DeviceTrust;
+  /** Whether a device takes what it was answered. */
+  takes(answer: Credential, by: Credential, trust: DeviceTrust, at: number): boolean;
+}
+
+export function openTrustRoom(): TrustRoom {
+  const made = new WeakMap<DeviceTrust, WeakMap<readonly Uint8Array[], DeviceTrust>>();
+  return {
+    refresh(before, told, at) {
+      const ofBefore = made.get(before) ?? new WeakMap<readonly Uint8Array[], DeviceTrust>();
+      made.set(before, ofBefore);
+      const known = ofBefore.get(told);
+      if (known) return known;
+      const { anchors } = before;
+      const after = updateTrust(told, { anchors, at, acceptUnlinked: false, mustHold: [] });
+      const isSame =
+        sameSet(before.anchors, after.anchors) && sameSet(before.intermediates, after.intermediates);
+      ofBefore.set(told, isSame ? before : after);
+      return isSame ? before : after;
+    },
+    takes({ certificate, key }, by, { anchors, intermediates }, at) {
+      const voucher: Voucher = {
+        kind: 'idevid',
+        credential: { key: deviceKey(by.key), chain: [by.certificate] },
+      };
+      try {
+        judgeIssued(certificate, { key: deviceKey(key), by: voucher, anchors, intermediates, at });
+        return true;
+      } catch (error) {
+        if (error instanceof BirthmarkError && error.code === 'answer-refused') return false;
+        throw error;
+      }
+    },
+  };
+}
+
+function deviceKey({ spki, algorithm, privateKey }: SampleKey) {
+  const { name } = algorithm;
+  return {
+    spki,
+    algorithm: name,
+    sign: (tbs: Uint8Array) => sign(SIGNATURE_DIGESTS[name], tbs, privateKey),
+    tls: () => ({ key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString() }),
+  };
+}
+
+function sameSet(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
+  return a.length === b.length && a.every((one) => b.some((other) => Buffer.compare(one, other) === 0));
+}
