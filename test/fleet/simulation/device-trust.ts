@@ -1,11 +1,15 @@
 import { sign } from 'node:crypto';
 import { judgeIssued } from '../../../src/agent/judge-issued.ts';
+import { judgeServer } from '../../../src/agent/net/judge-server.ts';
+import type { Place } from '../../../src/agent/net/place.ts';
 import type { Voucher } from '../../../src/agent/ports.ts';
 import { type TrustUpdate, updateTrust } from '../../../src/agent/trust-update.ts';
 import { BirthmarkError } from '../../../src/core/errors.ts';
 import { SIGNATURE_DIGESTS } from '../../../src/core/signature-algorithm.ts';
 import type { SampleKey } from '../../x509/samples.ts';
 import type { Credential } from './credential.ts';
+import { isWithin } from './spans.ts';
+import type { ShownServer } from './world.ts';
 
 /** What a device believes: roots, and the CAs below them that it was told of. Devices that were told the same share one. */
 export type DeviceTrust = Pick<TrustUpdate, 'anchors' | 'intermediates'>;
@@ -15,9 +19,12 @@ export interface TrustRoom {
   refresh(before: DeviceTrust, told: readonly Uint8Array[], at: number): DeviceTrust;
   /** Whether a device takes what it was answered. */
   takes(answer: Credential, by: Credential, trust: DeviceTrust, at: number): boolean;
+  /** Whether a device believes the server, by its own time. */
+  believes(server: ShownServer, trust: DeviceTrust, at: number): boolean;
 }
 
-export function openTrustRoom(): TrustRoom {
+export function openTrustRoom(place: Place): TrustRoom {
+  const judged = new WeakMap<readonly Uint8Array[], { from: number; until: number; refusedFrom: number }>();
   const made = new WeakMap<DeviceTrust, WeakMap<readonly Uint8Array[], DeviceTrust>>();
   return {
     refresh(before, told, at) {
@@ -37,15 +44,39 @@ export function openTrustRoom(): TrustRoom {
         kind: 'idevid',
         credential: { key: deviceKey(by.key), chain: [by.certificate] },
       };
-      try {
-        judgeIssued(certificate, { key: deviceKey(key), by: voucher, anchors, intermediates, at });
-        return true;
-      } catch (error) {
-        if (error instanceof BirthmarkError && error.code === 'answer-refused') return false;
-        throw error;
-      }
+      return !refuses('answer-refused', () =>
+        judgeIssued(certificate, { key: deviceKey(key), by: voucher, anchors, intermediates, at }),
+      );
+    },
+    believes(server, { anchors }, at) {
+      const known = judged.get(anchors) ?? {
+        from: Number.POSITIVE_INFINITY,
+        until: 0,
+        refusedFrom: Number.POSITIVE_INFINITY,
+      };
+      judged.set(anchors, known);
+      // What was believed is so until the end of its path, and what has ended has ended.
+      if (isWithin(at, [known])) return true;
+      if (at >= known.refusedFrom) return false;
+      const refused = refuses('server-untrusted', () => {
+        known.until = judgeServer(server, place, { anchors, at }).goodUntil;
+        known.from = Math.min(known.from, at);
+      });
+      if (refused) known.refusedFrom = at;
+      return !refused;
     },
   };
+}
+
+/** Whether an act is refused with this code; any other error is a fault. */
+function refuses(code: BirthmarkError['code'], act: () => void): boolean {
+  try {
+    act();
+    return false;
+  } catch (error) {
+    if (error instanceof BirthmarkError && error.code === code) return true;
+    throw error;
+  }
 }
 
 function deviceKey({ spki, algorithm, privateKey }: SampleKey) {

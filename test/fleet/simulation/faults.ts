@@ -7,10 +7,14 @@ export const FAULTS = [
   'door out of reach',
   'gate that never reports',
   'clock wrong by a day',
-  'clock wrong by a decade',
+  'clock a decade behind',
+  'clock a decade ahead',
+  'server not believed, by a clock a decade ahead',
   'off for a while',
   'off while the authority rolled over',
+  'off until the old generation was retired',
   'expired without any chance to renew',
+  'taken back while it was off',
   'back by the certificate that ended',
   'back by the IDevID',
   'certificate of a generation that it did not know',
@@ -22,9 +26,3 @@ export const FAULTS = [
   'operator who came second',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
-
-export type Tally = Map<Fault, number>;
-
-export function count(tally: Tally, fault: Fault): void {
-  tally.set(fault, (tally.get(fault) ?? 0) + 1);
-}

@@ -1,20 +1,36 @@
 import { createTimekeeper } from '../../../src/agent/timekeeper.ts';
 import { DAY_MS, newKey } from '../../house.ts';
+import { CALENDAR } from './calendar.ts';
 import type { Chance } from './chance.ts';
+import type { Chronicle } from './chronicle.ts';
 import type { DeviceTrust } from './device-trust.ts';
-import { count, type Tally } from './faults.ts';
 import type { SimDevice } from './sim-device.ts';
+import { isWithin, type Span } from './spans.ts';
 import type { World } from './world.ts';
 
 const BATCH = 128;
 const BATCHES = 10;
 /** One broker in twenty never reports. */
 const MUTE = 0.05;
+const DECADE_DAYS = 3650;
+
+interface Fate {
+  readonly chance: Chance;
+  readonly chronicle: Chronicle;
+  readonly day: (days: number) => number;
+}
 
 /** Gives birth to a fleet. Its devices know the root, as their makers put it into the firmware, and no other CA. */
-export async function bear(size: number, world: World, chance: Chance, tally: Tally): Promise<SimDevice[]> {
+export async function bear(
+  size: number,
+  world: World,
+  chance: Chance,
+  chronicle: Chronicle,
+): Promise<SimDevice[]> {
   const roots = [...world.house.authorities.values()].filter(({ isRoot }) => isRoot);
   const trust: DeviceTrust = { anchors: roots.map(({ certificate }) => certificate.raw), intermediates: [] };
+  const begin = world.now();
+  const fate: Fate = { chance, chronicle, day: (days) => Math.round(begin + days * DAY_MS) };
   const devices: SimDevice[] = [];
   for (let at = 0; at < size; at += BATCH) {
     const newborn = Array.from({ length: Math.min(BATCH, size - at) }, (_, of) => ({
@@ -26,18 +42,19 @@ export async function bear(size: number, world: World, chance: Chance, tally: Ta
     for (const [of, { name }] of newborn.entries()) {
       const idevid = born[of];
       if (!idevid) throw new Error(`${name} was not born`);
-      const skewMs = clockFault(chance, tally);
+      const off = offSpans(at + of, fate);
+      const skewAt = wrongClock(fate);
       devices.push({
         name,
         idevid,
         isMute: chance.happens(MUTE),
         time: createTimekeeper({
-          clock: () => world.now() + skewMs,
+          clock: () => world.now() + skewAt(world.now()),
           seen: 0,
           save: () => undefined,
           onWrong: () => undefined,
         }),
-        off: [],
+        off,
         current: undefined,
         renewAt: 0,
         candidate: undefined,
@@ -46,6 +63,7 @@ export async function bear(size: number, world: World, chance: Chance, tally: Ta
         issuers: new Set(),
         asksWindow: false,
         failures: 0,
+        vain: [],
         stolen: false,
         letInAt: 0,
         turn: 0,
@@ -55,14 +73,52 @@ export async function bear(size: number, world: World, chance: Chance, tally: Ta
   return devices;
 }
 
-/** One clock in fifty is wrong by a day, one in two hundred by ten years. */
-function clockFault(chance: Chance, tally: Tally): number {
+/** By how much a clock is wrong, by the time that it really is. One in fifty is wrong by a day, one in two hundred by ten years. */
+function wrongClock({ chance, chronicle, day }: Fate): (at: number) => number {
   const sign = chance.happens(0.5) ? 1 : -1;
   if (chance.happens(0.005)) {
-    count(tally, 'clock wrong by a decade');
-    return sign * 3650 * DAY_MS;
+    const skewMs = sign * DECADE_DAYS * DAY_MS;
+    if (sign < 0) {
+      chronicle.count('clock a decade behind');
+      return () => skewMs;
+    }
+    chronicle.count('clock a decade ahead');
+    const span = aheadSpan({ chance, day });
+    return (at) => (isWithin(at, [span]) ? skewMs : 0);
   }
-  if (!chance.happens(0.02)) return 0;
-  count(tally, 'clock wrong by a day');
-  return sign * DAY_MS;
+  if (!chance.happens(0.02)) return () => 0;
+  chronicle.count('clock wrong by a day');
+  return () => sign * DAY_MS;
+}
+
+/**
+ * An agent does not believe its clock away where it is ahead of the server certificate's end (docs/agent.md), so that somebody has
+ * to set it right: NTP, or whoever put it wrong. Until then the device goes on with what it has, and renews nothing. Half are so
+ * from birth, half begin to be so in the midst of the time in which they should renew.
+ */
+function aheadSpan({ chance, day }: Pick<Fate, 'chance' | 'day'>): Span {
+  const from = chance.happens(0.5) ? 0 : chance.between(20, 33);
+  return { from: day(from), until: day(from + chance.between(0.1, 2)) };
+}
+
+/**
+ * When a device is off. A tenth is when the authority rolls over, and a few of it until the old generation was retired; of the
+ * others some are off at other times, and one in a hundred for longer than a validity.
+ */
+function offSpans(at: number, { chance, chronicle, day }: Fate): Span[] {
+  const off = (from: number, until: number) => [{ from: day(from), until: day(until) }];
+  if (at % 10 === 3) {
+    chronicle.count('off while the authority rolled over');
+    if (!chance.happens(0.05)) return off(33.5, chance.between(37, 46));
+    chronicle.count('off until the old generation was retired');
+    return off(33.5, chance.between(CALENDAR.retire + 0.1, CALENDAR.allBack));
+  }
+  if (chance.happens(0.01)) {
+    chronicle.count('off for a while');
+    return off(chance.between(8, 15), chance.between(40, 46.5));
+  }
+  if (!chance.happens(0.1)) return [];
+  chronicle.count('off for a while');
+  const from = chance.between(3, 20);
+  return off(from, from + chance.between(3, 25));
 }

@@ -15,6 +15,7 @@ import { noteSightings, type Sightings } from '../../../src/fleet/note-sightings
 import { createChangePages } from '../../../src/server/status/change-pages.ts';
 import { hashKey } from '../../../src/x509/public-key.ts';
 import type { TestHouse } from '../../house.ts';
+import { createAgenda } from './agenda.ts';
 import type { Chance } from './chance.ts';
 import type { Credential } from './credential.ts';
 
@@ -24,7 +25,6 @@ const TOLD_AT_ONCE = 500;
 const REMEMBERED = 50_000;
 
 interface Told {
-  readonly arrives: number;
   readonly seen: Sightings['seen'][number];
   /** Denied, since it was taken back. */
   readonly isRefused: boolean;
@@ -72,7 +72,7 @@ export async function openGates(house: TestHouse, chance: Chance): Promise<Gates
     hasOtherSession: () => false,
     random: (size) => new Uint8Array(size),
   });
-  let telling: Told[] = [];
+  const telling = createAgenda<Told>();
 
   return {
     connect(by, name, isMute) {
@@ -82,7 +82,7 @@ export async function openGates(house: TestHouse, chance: Chance): Promise<Gates
       if (verdict.credential && !isMute && (verdict.allow || isRefused)) {
         const { issuerKeyId, serial } = verdict.credential;
         const seen = { issuerKeyId, serial, at: clock.now(), listener: 'mqtt' };
-        telling.push({ arrives: clock.now() + chance.between(1000, HALF_HOUR_MS), seen, isRefused });
+        telling.add(clock.now() + chance.between(1000, HALF_HOUR_MS), { seen, isRefused });
       }
       return verdict.allow ? 'ok' : verdict.reason;
     },
@@ -96,9 +96,8 @@ export async function openGates(house: TestHouse, chance: Chance): Promise<Gates
       table.confirm({ epoch, sequence: last }, steady.now());
     },
     async tell() {
-      const arrived = telling.filter(({ arrives }) => arrives <= clock.now());
+      const arrived = telling.takeUntil(clock.now());
       if (arrived.length === 0) return 0;
-      telling = telling.filter(({ arrives }) => arrives > clock.now());
       const options = { ledger, authorities, uses, idevidProfiles: issuing.idevidProfiles, clock: clock.now };
       for (let at = 0; at < arrived.length; at += TOLD_AT_ONCE) {
         const some = Map.groupBy(arrived.slice(at, at + TOLD_AT_ONCE), ({ isRefused }) => isRefused);

@@ -8,7 +8,7 @@ import { advanceCampaigns } from '../../../src/fleet/campaign/engine.ts';
 import { planFrom } from '../../../src/fleet/campaign/presets.ts';
 import type { CampaignLedger, CampaignRoom } from '../../../src/fleet/campaign/room.ts';
 import type { TestHouse } from '../../house.ts';
-import { count, type Tally } from './faults.ts';
+import type { Chronicle } from './chronicle.ts';
 
 export const ANNA = 'operator:anna';
 export const BELA = 'operator:bela';
@@ -18,7 +18,7 @@ const OLD = 'ldevid';
 class Killed extends Error {}
 
 /** Dies at every write in turn: at the first, at the second, and so on; before it, and after it before anybody heard of it. */
-function dyingLedger(ledger: CampaignLedger, tally: Tally) {
+function dyingLedger(ledger: CampaignLedger, chronicle: Chronicle) {
   let target = 1;
   let when: 'before' | 'after' = 'before';
   let writes = 0;
@@ -37,7 +37,7 @@ function dyingLedger(ledger: CampaignLedger, tally: Tally) {
         const dies = writes === target;
         const dead = when;
         if (dies) {
-          count(tally, 'campaign killed');
+          chronicle.count('campaign killed');
           target += when === 'after' ? 1 : 0;
           when = when === 'before' ? 'after' : 'before';
           if (dead === 'before') throw new Killed();
@@ -56,13 +56,12 @@ export interface Operators {
   activateAndStart(size: number): Promise<void>;
   /** The engine's turn; gives the ids of devices that were called since the last. */
   engineTurn(): Promise<readonly number[]>;
-  campaignState(): Promise<string | undefined>;
   /** Takes back what is left of the old generation, and retires it. */
   retireOld(): Promise<void>;
 }
 
-export function openOperators(house: TestHouse, tally: Tally): Operators {
-  const dying = dyingLedger(house.ledger, tally);
+export function openOperators(house: TestHouse, chronicle: Chronicle): Operators {
+  const dying = dyingLedger(house.ledger, chronicle);
   const room: CampaignRoom = {
     ledger: house.ledger,
     profiles: house.issuing.profiles,
@@ -82,7 +81,7 @@ export function openOperators(house: TestHouse, tally: Tally): Operators {
         [ANNA, BELA].map((who) => prepareGeneration(house.rollover, { family: OLD }, who)),
       );
       if (both.filter(({ made }) => made).length !== 1) throw new Error('two generations were made');
-      count(tally, 'operator who came second');
+      chronicle.count('operator who came second');
     },
     async activateAndStart(size) {
       await activateGeneration(house.rollover, { family: OLD, now: false }, ANNA);
@@ -99,7 +98,7 @@ export function openOperators(house: TestHouse, tally: Tally): Operators {
       const [second, ...more] = refused;
       if (!(second instanceof BirthmarkError) || second.code !== 'campaign-state' || more.length > 0)
         throw new Error('of two who start a campaign one must be told that the other did');
-      count(tally, 'operator who came second');
+      chronicle.count('operator who came second');
     },
     async engineTurn() {
       dying.begin();
@@ -116,7 +115,6 @@ export function openOperators(house: TestHouse, tally: Tally): Operators {
       for (const id of news) called.add(id);
       return news;
     },
-    campaignState: async () => (await house.ledger.read.findCampaign(NAME))?.state,
     async retireOld() {
       await house.revoker(
         { act: 'revoke', by: { kind: 'authority', authority: OLD }, reason: 'superseded' },

@@ -1,13 +1,17 @@
+import { hash } from 'node:crypto';
 import { backoffMs } from '../../../src/agent/backoff.ts';
-import { planRenewal } from '../../../src/agent/plan-renewal.ts';
+import { momentIn } from '../../../src/agent/plan-renewal.ts';
 import type { Timekeeper } from '../../../src/agent/timekeeper.ts';
+import type { RenewalWindow } from '../../../src/fleet/renewal/window.ts';
 import { DAY_MS, newKey } from '../../house.ts';
 import type { SampleKey } from '../../x509/samples.ts';
 import type { Chance } from './chance.ts';
+import type { Chronicle } from './chronicle.ts';
 import type { Credential } from './credential.ts';
 import type { DeviceTrust, TrustRoom } from './device-trust.ts';
-import { count, type Tally } from './faults.ts';
-import type { Answer, Issued, Span, World } from './world.ts';
+import { judge } from './judge.ts';
+import type { Span } from './spans.ts';
+import type { Answer, Issued, World } from './world.ts';
 
 /** How often what goes wrong on the way to a new certificate. */
 const CRASHES = 0.02;
@@ -23,7 +27,7 @@ export interface SimDevice {
   readonly idevid: Credential;
   readonly isMute: boolean;
   readonly time: Timekeeper;
-  readonly off: Span[];
+  readonly off: readonly Span[];
   /** What it connects with. */
   current: Credential | undefined;
   /** By its own clock. */
@@ -38,6 +42,8 @@ export interface SimDevice {
   /** It may have missed a call for renewal. */
   asksWindow: boolean;
   failures: number;
+  /** Since it has what it has: times in which it could do nothing, because what it tried before had met a fault. */
+  vain: Span[];
   /** Somebody else has, or had, a key of its own. */
   stolen: boolean;
   /** When it was let in last. */
@@ -46,19 +52,11 @@ export interface SimDevice {
   turn: number;
 }
 
-/** What was wrong when a device looked. */
-export interface Finding {
-  readonly name: string;
-  readonly at: string;
-  readonly what: string;
-}
-
 export interface Life {
   readonly world: World;
   readonly chance: Chance;
   readonly trustRoom: TrustRoom;
-  readonly tally: Tally;
-  readonly findings: Finding[];
+  readonly chronicle: Chronicle;
 }
 
 /**
@@ -68,16 +66,17 @@ export interface Life {
  * @returns how long it sleeps, at most a day
  */
 export async function wake(device: SimDevice, life: Life): Promise<number> {
-  const { world, chance } = life;
+  const { world, chance, chronicle } = life;
   tryCandidate(device, life);
   const { current } = device;
   const reason = current ? world.gates.connect(current, device.name, device.isMute) : 'none';
+  chronicle.note(device.name, reason);
   if (current && reason === 'ok') {
     device.letInAt = world.now();
     await lookAround(device, current, life);
     if (device.time.now() >= device.renewAt) await ask(device, life, current, 'renew');
   } else {
-    if (reason !== 'none' && !device.stolen) judge(device, reason, life);
+    if (current && !device.stolen) judge(device, current, reason, life);
     await comeBack(device, life, reason);
   }
   if (device.candidate) tryCandidate(device, life);
@@ -87,89 +86,75 @@ export async function wake(device: SimDevice, life: Life): Promise<number> {
   return backoffMs(device.failures, { random, remainingMs });
 }
 
-function tryCandidate(device: SimDevice, { world, chance, tally }: Life): void {
+function tryCandidate(device: SimDevice, { world, chance, chronicle }: Life): void {
   const { candidate, current, name, isMute } = device;
   if (!candidate) return;
   device.candidate = undefined;
   if (world.gates.connect(candidate.credential, name, isMute) !== 'ok') return;
-  if (isMute) count(tally, 'gate that never reports');
+  if (isMute) chronicle.count('gate that never reports');
   if (current && chance.happens(BOTH_IN_USE) && world.gates.connect(current, name, isMute) === 'ok')
-    count(tally, 'both credentials in use');
+    chronicle.count('both credentials in use');
   device.current = candidate.credential;
-  device.renewAt = planRenewal(candidate.credential.certificate, candidate.window);
+  device.renewAt = plannedIn(candidate.window, candidate.credential);
   device.letInAt = world.now();
+  device.vain = [];
+  chronicle.note(name, `has ${candidate.credential.serial}`);
+}
+
+/** As the agent plans it, but that the serial number draws, which is the same in each run: an ECDSA signature is not. */
+function plannedIn(window: RenewalWindow, { serial }: Credential): number {
+  return momentIn(window, hash('sha256', `moment of ${serial}`, 'buffer'));
 }
 
 /** Takes over what is new of CA certificates; asks whether somebody calls, where it cannot have heard. */
 async function lookAround(device: SimDevice, current: Credential, life: Life): Promise<void> {
   const { world } = life;
-  if (!world.up) {
+  if (!reaches(device, life)) {
     device.asksWindow = true;
     return;
   }
   hear(device, life);
   if (!device.asksWindow) return;
   const window = await world.windowOf(current);
-  if (window) device.renewAt = planRenewal(current.certificate, window);
+  if (window) device.renewAt = plannedIn(window, current);
   device.asksWindow = false;
 }
 
+/** Whether the authority is there, and the device believes that it is who it should be, whatever its clock says. */
+function reaches({ time, trust }: SimDevice, { world, trustRoom, chronicle }: Life): boolean {
+  if (!world.up) return false;
+  if (trustRoom.believes(world.server, trust, time.now())) return true;
+  chronicle.count('server not believed, by a clock a decade ahead');
+  return false;
+}
+
 /** What every answer of the authority has. */
-function hear(device: SimDevice, { world, trustRoom, tally }: Life): void {
-  device.time.heard(world.now(), Number.POSITIVE_INFINITY);
+function hear(device: SimDevice, { world, trustRoom, chronicle }: Life): void {
+  device.time.heard(world.now(), world.server.goodUntil);
   const trust = trustRoom.refresh(device.trust, world.caCertificates(), world.now());
   if (trust === device.trust) return;
-  if (device.trust.intermediates.length > 0) count(tally, 'new trust taken over');
+  if (device.trust.intermediates.length > 0) chronicle.count('new trust taken over');
   device.trust = trust;
-}
-
-/** A credential that ended is excused only where no system could have renewed it. */
-function judge(device: SimDevice, reason: string, { world, findings, tally }: Life): void {
-  const { current, off, name } = device;
-  if (reason === 'expired' && current) {
-    const away = [...off, ...world.outages];
-    if (isCovered(Math.min(device.renewAt, current.notAfter - 1), current.notAfter, away)) {
-      count(tally, 'expired without any chance to renew');
-      return;
-    }
-  }
-  const told = JSON.stringify({
-    renewAt: device.renewAt,
-    ends: current?.notAfter,
-    off,
-    outages: world.outages,
-    failures: device.failures,
-  });
-  findings.push({ name, at: when(world), what: `has nothing that works: ${reason} ${told}` });
-}
-
-/** Whether these spans leave no gap between two times. */
-export function isCovered(from: number, until: number, spans: readonly Span[]): boolean {
-  let covered = from;
-  for (const span of spans.toSorted((a, b) => a.from - b.from))
-    if (span.from <= covered) covered = Math.max(covered, span.until);
-  return covered >= until;
 }
 
 /** By the old certificate within the grace, or by the IDevID and a new key. */
 async function comeBack(device: SimDevice, life: Life, reason: string): Promise<void> {
-  const { world, tally, findings } = life;
+  const { chronicle } = life;
   const { current } = device;
   // Before it enrolls for the first time it asks who certifies here (RFC 7030 §4.1).
-  if (world.up && device.trust.intermediates.length === 0) hear(device, life);
+  if (device.trust.intermediates.length === 0 && reaches(device, life)) hear(device, life);
   if (current && reason === 'expired') {
     const answer = await ask(device, life, current, 'renew');
     if (isOnTheWay(answer)) return;
     if (typeof answer !== 'string') {
-      count(tally, 'back by the certificate that ended');
+      chronicle.count('back by the certificate that ended');
       return;
     }
   }
   const answer = await ask(device, life, device.idevid, 'enroll');
   if (isOnTheWay(answer)) return;
-  if (typeof answer === 'string')
-    findings.push({ name: device.name, at: when(world), what: `its IDevID was refused: ${answer}` });
-  else if (current) count(tally, 'back by the IDevID');
+  if (typeof answer === 'string') chronicle.find(device.name, `its IDevID was refused: ${answer}`);
+  else if (current) chronicle.count('back by the IDevID');
 }
 
 function isOnTheWay(answer: Answer | 'lost'): boolean {
@@ -183,54 +168,60 @@ async function ask(
   by: Credential,
   way: 'enroll' | 'renew',
 ): Promise<Answer | 'lost'> {
-  const { world, chance, tally } = life;
+  const { world, chance, chronicle } = life;
   const key = device.pendingKey ?? newKey();
   device.pendingKey = key;
   device.failures += 1;
   const fail = (fault: 'answer lost' | 'crash between the new key and the new certificate') => {
-    count(tally, fault);
+    chronicle.count(fault);
+    chronicle.note(device.name, fault);
     if (chance.happens(KEYS_LOST)) {
-      count(tally, 'key lost');
+      chronicle.count('key lost');
       device.pendingKey = undefined;
     }
-    return 'lost' as const;
+    return inVain(device, world, 'lost');
   };
   if (chance.happens(CRASHES)) return fail('crash between the new key and the new certificate');
-  const answer = await world[way](by, key);
-  if (answer === 'unreachable') {
-    count(tally, 'door out of reach');
+  if (!reaches(device, life)) {
+    chronicle.count('door out of reach');
     device.asksWindow = true;
-    return answer;
+    return inVain(device, world, 'unreachable');
   }
+  const answer = await world[way](by, key);
+  chronicle.note(device.name, `${way}: ${typeof answer === 'string' ? answer : answer.credential.serial}`);
   if (chance.happens(LOST_ANSWERS)) return fail('answer lost');
   device.pendingKey = undefined;
   if (typeof answer !== 'string') take(device, life, answer);
   return answer;
 }
 
+/** So long after a failure the agent asks again at the latest, as docs/agent.md promises: a minute, or a tenth of what is left. */
+function inVain<const T>({ vain, current, time }: SimDevice, world: World, what: T): T {
+  const left = current ? current.notAfter - time.now() : 0;
+  const from = world.now();
+  vain.push({ from, until: from + Math.max(60_000, left / 10) });
+  return what;
+}
+
 /** The CA that issued it may be newer than what the device knows: then it asks for CA certificates first (as the agent's `obtain`). */
 function take(device: SimDevice, life: Life, answer: Issued): void {
-  const { trustRoom, tally, findings, world } = life;
+  const { trustRoom, chronicle, world } = life;
   const { issuer, credential } = answer;
   const of = Buffer.from(issuer ?? []).toString('base64');
   device.time.hasBeen(credential.notBefore);
   const takes = () => trustRoom.takes(credential, device.idevid, device.trust, world.now());
   if (!device.issuers.has(of)) {
     if (!takes()) {
-      if (device.issuers.size > 0) count(tally, 'certificate of a generation that it did not know');
+      if (device.issuers.size > 0) chronicle.count('certificate of a generation that it did not know');
       hear(device, life);
       if (!takes()) {
-        findings.push({ name: device.name, at: when(world), what: 'it cannot trust its new certificate' });
+        chronicle.find(device.name, 'it cannot trust its new certificate');
         return;
       }
     }
     device.issuers.add(of);
   }
-  device.time.heard(world.now(), Number.POSITIVE_INFINITY);
+  device.time.heard(world.now(), world.server.goodUntil);
   device.failures = 0;
   device.candidate = answer;
-}
-
-function when(world: World): string {
-  return new Date(world.now()).toISOString();
 }

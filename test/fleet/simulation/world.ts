@@ -2,6 +2,7 @@
 // who can reach whom.
 import { madeOf } from '../../../src/ca/authority.ts';
 import { BirthmarkError } from '../../../src/core/errors.ts';
+import type { ShownCertificates } from '../../../src/core/shown-certificates.ts';
 import { operatorAdmission } from '../../../src/enroll/admission.ts';
 import { createDeviceDoor } from '../../../src/enroll/device-door.ts';
 import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
@@ -11,12 +12,15 @@ import { DEFAULT_LABEL, DEFAULT_LABELS } from '../../../src/enroll/label-config.
 import { renewalOf, renewalOfNew } from '../../../src/fleet/renewal/renewal-desk.ts';
 import type { RenewalWindow } from '../../../src/fleet/renewal/window.ts';
 import { retireDue } from '../../../src/fleet/rotation/retire-due.ts';
+import { parseCertificate } from '../../../src/x509/certificate.ts';
 import { encodeName } from '../../../src/x509/name.ts';
-import { granted, only, openTestHouse, type TestHouse } from '../../house.ts';
+import { granted, newCsr, only, openTestHouse, seededRandom, type TestHouse } from '../../house.ts';
 import { type SampleKey, sampleCsr } from '../../x509/samples.ts';
 import type { Chance } from './chance.ts';
 import { type Credential, toCredential } from './credential.ts';
 import { type Gates, openGates } from './gates.ts';
+import { openLockstep } from './lockstep.ts';
+import type { Span } from './spans.ts';
 
 /** What comes of coming to a door: a credential and when to renew it, or why not. */
 export type Answer = Issued | 'unreachable' | BirthmarkError['code'];
@@ -52,6 +56,12 @@ export interface World extends Disposable {
   comeUp(): void;
   /** When the doors could not be reached. */
   readonly outages: readonly Span[];
+  /** Who answers at the doors. */
+  readonly server: ShownServer;
+  /** When what was left of the old generation was taken back. */
+  retiredAt: number | undefined;
+  /** Lets lives go on, which may wait for what is below and for nothing else. */
+  run(lives: readonly (() => Promise<void>)[]): Promise<void>;
   /** Gives devices their IDevIDs, as a factory does. */
   born(devices: readonly Newborn[]): Promise<readonly Credential[]>;
   enroll(by: Credential, key: SampleKey): Promise<Answer>;
@@ -62,13 +72,24 @@ export interface World extends Disposable {
   caCertificates(): readonly Uint8Array[];
 }
 
-export interface Span {
-  readonly from: number;
-  readonly until: number;
+/** What the server shows in its handshakes. */
+export interface ShownServer extends ShownCertificates {
+  readonly goodUntil: number;
 }
 
-export async function openWorld(chance: Chance): Promise<World> {
-  const house = await openTestHouse({ shards: 16, profiles: { ldevid: { validityDays: LDEVID_DAYS } } });
+/** Where the doors are. */
+export const PLACE = { host: 'pki.lab.example', port: 8443 } as const;
+/** The story is the same whenever it is told. */
+const BEGINNING = Date.UTC(2027, 0, 1);
+
+/** @param seed of serial numbers */
+export async function openWorld(seed: number, chance: Chance): Promise<World> {
+  const house = await openTestHouse({
+    shards: 16,
+    profiles: { ldevid: { validityDays: LDEVID_DAYS } },
+    random: seededRandom(`simulation ${seed}`),
+    beginning: BEGINNING,
+  });
   const { ledger, clock, guardedClock, authorities, roster, issuing, enroll, uses, crls } = house;
   const labels = parseLabels(
     { [DEFAULT_LABEL]: { ...only(Object.values(DEFAULT_LABELS)), renewalGraceDays: GRACE_DAYS } },
@@ -77,8 +98,10 @@ export async function openWorld(chance: Chance): Promise<World> {
   const label = findLabel(labels);
   const identify = createIdentifier({ ledger, authorities, issuing });
   const door = createDeviceDoor({ ledger, enroll, identify, uses, clock: guardedClock });
+  const lockstep = openLockstep();
   const gates = await openGates(house, chance);
   const caCertificates = madeOf(roster.authorities, () => issuing.caCertificates('ldevid'));
+  const server = await certifyServer(house);
   const outages: Span[] = [];
   let downSince: number | undefined;
   let upkeepAt = clock.now();
@@ -122,6 +145,8 @@ export async function openWorld(chance: Chance): Promise<World> {
     house,
     gates,
     outages,
+    server,
+    retiredAt: undefined,
     get up() {
       return downSince === undefined;
     },
@@ -147,12 +172,22 @@ export async function openWorld(chance: Chance): Promise<World> {
       const results = await enroll(requests, operatorAdmission('operator:line'));
       return devices.map(({ key }, at) => toCredential(granted(results[at]).certificate, key));
     },
-    enroll: (by, key) => come('enroll', by, key),
-    renew: (by, key) => come('reenroll', by, key),
-    windowOf: async ({ serial }) => (await renewalOf(house.renewal, Buffer.from(serial, 'hex')))?.window,
+    run: lockstep.run,
+    enroll: (by, key) => lockstep.ask(() => come('enroll', by, key)),
+    renew: (by, key) => lockstep.ask(() => come('reenroll', by, key)),
+    windowOf: ({ serial }) =>
+      lockstep.ask(async () => (await renewalOf(house.renewal, Buffer.from(serial, 'hex')))?.window),
     caCertificates,
     [Symbol.dispose]: () => house[Symbol.dispose](),
   };
+}
+
+async function certifyServer({ issueService, issuing }: TestHouse): Promise<ShownServer> {
+  const { certificate, chain } = await issueService(
+    { profile: issuing.profile('server'), csr: newCsr(), name: PLACE.host, dns: [PLACE.host], ip: [] },
+    'system',
+  );
+  return { leaf: certificate, chain, goodUntil: parseCertificate(certificate).tbs.notAfter.at };
 }
 
 function onUnpublished(error: unknown): never {

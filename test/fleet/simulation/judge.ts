@@ -1,0 +1,26 @@
+import type { Credential } from './credential.ts';
+import type { Life, SimDevice } from './sim-device.ts';
+import { isCovered, isWithin } from './spans.ts';
+
+/** A healthy device found that its credential does not work. That is excused only by the faults that it met, and by all of them. */
+export function judge(device: SimDevice, current: Credential, reason: string, life: Life): void {
+  const { world, chronicle } = life;
+  const { off, name, vain, failures, renewAt } = device;
+  const { serial, notAfter } = current;
+  if (
+    reason === 'expired' &&
+    isCovered(Math.min(renewAt, notAfter - 1), notAfter, [...off, ...world.outages, ...vain])
+  ) {
+    // From the moment at which it was to renew until the end it was off, nobody was there, or what it tried met a fault and the
+    // time in which it is to try again had not come.
+    chronicle.count('expired without any chance to renew');
+    return;
+  }
+  if (reason === 'revoked' && isWithin(world.retiredAt ?? Number.NaN, off) && notAfter > world.now()) {
+    // What was left of the old generation was taken back while it was off.
+    chronicle.count('taken back while it was off');
+    return;
+  }
+  const told = JSON.stringify({ renewAt, serial, notAfter, off, vain, outages: world.outages, failures });
+  chronicle.find(name, `has nothing that works: ${reason} ${told}`);
+}
