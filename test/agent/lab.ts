@@ -109,6 +109,7 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
         settings: { url, keyType: 'ec-p256', ...settings },
         disk,
         clock: house.clock.now,
+        elapsed: house.clock.now,
         random: (size) => randomBytes(size),
         tell: (event) => void events.push(event),
         environment: { PATH: process.env.PATH },
