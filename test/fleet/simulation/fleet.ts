@@ -1,22 +1,24 @@
-import { createTimekeeper } from '../../../src/agent/timekeeper.ts';
+import { createTimekeeper, type Timekeeper } from '../../../src/agent/timekeeper.ts';
 import { DAY_MS, newKey } from '../../house.ts';
 import { CALENDAR } from './calendar.ts';
 import type { Chance } from './chance.ts';
 import type { Chronicle } from './chronicle.ts';
 import type { DeviceTrust } from './device-trust.ts';
 import type { SimDevice } from './sim-device.ts';
-import { isWithin, type Span } from './spans.ts';
+import type { Span } from './spans.ts';
 import type { World } from './world.ts';
+import { type WrongClock, wrongClock } from './wrong-clock.ts';
 
 const BATCH = 128;
 const BATCHES = 10;
 /** One broker in twenty never reports. */
 const MUTE = 0.05;
-const DECADE_DAYS = 3650;
 
-interface Fate {
+/** What decides what happens to a device. */
+export interface Fate {
   readonly chance: Chance;
   readonly chronicle: Chronicle;
+  /** A day of the story, milliseconds since the epoch. */
   readonly day: (days: number) => number;
 }
 
@@ -43,17 +45,15 @@ export async function bear(
       const idevid = born[of];
       if (!idevid) throw new Error(`${name} was not born`);
       const off = offSpans(at + of, fate);
-      const skewAt = wrongClock(fate);
+      const clock = wrongClock(fate);
+      const start = agentsOf(clock, world);
       devices.push({
         name,
         idevid,
         isMute: chance.happens(MUTE),
-        time: createTimekeeper({
-          clock: () => world.now() + skewAt(world.now()),
-          seen: 0,
-          save: () => undefined,
-          onWrong: () => undefined,
-        }),
+        clock,
+        start,
+        time: start(),
         off,
         current: undefined,
         renewAt: 0,
@@ -73,32 +73,19 @@ export async function bear(
   return devices;
 }
 
-/** By how much a clock is wrong, by the time that it really is. One in fifty is wrong by a day, one in two hundred by ten years. */
-function wrongClock({ chance, chronicle, day }: Fate): (at: number) => number {
-  const sign = chance.happens(0.5) ? 1 : -1;
-  if (chance.happens(0.005)) {
-    const skewMs = sign * DECADE_DAYS * DAY_MS;
-    if (sign < 0) {
-      chronicle.count('clock a decade behind');
-      return () => skewMs;
-    }
-    chronicle.count('clock a decade ahead');
-    const span = aheadSpan({ chance, day });
-    return (at) => (isWithin(at, [span]) ? skewMs : 0);
-  }
-  if (!chance.happens(0.02)) return () => 0;
-  chronicle.count('clock wrong by a day');
-  return () => sign * DAY_MS;
-}
-
-/**
- * An agent does not believe its clock away where it is ahead of the server certificate's end (docs/agent.md), so that somebody has
- * to set it right: NTP, or whoever put it wrong. Until then the device goes on with what it has, and renews nothing. Half are so
- * from birth, half begin to be so in the midst of the time in which they should renew.
- */
-function aheadSpan({ chance, day }: Pick<Fate, 'chance' | 'day'>): Span {
-  const from = chance.happens(0.5) ? 0 : chance.between(20, 33);
-  return { from: day(from), until: day(from + chance.between(0.1, 2)) };
+/** A device's agent starts: of what the one before knew it has the latest time, which is on its disk. */
+function agentsOf({ skewMs }: WrongClock, { now }: World): () => Timekeeper {
+  let seen = 0;
+  return () =>
+    createTimekeeper({
+      clock: () => now() + skewMs(now()),
+      elapsed: now,
+      seen,
+      save: (latest) => {
+        seen = latest;
+      },
+      onWrong: () => undefined,
+    });
 }
 
 /**

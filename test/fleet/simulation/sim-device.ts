@@ -12,6 +12,7 @@ import type { DeviceTrust, TrustRoom } from './device-trust.ts';
 import { judge } from './judge.ts';
 import type { Span } from './spans.ts';
 import type { Answer, Issued, World } from './world.ts';
+import type { WrongClock } from './wrong-clock.ts';
 
 /** How often what goes wrong on the way to a new certificate. */
 const CRASHES = 0.02;
@@ -26,7 +27,11 @@ export interface SimDevice {
   readonly name: string;
   readonly idevid: Credential;
   readonly isMute: boolean;
-  readonly time: Timekeeper;
+  readonly clock: WrongClock;
+  /** A new agent's. */
+  readonly start: () => Timekeeper;
+  /** The agent's that runs. */
+  time: Timekeeper;
   readonly off: readonly Span[];
   /** What it connects with. */
   current: Credential | undefined;
@@ -121,10 +126,11 @@ async function lookAround(device: SimDevice, current: Credential, life: Life): P
 }
 
 /** Whether the authority is there, and the device believes that it is who it should be, whatever its clock says. */
-function reaches({ time, trust }: SimDevice, { world, trustRoom, chronicle }: Life): boolean {
+function reaches({ name, time, trust, clock }: SimDevice, { world, trustRoom, chronicle }: Life): boolean {
   if (!world.up) return false;
   if (trustRoom.believes(world.server, trust, time.now())) return true;
-  chronicle.count('server not believed, by a clock a decade ahead');
+  if (clock.skewMs(world.now()) > DAY_MS) chronicle.count('server not believed, by a clock a decade ahead');
+  else chronicle.find(name, `does not believe the server, although its clock is right: ${time.now()}`);
   return false;
 }
 

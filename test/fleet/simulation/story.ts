@@ -74,6 +74,11 @@ export async function beginStory({ seed, size }: StoryOptions): Promise<Story> {
     device.turn += 1;
     if (!isWithin(world.now(), device.off)) plan(device, await wake(device, life));
   };
+  const restart: (device: SimDevice) => Promise<void> = (device) => {
+    device.time = device.start();
+    device.asksWindow = true;
+    return look(device);
+  };
   const haunt =
     (thief: Thief): Act =>
     async () => {
@@ -83,11 +88,8 @@ export async function beginStory({ seed, size }: StoryOptions): Promise<Story> {
 
   for (const device of devices) {
     plan(device, chance.between(0, 2) * DAY_MS);
-    for (const { until } of device.off)
-      lives.add(until, () => {
-        device.asksWindow = true;
-        return look(device);
-      });
+    for (const { until } of device.off) lives.add(until, () => restart(device));
+    if (device.clock.restartsAt !== undefined) lives.add(device.clock.restartsAt, () => restart(device));
   }
   orders.add(day(CALENDAR.thefts), async () => {
     for (let at = 0; at < THIEVES; at += 1) {
