@@ -1,4 +1,4 @@
-import { toHex } from '../../../src/core/bytes.ts';
+import { equalBytes, toHex } from '../../../src/core/bytes.ts';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
 import type { SampleKey } from '../../x509/samples.ts';
 
@@ -15,6 +15,7 @@ export interface Credential {
 
 export function toCredential(certificate: Buffer, key: SampleKey): Credential {
   const { tbs } = parseCertificate(certificate);
+  if (!equalBytes(tbs.spki, key.spki)) throw new Error('a certificate came for another key');
   return {
     key,
     certificate,

@@ -4,12 +4,13 @@ import { judgeServer } from '../../../src/agent/net/judge-server.ts';
 import type { Place } from '../../../src/agent/net/place.ts';
 import type { Voucher } from '../../../src/agent/ports.ts';
 import { type TrustUpdate, updateTrust } from '../../../src/agent/trust-update.ts';
+import { toHex } from '../../../src/core/bytes.ts';
 import { BirthmarkError } from '../../../src/core/errors.ts';
 import { SIGNATURE_DIGESTS } from '../../../src/core/signature-algorithm.ts';
 import type { SampleKey } from '../../x509/samples.ts';
 import type { Credential } from './credential.ts';
 import { isWithin } from './spans.ts';
-import type { ShownServer } from './world.ts';
+import type { Issued, ShownServer } from './world.ts';
 
 /** What a device believes: roots, and the CAs below them that it was told of. Devices that were told the same share one. */
 export type DeviceTrust = Pick<TrustUpdate, 'anchors' | 'intermediates'>;
@@ -17,14 +18,15 @@ export type DeviceTrust = Pick<TrustUpdate, 'anchors' | 'intermediates'>;
 /** What a fleet makes of CA certificates that it is told, by the agent's own rules; the same of the same is made once. */
 export interface TrustRoom {
   refresh(before: DeviceTrust, told: readonly Uint8Array[], at: number): DeviceTrust;
-  /** Whether a device takes what it was answered. */
-  takes(answer: Credential, by: Credential, trust: DeviceTrust, at: number): boolean;
+  /** Whether a device takes what it was answered: judged for each trust and each issuer once, since the path is what costs. */
+  takes(answer: Issued, by: Credential, trust: DeviceTrust, at: number): boolean;
   /** Whether a device believes the server, by its own time. */
   believes(server: ShownServer, trust: DeviceTrust, at: number): boolean;
 }
 
 export function openTrustRoom(place: Place): TrustRoom {
   const judged = new WeakMap<readonly Uint8Array[], { from: number; until: number; refusedFrom: number }>();
+  const taken = new WeakMap<DeviceTrust, Set<string>>();
   const made = new WeakMap<DeviceTrust, WeakMap<readonly Uint8Array[], DeviceTrust>>();
   return {
     refresh(before, told, at) {
@@ -39,14 +41,21 @@ export function openTrustRoom(place: Place): TrustRoom {
       ofBefore.set(told, isSame ? before : after);
       return isSame ? before : after;
     },
-    takes({ certificate, key }, by, { anchors, intermediates }, at) {
+    takes({ credential: { certificate, key }, issuer }, by, trust, at) {
+      const names = taken.get(trust) ?? new Set<string>();
+      taken.set(trust, names);
+      const name = toHex(issuer);
+      if (names.has(name)) return true;
+      const { anchors, intermediates } = trust;
       const voucher: Voucher = {
         kind: 'idevid',
         credential: { key: deviceKey(by.key), chain: [by.certificate] },
       };
-      return !refuses('answer-refused', () =>
+      const isRefused = refuses('answer-refused', () =>
         judgeIssued(certificate, { key: deviceKey(key), by: voucher, anchors, intermediates, at }),
       );
+      if (!isRefused) names.add(name);
+      return !isRefused;
     },
     believes(server, { anchors }, at) {
       const known = judged.get(anchors) ?? {

@@ -60,7 +60,6 @@ export async function bear(
         candidate: undefined,
         pendingKey: undefined,
         trust,
-        issuers: new Set(),
         asksWindow: false,
         failures: 0,
         vain: [],

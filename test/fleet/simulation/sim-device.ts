@@ -22,6 +22,9 @@ const KEYS_LOST = 0.3;
 /** Some have two programs, of which one is a moment late. */
 const BOTH_IN_USE = 0.05;
 
+/** It connects anew after so long, if nothing made it do so before. */
+export const MOST_SLEEP_MS = 2 * DAY_MS;
+
 /** A device with a firmware that obeys the rules: it keeps what works until something else does. */
 export interface SimDevice {
   readonly name: string;
@@ -42,8 +45,6 @@ export interface SimDevice {
   /** Written down before it was sent anywhere. */
   pendingKey: SampleKey | undefined;
   trust: DeviceTrust;
-  /** CAs that it has seen a certificate of, as it was judged. */
-  readonly issuers: Set<string>;
   /** It may have missed a call for renewal. */
   asksWindow: boolean;
   failures: number;
@@ -68,7 +69,7 @@ export interface Life {
  * A device looks after itself: it tries what is new, connects, comes back by what it was born with where nothing else works, and
  * renews when it is time.
  *
- * @returns how long it sleeps, at most a day
+ * @returns how long it sleeps
  */
 export async function wake(device: SimDevice, life: Life): Promise<number> {
   const { world, chance, chronicle } = life;
@@ -85,7 +86,8 @@ export async function wake(device: SimDevice, life: Life): Promise<number> {
     await comeBack(device, life, reason);
   }
   if (device.candidate) tryCandidate(device, life);
-  if (device.failures === 0) return Math.min(DAY_MS, Math.max(device.renewAt - device.time.now(), 60_000));
+  if (device.failures === 0)
+    return Math.min(MOST_SLEEP_MS, Math.max(device.renewAt - device.time.now(), 60_000));
   const remainingMs = device.current ? device.current.notAfter - device.time.now() : 0;
   const random = () => Uint8Array.from({ length: 4 }, () => Math.floor(chance.next() * 256));
   return backoffMs(device.failures, { random, remainingMs });
@@ -212,20 +214,18 @@ function inVain<const T>({ vain, current, time }: SimDevice, world: World, what:
 /** The CA that issued it may be newer than what the device knows: then it asks for CA certificates first (as the agent's `obtain`). */
 function take(device: SimDevice, life: Life, answer: Issued): void {
   const { trustRoom, chronicle, world } = life;
-  const { issuer, credential } = answer;
-  const of = Buffer.from(issuer ?? []).toString('base64');
+  const { credential } = answer;
+  if (!Buffer.from(credential.subject).includes(device.name))
+    chronicle.find(device.name, "it was given another device's certificate");
   device.time.hasBeen(credential.notBefore);
-  const takes = () => trustRoom.takes(credential, device.idevid, device.trust, world.now());
-  if (!device.issuers.has(of)) {
+  const takes = () => trustRoom.takes(answer, device.idevid, device.trust, device.time.now());
+  if (!takes()) {
+    if (device.current) chronicle.count('certificate of a generation that it did not know');
+    hear(device, life);
     if (!takes()) {
-      if (device.issuers.size > 0) chronicle.count('certificate of a generation that it did not know');
-      hear(device, life);
-      if (!takes()) {
-        chronicle.find(device.name, 'it cannot trust its new certificate');
-        return;
-      }
+      chronicle.find(device.name, 'it cannot trust its new certificate');
+      return;
     }
-    device.issuers.add(of);
   }
   device.time.heard(world.now(), world.server.goodUntil);
   device.failures = 0;

@@ -29,13 +29,14 @@ export interface Issued {
   readonly credential: Credential;
   readonly window: RenewalWindow;
   /** Of the issuing authority, DER. */
-  readonly issuer: Uint8Array | undefined;
+  readonly issuer: Uint8Array;
 }
 
 /** A week without an authority fits between the end of the renewal windows (four fifths) and the end of the validity. */
 export const LDEVID_DAYS = 40;
 export const GRACE_DAYS = 5;
-const HOUR_MS = 3_600_000;
+/** So often reports of gates arrive, and rotations that are over end. */
+const UPKEEP_MS = 3_600_000;
 const EMPTY = encodeName([]);
 
 export interface Newborn {
@@ -48,7 +49,7 @@ export interface World extends Disposable {
   readonly house: TestHouse;
   readonly gates: Gates;
   now(): number;
-  /** Goes on to a time: gates tell what they saw, rotations that are over end. */
+  /** Goes on to a time; once in a while gates tell what they saw, and rotations that are over end. */
   advance(to: number): Promise<void>;
   /** Whether the doors can be reached. */
   readonly up: boolean;
@@ -125,12 +126,15 @@ export async function openWorld(seed: number, chance: Chance): Promise<World> {
     const authority = fresh?.authority ?? roster.current('ldevid');
     const told =
       authority && renewalOfNew(house.renewal, { authority, profile: 'ldevid', serial, notBefore, notAfter });
-    if (!told) throw new Error('a certificate came without a renewal window');
-    return { credential, window: told.window, issuer: chain[0] };
+    const [issuer] = chain;
+    if (!told || !issuer)
+      throw new Error('a certificate came without a renewal window, or without its issuer');
+    return { credential, window: told.window, issuer };
   }
 
   async function upkeep(): Promise<void> {
     if (clock.now() < upkeepAt) return;
+    await gates.tell();
     await retireDue({
       ledger,
       crls,
@@ -138,7 +142,7 @@ export async function openWorld(seed: number, chance: Chance): Promise<World> {
       clock: clock.now,
       onUnpublished,
     });
-    upkeepAt = clock.now() + HOUR_MS;
+    upkeepAt = clock.now() + UPKEEP_MS;
   }
 
   return {
@@ -161,9 +165,7 @@ export async function openWorld(seed: number, chance: Chance): Promise<World> {
     async advance(to) {
       clock.pass(Math.max(0, to - clock.now()));
       if (downSince !== undefined) return;
-      await gates.tell();
       await upkeep();
-      await gates.sync();
     },
     async born(devices) {
       const requests = devices.map(({ name, key, batch }) =>
