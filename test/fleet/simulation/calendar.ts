@@ -2,14 +2,16 @@
 export const CALENDAR = {
   thefts: 5,
   foundOut: 8,
-  /** The first renewals are due, and nobody is there for a week. */
+  /** The next generation of the issuing CA is made, when a tenth of the fleet is off. */
+  rotate: 23,
+  /** It issues, and a campaign begins to carry the fleet to it. */
+  activate: 24.1,
+  /** In the midst of it, and of the time in which the fleet is to renew, nobody is there for a week. */
   down: 25,
   up: 32,
-  rotate: 34,
-  activate: 35.1,
-  /** All that were off are back, but a few. */
-  retire: 47,
+  /** What is left of the old generation is taken back: all that were off are back, but a few. */
+  retire: 38,
   /** And those. */
-  allBack: 48.5,
-  end: 50,
+  allBack: 39.5,
+  end: 46,
 } as const;

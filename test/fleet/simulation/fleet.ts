@@ -95,13 +95,13 @@ function offSpans(at: number, { chance, chronicle, day }: Fate): Span[] {
   const off = (from: number, until: number) => [{ from: day(from), until: day(until) }];
   if (at % 10 === 3) {
     chronicle.count('off while the authority rolled over');
-    if (!chance.happens(0.05)) return off(33.5, chance.between(37, 46));
+    if (!chance.happens(0.1)) return off(CALENDAR.rotate - 0.5, chance.between(28, CALENDAR.retire - 0.5));
     chronicle.count('off until the old generation was retired');
-    return off(33.5, chance.between(CALENDAR.retire + 0.1, CALENDAR.allBack));
+    return off(CALENDAR.rotate - 0.5, chance.between(CALENDAR.retire + 0.1, CALENDAR.allBack));
   }
   if (chance.happens(0.01)) {
     chronicle.count('off for a while');
-    return off(chance.between(8, 15), chance.between(40, 46.5));
+    return off(chance.between(8, 15), chance.between(39, 44));
   }
   if (!chance.happens(0.1)) return [];
   chronicle.count('off for a while');

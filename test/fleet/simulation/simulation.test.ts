@@ -43,14 +43,13 @@ test(`of ${DEVICES} devices no healthy one is ever without a working credential,
 test('a story is the same each time that it is told with the same seed, and another one with another', {
   timeout: 120_000,
 }, async () => {
-  const tell = async (seed: number) => {
-    using story = await beginStory({ seed, size: 200 });
-    await story.tellUntil(CALENDAR.end);
+  const tell = async (seed: number, days: number) => {
+    using story = await beginStory({ seed, size: 100 });
+    await story.tellUntil(days);
     return story.chronicle.digest();
   };
-  const first = await tell(1);
-  expect(await tell(1)).toBe(first);
-  expect(await tell(2)).not.toBe(first);
+  expect(await tell(1, CALENDAR.end)).toBe(await tell(1, CALENDAR.end));
+  expect(await tell(1, 1)).not.toBe(await tell(2, 1));
 });
 
 /** Healthy devices that are on and were not let in by a gate for longer than they sleep. */

@@ -105,7 +105,7 @@ export async function beginStory({ seed, size }: StoryOptions): Promise<Story> {
   orders.add(day(CALENDAR.up), async () => world.comeUp());
   orders.add(day(CALENDAR.rotate), () => operators.rotate());
   const runEngine: Act = async () => {
-    for (const id of await operators.engineTurn()) {
+    for (const id of world.up ? await operators.engineTurn() : []) {
       const device = byId.get(id);
       if (!device) continue;
       device.asksWindow = true;

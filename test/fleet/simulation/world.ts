@@ -36,7 +36,7 @@ export interface Issued {
 export const LDEVID_DAYS = 40;
 export const GRACE_DAYS = 5;
 /** So often reports of gates arrive, and rotations that are over end. */
-const UPKEEP_MS = 3_600_000;
+const UPKEEP_MS = 2 * 3_600_000;
 const EMPTY = encodeName([]);
 
 export interface Newborn {

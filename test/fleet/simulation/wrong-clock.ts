@@ -39,7 +39,7 @@ function aDecadeBehind({ chance, chronicle, day }: Fate): WrongClock {
 function aDecadeAhead({ chance, chronicle, day }: Fate): WrongClock {
   chronicle.count('clock a decade ahead');
   const fromBirth = chance.happens(1 / 3);
-  const from = fromBirth ? 0 : chance.between(20, 33);
+  const from = fromBirth ? 0 : chance.between(20, 34);
   const [wrongFrom, rightFrom] = [day(from), day(from + chance.between(0.1, 2))];
   const skewMs = (at: number) => (wrongFrom <= at && at < rightFrom ? DECADE_MS : 0);
   if (fromBirth || chance.happens(0.5)) return { skewMs, restartsAt: wrongFrom };
