@@ -10,8 +10,8 @@ export const CALENDAR = {
   down: 25,
   up: 32,
   /** What is left of the old generation is taken back: all that were off are back, but a few. */
-  retire: 38,
+  retire: 43.5,
   /** And those. */
-  allBack: 39.5,
-  end: 46,
+  allBack: 45,
+  end: 48,
 } as const;

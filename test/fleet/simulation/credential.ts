@@ -7,6 +7,8 @@ export interface Credential {
   readonly certificate: Buffer;
   /** Of the certificate, DER. */
   readonly subject: Uint8Array;
+  /** Its issuer's name, DER in hexadecimal. */
+  readonly issuer: string;
   /** Hexadecimal. */
   readonly serial: string;
   readonly notBefore: number;
@@ -20,6 +22,7 @@ export function toCredential(certificate: Buffer, key: SampleKey): Credential {
     key,
     certificate,
     subject: tbs.subject,
+    issuer: toHex(tbs.issuer),
     serial: toHex(tbs.serial),
     notBefore: tbs.notBefore.at,
     notAfter: tbs.notAfter.at,

@@ -13,6 +13,7 @@ export const FAULTS = [
   'clock set wrong while the agent ran',
   'server not believed, by a clock a decade ahead',
   'off for a while',
+  'switched off when it was to renew',
   'off while the authority rolled over',
   'off until the old generation was retired',
   'expired without any chance to renew',

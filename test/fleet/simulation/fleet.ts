@@ -89,22 +89,30 @@ function agentsOf({ skewMs }: WrongClock, { now }: World): () => Timekeeper {
 
 /**
  * When a device is off. A tenth is when the authority rolls over, and a few of it until the old generation was retired; of the
- * others some are off at other times, and one in a hundred for longer than a validity.
+ * others some are off at other times, one in a hundred for longer than a validity, and some from the time on in which they try to
+ * renew.
  */
 function offSpans(at: number, { chance, chronicle, day }: Fate): Span[] {
-  const off = (from: number, until: number) => [{ from: day(from), until: day(until) }];
+  const off = (from: number, until: number) => ({ from: day(from), until: day(until) });
+  const beforeRollover = CALENDAR.rotate - 0.5;
   if (at % 10 === 3) {
     chronicle.count('off while the authority rolled over');
-    if (!chance.happens(0.1)) return off(CALENDAR.rotate - 0.5, chance.between(28, CALENDAR.retire - 0.5));
+    if (!chance.happens(0.1)) return [off(beforeRollover, chance.between(28, CALENDAR.retire))];
     chronicle.count('off until the old generation was retired');
-    return off(CALENDAR.rotate - 0.5, chance.between(CALENDAR.retire + 0.1, CALENDAR.allBack));
+    const back = chance.between(CALENDAR.retire + 0.1, CALENDAR.allBack);
+    // What came late to its owner has a certificate that has not ended by then.
+    return [off(0, chance.between(6, 12)), off(beforeRollover, back)];
   }
   if (chance.happens(0.01)) {
     chronicle.count('off for a while');
-    return off(chance.between(8, 15), chance.between(39, 44));
+    return [off(chance.between(8, 15), chance.between(39, 46))];
+  }
+  if (chance.happens(0.02)) {
+    chronicle.count('switched off when it was to renew');
+    return [off(chance.between(CALENDAR.up - 2, CALENDAR.up + 3), chance.between(41, 46))];
   }
   if (!chance.happens(0.1)) return [];
   chronicle.count('off for a while');
   const from = chance.between(3, 20);
-  return off(from, from + chance.between(3, 25));
+  return [off(from, from + chance.between(3, 25))];
 }

@@ -6,17 +6,18 @@ import { isCovered, isWithin } from './spans.ts';
 export function judge(device: SimDevice, current: Credential, reason: string, life: Life): void {
   const { world, chronicle } = life;
   const { off, name, vain, failures, renewAt } = device;
-  const { serial, notAfter } = current;
+  const { serial, issuer, notAfter } = current;
+  const { retired } = world;
   if (
     reason === 'expired' &&
     isCovered(Math.min(renewAt, notAfter - 1), notAfter, [...off, ...world.outages, ...vain])
   ) {
-    // From the moment at which it was to renew until the end it was off, nobody was there, or what it tried met a fault and the
-    // time in which it is to try again had not come.
+    // From the moment at which it was to renew until the end it was off, or nobody was there, or the time had not come at which the
+    // agent tries again what met a fault: who is switched off for weeks within hours of an outage's end has had no chance.
     chronicle.count('expired without any chance to renew');
     return;
   }
-  if (reason === 'revoked' && isWithin(world.retiredAt ?? Number.NaN, off) && notAfter > world.now()) {
+  if (reason === 'revoked' && retired?.issuer === issuer && isWithin(retired.at, off)) {
     // What was left of the old generation was taken back while it was off.
     chronicle.count('taken back while it was off');
     return;

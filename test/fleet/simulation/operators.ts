@@ -2,9 +2,11 @@
 import { activateGeneration } from '../../../src/ca/rollover/activate-generation.ts';
 import { prepareGeneration } from '../../../src/ca/rollover/prepare-generation.ts';
 import { retireGeneration } from '../../../src/ca/rollover/retire-generation.ts';
+import { toHex } from '../../../src/core/bytes.ts';
 import { BirthmarkError } from '../../../src/core/errors.ts';
 import { createCampaigns } from '../../../src/fleet/campaign/campaigns.ts';
 import { advanceCampaigns } from '../../../src/fleet/campaign/engine.ts';
+import { type MemberState, OPEN_STATES } from '../../../src/fleet/campaign/ports.ts';
 import { planFrom } from '../../../src/fleet/campaign/presets.ts';
 import type { CampaignLedger, CampaignRoom } from '../../../src/fleet/campaign/room.ts';
 import type { TestHouse } from '../../house.ts';
@@ -14,6 +16,7 @@ export const ANNA = 'operator:anna';
 export const BELA = 'operator:bela';
 const NAME = 'to-ldevid-2';
 const OLD = 'ldevid';
+const MOST_MEMBERS = 100_000;
 
 class Killed extends Error {}
 
@@ -56,8 +59,10 @@ export interface Operators {
   activateAndStart(size: number): Promise<void>;
   /** The engine's turn; gives the ids of devices that were called since the last. */
   engineTurn(): Promise<readonly number[]>;
-  /** Takes back what is left of the old generation, and retires it. */
-  retireOld(): Promise<void>;
+  /** Ids of devices that the campaign still waits for. */
+  openMembers(): Promise<readonly number[]>;
+  /** Takes back what is left of the old generation, and retires it; gives its name, DER in hexadecimal. */
+  retireOld(): Promise<string>;
 }
 
 export function openOperators(house: TestHouse, chronicle: Chronicle): Operators {
@@ -74,6 +79,11 @@ export function openOperators(house: TestHouse, chronicle: Chronicle): Operators
   };
   const campaigns = createCampaigns(room);
   const called = new Set<number>();
+  const membersIn = async (states: readonly MemberState[]) => {
+    const campaign = await house.ledger.read.findCampaign(NAME);
+    const members = campaign ? await house.ledger.read.findMembersIn(campaign.id, states, MOST_MEMBERS) : [];
+    return members.map(({ deviceId }) => deviceId);
+  };
 
   return {
     async rotate() {
@@ -108,19 +118,20 @@ export function openOperators(house: TestHouse, chronicle: Chronicle): Operators
       } catch (error) {
         if (!(error instanceof Killed)) throw error;
       }
-      const campaign = await house.ledger.read.findCampaign(NAME);
-      if (!campaign) return [];
-      const members = await house.ledger.read.findMembersIn(campaign.id, ['called'], 20_000);
-      const news = members.map(({ deviceId }) => deviceId).filter((id) => !called.has(id));
+      const news = (await membersIn(['called'])).filter((id) => !called.has(id));
       for (const id of news) called.add(id);
       return news;
     },
+    openMembers: () => membersIn(OPEN_STATES),
     async retireOld() {
+      const old = house.authorities.get(OLD);
+      if (!old) throw new Error(`there is no ${OLD}`);
       await house.revoker(
         { act: 'revoke', by: { kind: 'authority', authority: OLD }, reason: 'superseded' },
         ANNA,
       );
       await retireGeneration(house.rollover, OLD, ANNA);
+      return toHex(old.certificate.tbs.subject);
     },
   };
 }

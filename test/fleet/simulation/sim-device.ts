@@ -22,6 +22,8 @@ const KEYS_LOST = 0.3;
 /** Some have two programs, of which one is a moment late. */
 const BOTH_IN_USE = 0.05;
 
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 /** It connects anew after so long, if nothing made it do so before. */
 export const MOST_SLEEP_MS = 2 * DAY_MS;
 
@@ -87,7 +89,7 @@ export async function wake(device: SimDevice, life: Life): Promise<number> {
   }
   if (device.candidate) tryCandidate(device, life);
   if (device.failures === 0)
-    return Math.min(MOST_SLEEP_MS, Math.max(device.renewAt - device.time.now(), 60_000));
+    return Math.min(MOST_SLEEP_MS, Math.max(device.renewAt - device.time.now(), MINUTE_MS));
   const remainingMs = device.current ? device.current.notAfter - device.time.now() : 0;
   const random = () => Uint8Array.from({ length: 4 }, () => Math.floor(chance.next() * 256));
   return backoffMs(device.failures, { random, remainingMs });
@@ -139,7 +141,7 @@ function reaches({ name, time, trust, clock }: SimDevice, { world, trustRoom, ch
 /** What every answer of the authority has. */
 function hear(device: SimDevice, { world, trustRoom, chronicle }: Life): void {
   device.time.heard(world.now(), world.server.goodUntil);
-  const trust = trustRoom.refresh(device.trust, world.caCertificates(), world.now());
+  const trust = trustRoom.refresh(device.trust, world.caCertificates(), device.time.now());
   if (trust === device.trust) return;
   if (device.trust.intermediates.length > 0) chronicle.count('new trust taken over');
   device.trust = trust;
@@ -203,11 +205,14 @@ async function ask(
   return answer;
 }
 
-/** So long after a failure the agent asks again at the latest, as docs/agent.md promises: a minute, or a tenth of what is left. */
+/**
+ * So long after a failure the agent asks again at the latest, as docs/agent.md promises: a tenth of what is left, a minute at least
+ * and six hours at most.
+ */
 function inVain<const T>({ vain, current, time }: SimDevice, world: World, what: T): T {
   const left = current ? current.notAfter - time.now() : 0;
   const from = world.now();
-  vain.push({ from, until: from + Math.max(60_000, left / 10) });
+  vain.push({ from, until: from + Math.min(Math.max(MINUTE_MS, left / 10), 6 * HOUR_MS) });
   return what;
 }
 

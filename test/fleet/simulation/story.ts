@@ -18,8 +18,8 @@ const THIEVES = 40;
 const HOUR_MS = DAY_MS / 24;
 /** Lives that go on together. */
 const AT_ONCE = 256;
-/** Who waits is late by an eighth of that at most, so that many share a moment. */
-const LATE = 1 / 8;
+/** Who waits is late by a sixteenth of that at most, so that many share a moment. */
+const LATE = 1 / 16;
 
 export interface StoryOptions {
   readonly seed: number;
@@ -32,6 +32,8 @@ export interface Story extends Disposable {
   readonly chronicle: Chronicle;
   readonly devices: readonly SimDevice[];
   readonly thieves: readonly Thief[];
+  /** Those that the campaign still waits for. */
+  awaited(): Promise<readonly SimDevice[]>;
   /** How often thieves got in although the house had acted. */
   gotIn(): number;
   /** Goes on until a day is over. */
@@ -119,8 +121,7 @@ export async function beginStory({ seed, size }: StoryOptions): Promise<Story> {
     await runEngine();
   });
   orders.add(day(CALENDAR.retire), async () => {
-    await operators.retireOld();
-    world.retiredAt = world.now();
+    world.retired = { at: world.now(), issuer: await operators.retireOld() };
   });
 
   async function goOnTo(now: number): Promise<void> {
@@ -137,6 +138,7 @@ export async function beginStory({ seed, size }: StoryOptions): Promise<Story> {
     chronicle,
     devices,
     thieves,
+    awaited: async () => (await operators.openMembers()).flatMap((id) => byId.get(id) ?? []),
     gotIn: () => gotIn,
     async tellUntil(days) {
       const end = day(days);

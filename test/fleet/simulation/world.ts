@@ -59,8 +59,8 @@ export interface World extends Disposable {
   readonly outages: readonly Span[];
   /** Who answers at the doors. */
   readonly server: ShownServer;
-  /** When what was left of the old generation was taken back. */
-  retiredAt: number | undefined;
+  /** When what was left of an old generation was taken back, and its name, DER in hexadecimal. */
+  retired: { readonly at: number; readonly issuer: string } | undefined;
   /** Lets lives go on, which may wait for what is below and for nothing else. */
   run(lives: readonly (() => Promise<void>)[]): Promise<void>;
   /** Gives devices their IDevIDs, as a factory does. */
@@ -150,7 +150,7 @@ export async function openWorld(seed: number, chance: Chance): Promise<World> {
     gates,
     outages,
     server,
-    retiredAt: undefined,
+    retired: undefined,
     get up() {
       return downSince === undefined;
     },
