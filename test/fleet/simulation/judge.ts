@@ -22,6 +22,7 @@ export function judge(device: SimDevice, current: Credential, reason: string, li
     chronicle.count('taken back while it was off');
     return;
   }
-  const told = JSON.stringify({ renewAt, serial, notAfter, off, vain, outages: world.outages, failures });
+  const late = vain.filter(({ until }) => until > renewAt);
+  const told = JSON.stringify({ renewAt, serial, notAfter, off, late, outages: world.outages, failures });
   chronicle.find(name, `has nothing that works: ${reason} ${told}`);
 }
