@@ -94,7 +94,11 @@ async function lookAtEverything(parts: AgentParts, options: StepOptions): Promis
 }
 
 /** Of a first enrollment, which somebody waits for, these are told at once. */
-const TELLS_FIRST: ReadonlySet<string> = new Set(['renewal-refused', 'server-untrusted']);
+const TELLS_FIRST: ReadonlySet<string> = new Set([
+  'renewal-refused',
+  'server-untrusted',
+  'key-algorithm-not-allowed',
+]);
 
 /** What another attempt may not meet again. */
 const PASSING: ReadonlySet<string> = new Set([
@@ -103,6 +107,7 @@ const PASSING: ReadonlySet<string> = new Set([
   'server-untrusted',
   'answer-refused',
   'renewal-refused',
+  'key-algorithm-not-allowed',
 ]);
 
 function passingProblem(

@@ -13,6 +13,7 @@ import {
   type ProbeVerdict,
   type Settings,
 } from '../../src/agent/index.ts';
+import type { ProfileConfig } from '../../src/ca/profile-config.ts';
 import { DEFAULT_LABELS, type LabelConfig } from '../../src/enroll/label-config.ts';
 import type { ServiceCertificate } from '../../src/enroll/service-issuer.ts';
 import { createTicket } from '../../src/enroll/ticket.ts';
@@ -66,10 +67,13 @@ export interface AgentLab {
 const DEFAULT = DEFAULT_LABELS.default;
 
 /** A server for a whole file. */
-export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<AgentLab> {
+export async function shareAgentLab(
+  label: Partial<LabelConfig> = {},
+  ldevid: Partial<ProfileConfig> = {},
+): Promise<AgentLab> {
   if (!DEFAULT) throw new Error('there is a default label');
   const server = await startTestServer({
-    profiles: { server: { validityDays: 3650 } },
+    profiles: { server: { validityDays: 3650 }, ldevid },
     labels: { default: { ...DEFAULT, ...label } },
   });
   const { house } = server;
@@ -117,7 +121,7 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
       const events: AgentEvent[] = [];
       const parts = await openAgent({
         folder,
-        settings: { url, keyType: 'ec-p256', ...settings },
+        settings: { url, ...settings },
         disk,
         clock: house.clock.now,
         random: (size) => randomBytes(size),
