@@ -127,6 +127,7 @@ async function freshTrust(parts: AgentParts, pace: Pace): Promise<Pace> {
   if (isAhead((pace.trustAt ?? 0) + DAY_MS, now)) return pace;
   try {
     await refreshTrust(parts);
+    await announce(parts);
   } catch (error) {
     if (!(error instanceof BirthmarkError)) throw error;
     return { ...pace, trustAt: now - DAY_MS + HOUR_MS };

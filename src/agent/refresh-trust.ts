@@ -7,7 +7,7 @@ import { updateTrust } from './trust-update.ts';
 
 /**
  * Fetches CA certificates over the authenticated channel and takes over what may be (RFC 7030 §4.1.2: before what is stored is
- * of no use any more). Roots are written before the CAs below them, and each file is whole at any time.
+ * of no use any more). Who uses the credential is to be told of other roots too. Roots are written before the CAs below them, and each file is whole at any time.
  *
  * @throws BirthmarkError as `Authority.caCertificates`
  */
@@ -29,6 +29,7 @@ export async function refreshTrust(parts: AgentParts): Promise<void> {
       detail: `the server tells of a new root, ${describe(root)}, that none of ours vouches for; it is not trusted`,
     });
   if (!sameSet(before, update.anchors)) {
+    state.unannounce();
     state.writeCertificates('trust.pem', update.anchors);
     const roots = update.anchors.map(describe).join('; ');
     tell({ level: 'info', event: 'trust-changed', detail: `the roots are now: ${roots}` });

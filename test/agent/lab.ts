@@ -23,7 +23,7 @@ import { readCertificate } from '../../src/x509/certificate.ts';
 import { toPem } from '../../src/x509/pem.ts';
 import { DAY_MS, newCsr, newKey, type TestHouse } from '../house.ts';
 import { temporaryFolder } from '../keys/temporary-folder.ts';
-import { startTestServer, type TestServer } from '../server/test-server.ts';
+import { type App, startTestServer, type TestServer } from '../server/test-server.ts';
 import type { SampleKey } from '../x509/samples.ts';
 
 export interface DeviceOptions {
@@ -51,6 +51,8 @@ export interface AgentLab {
   readonly root: Uint8Array;
   /** A certificate of another server of that name. */
   serverCertificate(key: SampleKey): Promise<ServiceCertificate>;
+  /** The same server once more, with a certificate that is issued now; its URL. */
+  listen(shown?: (chain: readonly Uint8Array[]) => readonly Uint8Array[]): Promise<string>;
   device(options?: DeviceOptions): Promise<Device>;
   /** Files with a ticket. */
   ticket(serialNumber: string): Promise<Pick<Settings, 'serialNumber' | 'ticketFile'>>;
@@ -77,7 +79,6 @@ export async function shareAgentLab(
     labels: { default: { ...DEFAULT, ...label } },
   });
   const { house } = server;
-  const key = newKey();
   const serverCertificate = (own: SampleKey) =>
     house.issueService(
       {
@@ -89,23 +90,29 @@ export async function shareAgentLab(
       },
       'operator:test',
     );
-  const issued = await serverCertificate(key);
-  const app = await createRemoteApi({
-    ...server.options,
-    tls: { ...TLS_POLICY, key: keyPem(key), cert: pemOf([issued.certificate, ...issued.chain]) },
-  });
-  app.addHook('onSend', (_request, reply, _payload, done) => {
-    reply.header('date', new Date(house.clock.now()).toUTCString());
-    done();
-  });
-  const listening: Promise<string> = app.listen({ host: 'localhost', port: 0 });
-  await listening;
-  const { port } = app.server.address() as AddressInfo;
+  const apps: App[] = [];
+  const listen: AgentLab['listen'] = async (shown = (chain) => chain) => {
+    const key = newKey();
+    const { certificate, chain } = await serverCertificate(key);
+    const app = await createRemoteApi({
+      ...server.options,
+      tls: { ...TLS_POLICY, key: keyPem(key), cert: pemOf(shown([certificate, ...chain])) },
+    });
+    app.addHook('onSend', (_request, reply, _payload, done) => {
+      reply.header('date', new Date(house.clock.now()).toUTCString());
+      done();
+    });
+    apps.push(app);
+    const listening: Promise<string> = app.listen({ host: 'localhost', port: 0 });
+    await listening;
+    const { port } = app.server.address() as AddressInfo;
+    return `https://localhost:${port}`;
+  };
   afterAll(async () => {
-    await app.close();
+    await Promise.all(apps.map((app) => app.close()));
     await server[Symbol.asyncDispose]();
   });
-  const url = `https://localhost:${port}`;
+  const url = await listen();
   const authority = house.authorities.get('ldevid');
   if (!authority) throw new Error('there is an authority');
   const { root } = authority;
@@ -115,6 +122,7 @@ export async function shareAgentLab(
     url,
     root,
     serverCertificate,
+    listen,
     device: async ({ folder = join(temporaryFolder(), 'agent'), settings = {}, wrap, ...rest } = {}) => {
       mkdirSync(folder, { recursive: true });
       writeFileSync(join(folder, 'trust.pem'), pemOf([root]), { flag: 'a' });
