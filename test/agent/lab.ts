@@ -1,6 +1,6 @@
 // A device of ours at a real listener of ours: TLS, EST, ledger and keys are real; time and chance are the test's.
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
@@ -125,7 +125,8 @@ export async function shareAgentLab(
     listen,
     device: async ({ folder = join(temporaryFolder(), 'agent'), settings = {}, wrap, ...rest } = {}) => {
       mkdirSync(folder, { recursive: true });
-      writeFileSync(join(folder, 'trust.pem'), pemOf([root]), { flag: 'a' });
+      const trust = join(folder, 'trust.pem');
+      if (!existsSync(trust)) writeFileSync(trust, pemOf([root]));
       const events: AgentEvent[] = [];
       const parts = await openAgent({
         folder,
