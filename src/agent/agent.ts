@@ -126,8 +126,7 @@ async function freshTrust(parts: AgentParts, pace: Pace): Promise<Pace> {
   const now = parts.time.now();
   if (isAhead((pace.trustAt ?? 0) + DAY_MS, now)) return pace;
   try {
-    await refreshTrust(parts);
-    await announce(parts);
+    if (await refreshTrust(parts)) await announce(parts);
   } catch (error) {
     if (!(error instanceof BirthmarkError)) throw error;
     return { ...pace, trustAt: now - DAY_MS + HOUR_MS };
