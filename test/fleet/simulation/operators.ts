@@ -13,7 +13,7 @@ import type { TestHouse } from '../../house.ts';
 import type { Chronicle } from './chronicle.ts';
 
 export const ANNA = 'operator:anna';
-export const BELA = 'operator:bela';
+const BELA = 'operator:bela';
 const NAME = 'to-ldevid-2';
 const OLD = 'ldevid';
 const MOST_MEMBERS = 100_000;

@@ -33,8 +33,8 @@ export interface Issued {
 }
 
 /** A week without an authority fits between the end of the renewal windows (four fifths) and the end of the validity. */
-export const LDEVID_DAYS = 40;
-export const GRACE_DAYS = 5;
+const LDEVID_DAYS = 40;
+const GRACE_DAYS = 5;
 /** So often reports of gates arrive, and rotations that are over end. */
 const UPKEEP_MS = 2 * 3_600_000;
 const EMPTY = encodeName([]);
