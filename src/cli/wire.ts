@@ -212,7 +212,7 @@ export async function openHouse(
     };
     const metrics = createMetrics(worker);
     const uses = createUseNoter({ policy: rotation, idevidProfiles: issuing.idevidProfiles });
-    const countRetired = watchRotations(metrics.registry, ledger.read);
+    const countRetired = watchRotations(metrics, ledger.read);
     const enroll = metrics.counting(createEnroller({ ...shared, maxUnseen: rotation.maxUnseen }));
     metrics.followCampaigns(ledger.read);
     const steady = createSteadyClock(systemClock, systemMonotonic);
