@@ -107,7 +107,10 @@ describe('an issuing authority', () => {
   });
 
   test('takes over while it serves, in every process within a second', async () => {
-    await house().must('authority', 'activate', 'ldevid', '--now');
+    const told = await house().must('authority', 'activate', 'ldevid', '--now');
+    // Ten devices, and one that renewed early.
+    expect(told).toContain('11 certificates of ldevid stand, the last until ');
+    expect(told).toContain('birthmark campaign plan NAME --preset rotate-ca --issuer ldevid\n');
     await sleep(KNOWN_AFTER_MS);
     for (const name of on) {
       expect(await renew(house(), est, name, `${name}-new`)).toBe('200');
