@@ -56,7 +56,9 @@ export function forkWorkers(count: number, logger: Logger): ForkedWorkers {
   const fork = () => {
     const worker = cluster.fork(MALLOC_LIMITS);
     // What cannot be told to one that is gone is no fault of the supervisor's: its `exit` says what is to be done.
-    worker.on('error', (error) => logger.warn({ err: error, worker: worker.id }, 'a worker could not be told'));
+    worker.on('error', (error) =>
+      logger.warn({ err: error, worker: worker.id }, 'a worker could not be told'),
+    );
     return worker;
   };
   const first = Array.from({ length: count }, fork);
