@@ -4,13 +4,14 @@ import { loadConfig } from '../src/cli/config/load-config.ts';
 import { homeAt } from '../src/cli/home.ts';
 import { initHome } from '../src/cli/init-home.ts';
 import { apiOptions } from '../src/cli/serve/house-options.ts';
+import { repeat } from '../src/cli/serve/repeat.ts';
 import { prepareToServe } from '../src/cli/serve/upkeep.ts';
 import { type House, openHouse } from '../src/cli/wire.ts';
 import { mountEnrollmentDoor } from '../src/enroll/api/routes.ts';
 import { mountFactoryDoor } from '../src/enroll/factory/routes.ts';
 import type { Peer } from '../src/enroll/peer.ts';
 import type { TokenRecord } from '../src/enroll/ports.ts';
-import { advanceCampaigns } from '../src/fleet/campaign/engine.ts';
+import { advanceCampaigns, BEAT_MS, campaignBeat } from '../src/fleet/campaign/engine.ts';
 import { createBaseApp } from '../src/server/base-app.ts';
 import { bearerOf } from '../src/server/caller.ts';
 import { mountCampaigns } from '../src/server/routes/campaigns.ts';
@@ -21,8 +22,10 @@ export interface InjectedHouse {
   readonly house: House;
   /** Sends a request; gives the answer's body. Throws where it was refused. */
   send(method: 'GET' | 'POST', url: string, asked?: Asked): Promise<string>;
-  /** The engine's turn, as upkeep gives it every second. */
-  advance(): Promise<void>;
+  /** One turn of the engine. */
+  advance(): Promise<boolean>;
+  /** Lets the engine run as upkeep does; gives what ends it. */
+  carry(): () => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -111,6 +114,10 @@ export async function openInjected(path: string): Promise<InjectedHouse> {
       return answer.body;
     },
     advance: () => advanceCampaigns(house.campaigns.room),
+    carry: () =>
+      repeat(campaignBeat(house.campaigns.room), BEAT_MS, (error) => {
+        throw error;
+      }),
     async close() {
       await app.close();
       house.close();

@@ -9,6 +9,7 @@
 #
 # STATE/current is a link to the folder of key.pem and certificate.pem (the chain with it), and changes in one step. What is being
 # obtained is in STATE/next: its key is kept until the certificate is there, so a lost answer is repaired by asking again.
+# A new credential is current before the authority has seen it in use, and STATE/previous is what was current until it worked: docs/agent.md.
 # Ends with 0 where there is nothing more to do, with 75 where it is to be tried again later, with 1 where it was refused.
 set -eu
 umask 077
@@ -77,30 +78,70 @@ obtain() {
   sync "$STATE/next/"
 }
 
-# Uses the new credential at the authority, which takes the old one for retired from then on: a challenge signed with its key
-# where there is such an address, else a connection that shows it. Only when that worked it becomes the current one.
+# Shows next at the authority without using it; where TLS takes it there it becomes the current one, on trial.
 take_over() {
   set -- --cert "$STATE/next/certificate.pem" --key "$STATE/next/key.pem"
   status=$(ask "$@" "$URL/api/v1/confirmations")
+  if [ "$status" = 404 ]; then status=$(ask "$@" "$est/cacerts"); fi
+  [ "$status" = 200 ] || { say "the new credential does not work ($status): $(head -c 300 "$STATE/answer")"; exit $later; }
+  : > "$STATE/next/on-trial"
+  sync "$STATE/next/"
+  if [ -e "$STATE/current" ]; then point "$(readlink "$STATE/current")" previous; fi
+  point "$(readlink "$STATE/next")" current
+  try_current
+}
+
+# Tells who uses the credential, then the authority: by a challenge signed with its key where there is such an address. From then
+# on the authority takes the one before for retired. Refused it is current no more; while nobody answers it stays.
+try_current() {
+  rm -f "$STATE/next"
+  tell_change
+  set -- --cert "$STATE/current/certificate.pem" --key "$STATE/current/key.pem"
+  status=$(ask "$@" "$URL/api/v1/confirmations")
   if [ "$status" = 200 ]; then
     challenge=$(sed -n 's/.*"challenge":"\([a-z0-9-]*\)".*/\1/p' "$STATE/answer")
-    openssl req -new -key "$STATE/next/key.pem" -subj "/CN=$challenge" -outform DER -out "$STATE/request.der"
+    openssl req -new -key "$STATE/current/key.pem" -subj "/CN=$challenge" -outform DER -out "$STATE/request.der"
     printf '{"csr":"%s"}' "$(openssl base64 -A -in "$STATE/request.der")" > "$STATE/request"
     status=$(ask "$@" --header 'Content-Type: application/json' --data-binary "@$STATE/request" "$URL/api/v1/confirmations")
   elif [ "$status" = 404 ]; then
     status=$(ask "$@" "$est/cacerts")
   fi
-  [ "$status" = 200 ] || { say "the new credential does not work ($status): $(head -c 300 "$STATE/answer")"; exit $later; }
-  old=$(readlink "$STATE/current" || true)
-  point "$(readlink "$STATE/next")" current
-  rm -f "$STATE/next"
-  if [ -n "$old" ] && [ "$old" != "$(readlink "$STATE/current")" ]; then rm -rf "${STATE:?}/$old"; fi
+  case "$status" in
+    200) ;;
+    408 | 429 | 5??) say "nobody says whether the new credential works ($status)"; exit $later ;;
+    *) say "the new credential does not work ($status): $(head -c 300 "$STATE/answer")"; go_back; exit 1 ;;
+  esac
+  rm -f "$STATE/current/on-trial"
+  sync "$STATE/current/"
+  tidy
   for name in answer base64 headers request request.der leaf.pem cas.pem; do rm -f "$STATE/$name"; done
   say "the credential is in $STATE/current"
+}
+
+go_back() {
+  if [ -e "$STATE/previous" ]; then point "$(readlink "$STATE/previous")" current; else rm -f "$STATE/current"; fi
+  tidy
+  if [ -e "$STATE/current" ]; then tell_change; fi
+}
+
+# Removes what is not used any more, and what a power cut left.
+tidy() {
+  rm -f "$STATE/previous"
+  for folder in "$STATE"/credential-*; do
+    for link in current next; do
+      if [ "$(readlink "$STATE/$link" || true)" = "${folder##*/}" ]; then continue 2; fi
+    done
+    rm -rf "$folder"
+  done
+}
+
+tell_change() {
   if [ -n "${AFTER_CHANGE:-}" ]; then sh -c "$AFTER_CHANGE"; fi
 }
 
 enroll() {
+  if [ -e "$STATE/current/on-trial" ]; then try_current; return; fi
+  tidy
   if [ -s "$STATE/current/certificate.pem" ]; then say 'there is a credential already'; return; fi
   begin
   if [ -s "$STATE/next/certificate.pem" ]; then take_over; return; fi
@@ -127,6 +168,8 @@ is_due() {
 }
 
 renew() {
+  if [ -e "$STATE/current/on-trial" ]; then try_current; return; fi
+  tidy
   [ -s "$STATE/current/certificate.pem" ] || { say 'there is nothing to renew: enroll first'; exit 1; }
   if [ "${1:-}" != now ] && [ ! -e "$STATE/next" ] && ! is_due; then return; fi
   begin

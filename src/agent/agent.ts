@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { BirthmarkError } from '../core/errors.ts';
 import { readCertificate } from '../x509/certificate.ts';
 import { backoffMs } from './backoff.ts';
@@ -9,7 +8,7 @@ import { type AgentParts, credentialOf } from './parts.ts';
 import type { Voucher } from './ports.ts';
 import { refreshTrust } from './refresh-trust.ts';
 import type { Slot } from './state/state-folder.ts';
-import { pathsOf, tryCredential, Unheard } from './try-credential.ts';
+import { announce, beginTrial, endTrial, Unheard } from './try-credential.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -61,17 +60,17 @@ async function lookAtEverything(parts: AgentParts, options: StepOptions): Promis
   try {
     let wakeAt = Number.POSITIVE_INFINITY;
     if (chain && !isForced && isAhead(pace.retryAt, time.now())) return waiting(pace.retryAt, pace.problem);
-    if (current && chain) {
-      keepPace(await freshTrust(parts, pace));
+    const onTrial = current?.has('on-trial') && chain && endOf(chain) > time.now() ? current : undefined;
+    if (chain) keepPace(await freshTrust(parts, pace));
+    if (current && chain && !onTrial) {
       const due = await findDue(parts, current, chain, pace);
       keepPace(due.pace);
       wakeAt = Math.min(due.renewAt, due.windowAt, (pace.trustAt ?? 0) + DAY_MS);
       if (!state.next() && !isForced && due.renewAt > time.now()) return { outcome: 'not-due', wakeAt };
     }
-    await renew(parts, current, options.by);
+    await endTrial(parts, onTrial ?? (await obtainNext(parts, options.by)));
     const { problem: _, retryAt: __, window: ___, windowAt: ____, ...rest } = pace;
     keepPace({ ...rest, failures: 0, unheard: 0, renewedAt: time.now() });
-    await announce(parts);
     state.tidy((name) => keys.destroy(name));
     return { outcome: 'renewed', wakeAt: Math.min(wakeAt, time.now() + DAY_MS) };
   } catch (error) {
@@ -80,7 +79,7 @@ async function lookAtEverything(parts: AgentParts, options: StepOptions): Promis
     const failures = pace.failures + 1;
     // Once the new one may have been seen the old one must not be used for long: what it took to get it is no reason to wait.
     const unheard = error instanceof Unheard ? (pace.unheard ?? 0) + 1 : 0;
-    const remainingMs = chain ? readCertificate(chain[0]).tbs.notAfter.at - time.now() : 0;
+    const remainingMs = chain ? endOf(chain) - time.now() : 0;
     const wait = backoffMs(unheard || failures, {
       random: parts.random,
       remainingMs,
@@ -130,41 +129,31 @@ async function freshTrust(parts: AgentParts, pace: Pace): Promise<Pace> {
   return { ...pace, trustAt: now };
 }
 
-async function renew(
-  parts: AgentParts,
-  before: Slot | undefined,
-  by: readonly Voucher[] | undefined,
-): Promise<void> {
-  const { state, tell, time } = parts;
+/** Gets the next credential, or goes on with the one that was begun, and makes it current, on trial. */
+async function obtainNext(parts: AgentParts, by: readonly Voucher[] | undefined): Promise<Slot> {
+  const { state, time } = parts;
   // What ended before it was ever taken is of no use.
-  const begun = state.next();
-  const certificate = begun?.chain()?.[0];
-  if (certificate && readCertificate(certificate).tbs.notAfter.at <= time.now()) state.dropNext();
+  const begun = state.next()?.chain();
+  if (begun && endOf(begun) <= time.now()) state.dropNext();
   let slot = state.next() ?? state.begin();
   if (!slot.chain()) slot = await obtain(parts, slot, by);
   const leaf = slot.chain()?.[0];
   if (leaf) time.hasBeen(readCertificate(leaf).tbs.notBefore.at);
-  await tryCredential(parts, slot);
-  tell({
-    level: 'info',
-    event: before ? 'renewed' : 'enrolled',
-    detail: `the credential is in ${join(state.path, 'current')}`,
-  });
+  await beginTrial(parts, slot);
+  return slot;
 }
 
-/** Tells who uses the credential, until that worked once. */
-async function announce(parts: AgentParts): Promise<void> {
+/** Milliseconds since the epoch. */
+function endOf([leaf]: readonly [Uint8Array, ...Uint8Array[]]): number {
+  return readCertificate(leaf).tbs.notAfter.at;
+}
+
+/** The credentials to connect with, the best first: while the current one is on trial, the one before comes behind it. */
+export function usableCredentials(parts: AgentParts) {
   const { state } = parts;
   const current = state.current();
-  if (!current || current.has('announced')) return;
-  if (await parts.announce(pathsOf(parts, join(state.path, 'current')))) state.mark(current, 'announced');
-}
-
-/** The credentials to connect with, the best first: one that was already offered comes before the one that it follows. */
-export function usableCredentials(parts: AgentParts) {
-  const next = parts.state.next();
-  const offered = next?.has('offered') ? next : undefined;
-  return [offered, parts.state.current()].flatMap((slot) => {
+  const previous = current?.has('on-trial') ? state.previous() : undefined;
+  return [current, previous].flatMap((slot) => {
     const credential = slot && credentialOf(parts, slot);
     return credential ? [credential] : [];
   });

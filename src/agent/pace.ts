@@ -7,7 +7,7 @@ const Time = Type.Number({ minimum: 0 });
 const PaceSchema = Type.Object({
   /** In a row. */
   failures: Type.Integer({ minimum: 0 }),
-  /** Those of them in a row in which a new credential was shown, and nobody said whether it was seen. */
+  /** Those of them in a row in which a new credential was used, and nobody answered. */
   unheard: Type.Optional(Type.Integer({ minimum: 0 })),
   /** What went wrong the last time, for people. */
   problem: Type.Optional(Type.String()),

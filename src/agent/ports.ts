@@ -48,7 +48,9 @@ export interface Authority {
   enroll(request: EnrollRequest): Promise<EnrollAnswer>;
   /** When a certificate is to be renewed (RFC 9773 §4.1); undefined where the server says nothing of it. */
   renewalInfo(certificate: Uint8Array): Promise<RenewalInfo | undefined>;
-  /** Uses a credential, so that the authority sees it. */
+  /** Shows a credential in a handshake, and asks for nothing that the authority takes for a use of it. Never rejects for want of an answer. */
+  rehearse(credential: Credential): Promise<ProbeVerdict>;
+  /** Uses a credential, so that the authority sees it. Never rejects for want of an answer. */
   confirm(credential: Credential): Promise<ProbeVerdict>;
 }
 
@@ -102,6 +104,7 @@ export interface AgentEvent {
     | 'waiting'
     | 'refused'
     | 'probe-failed'
+    | 'went-back'
     | 'dropped'
     | 'trust-changed'
     | 'root-refused'

@@ -1,11 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type AgentParts, type EnrollAnswer, step, usableCredentials } from '../../src/agent/index.ts';
+import { type AgentParts, type EnrollAnswer, step } from '../../src/agent/index.ts';
 import { BirthmarkError } from '../../src/core/errors.ts';
 import { codeOfAsync, DAY_MS } from '../house.ts';
-import { temporaryFolder } from '../keys/temporary-folder.ts';
 import { type Device, secret, shareAgentLab } from './lab.ts';
 
 const lab = await shareAgentLab();
@@ -168,156 +167,6 @@ describe('a renewal', () => {
     await lab.house.revoker({ act: 'hold', by: { kind: 'serial', serial } }, 'operator:test');
     expect((await step(device.parts, { now: true })).outcome).toBe('waiting');
     expect(await lab.issued(serialNumber)).toBe(1);
-  });
-});
-
-describe('a new credential', () => {
-  const refusing = { kind: 'refused', detail: 'not today' } as const;
-
-  test('is not used before it worked; refused three times it is given up, and the old one stays', async () => {
-    const { device, settings } = await enrolled();
-    const before = device.serial();
-    let asked = 0;
-    const wary = await again(device, {
-      settings,
-      wrap: () => ({
-        probes: [
-          () => {
-            asked += 1;
-            return Promise.resolve(refusing);
-          },
-        ],
-      }),
-    });
-    for (let round = 0; round < 3; round += 1) {
-      expect(wary.parts.state.next()?.has('offered') ?? false).toBe(round > 0);
-      expect((await step(wary.parts, { now: true })).outcome).toBe('waiting');
-      expect(device.serial()).toBe(before);
-    }
-    expect(asked).toBe(3);
-    expect(wary.parts.state.next()).toBeUndefined();
-    expect((await step(device.parts, { now: true })).outcome).toBe('renewed');
-  });
-
-  test('is kept while nobody answers, however often, and tried again', async () => {
-    const { device, settings, serialNumber } = await enrolled();
-    let silent = true;
-    const wary = await again(device, {
-      settings,
-      wrap: () => ({
-        probes: [
-          () => Promise.resolve(silent ? { kind: 'unclear', detail: 'silence' } : { kind: 'accepted' }),
-        ],
-      }),
-    });
-    for (let round = 0; round < 5; round += 1) await step(wary.parts, { now: true });
-    expect(await lab.issued(serialNumber)).toBe(2);
-    silent = false;
-    expect((await step(wary.parts, { now: true })).outcome).toBe('renewed');
-    expect(await lab.issued(serialNumber)).toBe(2);
-  });
-
-  const unheard = (): AgentParts['authority']['confirm'] => () =>
-    Promise.resolve({ kind: 'unclear', detail: 'the answer was lost' });
-
-  test('that was let in is current although the word on it was lost: the old one would be held against the device', async () => {
-    const { device, settings } = await enrolled();
-    const before = device.serial();
-    const wary = await again(device, {
-      settings,
-      wrap: ({ authority }) => ({
-        probes: [() => Promise.resolve({ kind: 'accepted' })],
-        authority: { ...authority, confirm: unheard() },
-      }),
-    });
-    expect((await step(wary.parts, { now: true })).outcome).toBe('renewed');
-    expect(device.serial()).not.toBe(before);
-  });
-
-  test('that was let in and is refused by the authority is not current', async () => {
-    const { device, settings } = await enrolled();
-    const before = device.serial();
-    const wary = await again(device, {
-      settings,
-      wrap: ({ authority }) => ({
-        probes: [() => Promise.resolve({ kind: 'accepted' })],
-        authority: { ...authority, confirm: () => Promise.resolve(refusing) },
-      }),
-    });
-    expect((await step(wary.parts, { now: true })).outcome).toBe('waiting');
-    expect(device.serial()).toBe(before);
-  });
-
-  test('of which nobody knows whether it was seen is tried again and again within minutes, however hard it was to get', async () => {
-    const { device, settings } = await enrolled();
-    const busy = await again(device, {
-      settings,
-      wrap: answering({ kind: 'later', detail: 'busy' }),
-    });
-    for (let round = 0; round < 12; round += 1) await step(busy.parts, { now: true });
-    let asked = 0;
-    const unsure = await again(device, {
-      settings,
-      wrap: ({ authority }) => ({
-        authority: {
-          ...authority,
-          confirm: (credential) => {
-            asked += 1;
-            return unheard()(credential);
-          },
-        },
-      }),
-    });
-    const begun = lab.house.clock.now();
-    let result = await step(unsure.parts, { now: true });
-    // The old one is no evidence against the device for five minutes (`rotation.toleranceSeconds`).
-    while (result.wakeAt < begun + 300_000) {
-      lab.house.clock.pass(result.wakeAt - lab.house.clock.now());
-      result = await step(unsure.parts);
-    }
-    expect(asked).toBeGreaterThan(3);
-    lab.house.clock.pass(result.wakeAt - lab.house.clock.now());
-    expect((await step((await again(device, { settings })).parts)).outcome).toBe('renewed');
-  });
-
-  test('that was offered comes before the old one for who connects', async () => {
-    const { device, settings } = await enrolled();
-    const wary = await again(device, {
-      settings,
-      wrap: () => ({ probes: [() => Promise.resolve({ kind: 'unclear', detail: 'silence' })] }),
-    });
-    expect(usableCredentials(wary.parts)).toHaveLength(1);
-    await step(wary.parts, { now: true });
-    const [first, second] = usableCredentials(wary.parts);
-    expect(first?.chain[0]).toEqual(wary.parts.state.next()?.chain()?.[0]);
-    expect(second?.chain[0]).toEqual(wary.parts.state.current()?.chain()?.[0]);
-  });
-
-  test('must pass the command that verifies it, which gets paths and no secret', async () => {
-    const out = join(temporaryFolder(), 'out');
-    const verifyCommand = `env | grep ^BIRTHMARK_ | sort > ${out}; test -e ${out}.good`;
-    const { device } = await enrolled({ settings: { verifyCommand } });
-    expect(device.serial()).toBe('');
-    expect(readFileSync(out, 'utf8')).toMatch(
-      /^BIRTHMARK_CERTIFICATE=.*\/certificate.pem\nBIRTHMARK_KEY=.*\/key.pem\nBIRTHMARK_TRUST=.*\/trust.pem\n$/,
-    );
-    writeFileSync(`${out}.good`, '');
-    expect((await step(device.parts, { now: true })).outcome).toBe('renewed');
-    expect(device.serial()).not.toBe('');
-  });
-
-  test('is announced until the command after a change has worked once', async () => {
-    const out = join(temporaryFolder(), 'out');
-    const afterChange = `echo >> ${out}; test -e ${out}.good`;
-    const { device } = await enrolled({ settings: { afterChange } });
-    const rounds = () => readFileSync(out, 'utf8').length;
-    const once = rounds();
-    expect((await step(device.parts)).wakeAt - lab.house.clock.now()).toBe(60_000);
-    expect(rounds()).toBe(once + 1);
-    writeFileSync(`${out}.good`, '');
-    expect((await step(device.parts)).wakeAt - lab.house.clock.now()).toBeGreaterThan(60_000);
-    await step(device.parts);
-    expect(rounds()).toBe(once + 2);
   });
 });
 

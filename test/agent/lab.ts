@@ -10,9 +10,11 @@ import {
   type Disk,
   disk,
   openAgent,
+  type ProbeVerdict,
   type Settings,
 } from '../../src/agent/index.ts';
 import { DEFAULT_LABELS, type LabelConfig } from '../../src/enroll/label-config.ts';
+import type { ServiceCertificate } from '../../src/enroll/service-issuer.ts';
 import { createTicket } from '../../src/enroll/ticket.ts';
 import { createRemoteApi } from '../../src/server/api-app.ts';
 import { TLS_POLICY } from '../../src/server/tls-policy.ts';
@@ -46,11 +48,17 @@ export interface AgentLab {
   readonly url: string;
   /** DER. */
   readonly root: Uint8Array;
+  /** A certificate of another server of that name. */
+  serverCertificate(key: SampleKey): Promise<ServiceCertificate>;
   device(options?: DeviceOptions): Promise<Device>;
   /** Files with a ticket. */
   ticket(serialNumber: string): Promise<Pick<Settings, 'serialNumber' | 'ticketFile'>>;
   /** Files with an IDevID. */
   idevid(serialNumber: string): Promise<Pick<Settings, 'idevid'>>;
+  /** Lets a client on the device use what `current` names, as it lies on the disk at this moment. */
+  use(device: Device): Promise<ProbeVerdict>;
+  /** Whether two were found to hold the device's identity. */
+  isTwo(serialNumber: string): Promise<boolean>;
   /** How many certificates of profile ldevid a device has. */
   issued(serialNumber: string): Promise<number>;
 }
@@ -66,16 +74,18 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
   });
   const { house } = server;
   const key = newKey();
-  const issued = await house.issueService(
-    {
-      profile: house.issuing.profile('server'),
-      csr: newCsr(key),
-      name: 'localhost',
-      dns: ['localhost'],
-      ip: [],
-    },
-    'operator:test',
-  );
+  const serverCertificate = (own: SampleKey) =>
+    house.issueService(
+      {
+        profile: house.issuing.profile('server'),
+        csr: newCsr(own),
+        name: 'localhost',
+        dns: ['localhost'],
+        ip: [],
+      },
+      'operator:test',
+    );
+  const issued = await serverCertificate(key);
   const app = await createRemoteApi({
     ...server.options,
     tls: { ...TLS_POLICY, key: keyPem(key), cert: pemOf([issued.certificate, ...issued.chain]) },
@@ -100,6 +110,7 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
     house,
     url,
     root,
+    serverCertificate,
     device: async ({ folder = join(temporaryFolder(), 'agent'), settings = {}, wrap, ...rest } = {}) => {
       mkdirSync(folder, { recursive: true });
       writeFileSync(join(folder, 'trust.pem'), pemOf([root]), { flag: 'a' });
@@ -135,6 +146,18 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
       const certificateFile = secret('idevid.pem', pemOf([certificate, ...chain]));
       return { idevid: { certificateFile, keyFile: secret('idevid.key', keyPem(own)) } };
     },
+    use: ({ parts: { state, keys }, parts }) => {
+      const current = state.current();
+      const chain = current?.chain();
+      if (!current || !chain) throw new Error('there is no credential to use');
+      return parts.authority.confirm({ key: keys.open(current.name, current.folder), chain });
+    },
+    isTwo: async (serialNumber) => {
+      const { items } = await house.ledger.read.listIncidents({ limit: 1000 });
+      return items.some(
+        ({ kind, subject }) => kind === 'two-holders' && subject.endsWith(`/${serialNumber}`),
+      );
+    },
     issued: async (serialNumber) => {
       const search = { limit: 1000, profile: 'ldevid', query: serialNumber };
       return (await house.ledger.read.searchCertificates(search)).items.length;
@@ -142,11 +165,11 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
   };
 }
 
-function keyPem({ privateKey }: SampleKey): string {
+export function keyPem({ privateKey }: SampleKey): string {
   return String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
 }
 
-function pemOf(ders: readonly Uint8Array[]): string {
+export function pemOf(ders: readonly Uint8Array[]): string {
   return ders.map((der) => toPem('CERTIFICATE', der)).join('');
 }
 

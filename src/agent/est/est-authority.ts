@@ -4,7 +4,7 @@ import type { KeyType } from '../key/key-type.ts';
 import { channelBinding } from '../net/channel-binding.ts';
 import type { Ask } from '../net/server-link.ts';
 import type { Authority, Voucher } from '../ports.ts';
-import { confirmCredential } from '../probe/confirm-credential.ts';
+import { confirmCredential, rehearseCredential } from '../probe/confirm-credential.ts';
 import { askRenewalInfo } from '../renewal-info.ts';
 import { makeCsr } from './make-csr.ts';
 import { readCertificates, readEnrollAnswer } from './read-answer.ts';
@@ -47,6 +47,7 @@ export function createEstAuthority({ ask, label, bind }: EstOptions): Authority 
       return readEnrollAnswer(reply);
     },
     renewalInfo: (certificate) => askRenewalInfo(ask, certificate),
+    rehearse: (credential) => rehearseCredential(ask, est, credential),
     confirm: (credential) => confirmCredential(ask, est, credential),
   };
 }

@@ -1,8 +1,8 @@
 import type { TLSSocket } from 'node:tls';
-import { BirthmarkError } from '../../core/errors.ts';
 import { type BrokerOptions, connectBroker } from '../net/broker-stream.ts';
 import { takeOctets } from '../net/take-octets.ts';
 import type { ProbeVerdict } from '../ports.ts';
+import { verdictOfError } from './verdict-of-error.ts';
 
 const PROTOCOL = Buffer.from('\0\u0004MQTT\u0004', 'latin1');
 const CLEAN_SESSION = 0x02;
@@ -15,12 +15,15 @@ const REFUSALS = new Map([
   [4, 'bad user name or password'],
   [5, 'not authorized'],
 ]);
-/** Alerts of TLS against a client's certificate (RFC 8446 §6.2). */
-const ALERT = /alert (?:bad certificate|certificate (?:revoked|expired|unknown)|unknown ca|access denied)/i;
 
 /**
  * Connects to a broker as the device would, and leaves again. A ClientId that is in use elsewhere is taken over
  * (MQTT 3.1.1 §3.1.4): take another one where the broker allows it, or where the device's own client is connected.
+ *
+ * It is refused where the broker says so: by an alert against the certificate, which in TLS 1.3 comes after the handshake is over
+ * on this side, or by a CONNACK against the ClientId or the user. It is unclear where the broker is not reached, is not who it
+ * should be, cannot serve now, or ends or resets the connection without a word, as one does that is being restarted; so do also
+ * brokers that judge certificates without telling TLS (Node's `rejectUnauthorized` is one), for which a command must verify.
  */
 export async function probeMqtt(clientId: string, options: BrokerOptions): Promise<ProbeVerdict> {
   try {
@@ -30,9 +33,8 @@ export async function probeMqtt(clientId: string, options: BrokerOptions): Promi
     const kind = code !== undefined && REFUSALS.has(code) ? 'refused' : 'unclear';
     return { kind, detail: `the broker says to the new certificate: ${why}` };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    if (!(error instanceof BirthmarkError) && !(error instanceof Error && 'code' in error)) throw error;
-    return { kind: ALERT.test(message) ? 'refused' : 'unclear', detail: `the broker: ${message}` };
+    const verdict = verdictOfError(error);
+    return { ...verdict, detail: `the broker: ${verdict.detail}` };
   }
 }
 

@@ -21,27 +21,33 @@ export interface Slot {
 }
 
 /**
- * `offered`: it was, or is being, shown to somebody. `announced`: who uses it was told of it. `refused-N`: it was refused N times.
- * `given-up`: it was current, and the authority does not take it any more.
+ * `on-trial`: it is current, and nobody said yet that it works. `announced`: who uses it was told of it. `refused-N`: it was
+ * refused N times.
  */
-export type Mark = 'offered' | 'announced' | 'refused-1' | 'refused-2' | 'given-up';
+export type Mark = 'on-trial' | 'announced' | 'refused-1' | 'refused-2';
 
 /**
- * What an agent keeps on disk. `current` is a link to the folder of the credential that works, so that key and certificate
+ * What an agent keeps on disk. `current` is a link to the folder of the credential to use, so that key and certificate
  * change in one step for whoever opens `current/key.pem` and `current/certificate.pem`; `next` is one to the folder of the one that
- * is being obtained. Between any two steps, `current` is whole. Folders that no link names are what a crash left.
+ * is being obtained, `previous` to that of the one to go back to while `current` is on trial. Between any two steps, `current`
+ * is whole. Folders that no link names are what a crash left.
  */
 export interface StateFolder {
   readonly path: string;
   readonly trustFile: string;
   current(): Slot | undefined;
   next(): Slot | undefined;
+  previous(): Slot | undefined;
   /** A folder for a new credential, which `next` names from now on. */
   begin(): Slot;
   keepChain(slot: Slot, chain: readonly Uint8Array[]): void;
   mark(slot: Slot, mark: Mark): void;
-  /** What `next` names is current now. */
-  promote(slot: Slot): void;
+  /** What `next` names is current now, on trial; what was current is kept as `previous`. */
+  switchTo(next: Slot): void;
+  /** The trial of what is current is over: it works. */
+  prove(current: Slot): void;
+  /** It is over: it does not. What is `previous` is current again, and to be announced again, and where there is none nothing is. */
+  goBack(from: Slot, options: { readonly tryAgain: boolean }): void;
   dropNext(): void;
   /** Removes what a crash left and what is not used any more; first the key of each, by its name. */
   tidy(destroyKey: (name: string) => void): void;
@@ -75,33 +81,56 @@ export function openStateFolder(path: string, disk: Disk, random: RandomBytes): 
     const target = readLink(at(link));
     return target === undefined ? undefined : slotAt(basename(target));
   };
+  const point = (link: string, { name }: Slot) => disk.link(at(link), join(CREDENTIALS, name));
+  const unmark = (slot: Slot, mark: Mark) => {
+    if (slot.has(mark)) disk.remove(join(slot.folder, mark));
+  };
   const state: StateFolder = {
     path,
     trustFile: at('trust.pem'),
     current: () => linked('current'),
     next: () => linked('next'),
+    previous: () => linked('previous'),
     begin: () => {
       const name = toHex(random(NAME_OCTETS));
       const slot = slotAt(name);
       disk.makeFolder(at(CREDENTIALS));
       disk.makeFolder(slot.folder);
-      disk.link(at('next'), join(CREDENTIALS, name));
+      point('next', slot);
       return slot;
     },
     keepChain: (slot, chain) => disk.write(join(slot.folder, CERTIFICATE_FILE), pemOf(chain), 0o644),
     mark: (slot, mark) => {
       if (!slot.has(mark)) disk.write(join(slot.folder, mark), '', 0o600);
     },
-    promote: (slot) => {
-      disk.link(at('current'), join(CREDENTIALS, slot.name));
+    switchTo: (next) => {
+      state.mark(next, 'on-trial');
+      unmark(next, 'announced');
+      const current = state.current();
+      if (current) point('previous', current);
+      point('current', next);
       disk.remove(at('next'));
+    },
+    prove: (current) => {
+      unmark(current, 'on-trial');
+      disk.remove(at('previous'));
+    },
+    goBack: (from, { tryAgain }) => {
+      if (tryAgain) point('next', from);
+      const previous = state.previous();
+      if (previous) {
+        unmark(previous, 'announced');
+        point('current', previous);
+      } else disk.remove(at('current'));
+      disk.remove(at('previous'));
     },
     dropNext: () => disk.remove(at('next')),
     tidy: (destroyKey) => {
       removeUnfinished(path);
-      const next = state.next();
-      if (next && next.name === state.current()?.name) state.dropNext();
-      const used = [state.current(), state.next()].flatMap((slot) => (slot ? [slot] : []));
+      const current = state.current();
+      if (current && state.next()?.name === current.name) state.dropNext();
+      if (state.previous() && current?.has('on-trial') !== true) disk.remove(at('previous'));
+      const used = [current, state.previous(), state.next()].flatMap((slot) => (slot ? [slot] : []));
       for (const { folder } of used) removeUnfinished(folder);
       const all = existsSync(at(CREDENTIALS)) ? readdirSync(at(CREDENTIALS)) : [];
       for (const name of all.filter((one) => !used.some((slot) => slot.name === one))) {

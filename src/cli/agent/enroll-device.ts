@@ -46,7 +46,8 @@ export async function enrollDevice(
       { field: 'ca' },
     );
   return withAgent(options.state, shell, tellOn(shell, options.json === true), async (agent) => {
-    if (agent.state.current() && options.again !== true) return 'was-enrolled';
+    const current = agent.state.current();
+    if (current && !current.has('on-trial') && options.again !== true) return 'was-enrolled';
     const result = await stepUntil(agent, options);
     if (result.outcome === 'renewed') return 'enrolled';
     throw new BirthmarkError(

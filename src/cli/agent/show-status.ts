@@ -40,6 +40,8 @@ export function showStatus(folder: string): AgentStatus {
   const iso = (time: number) => new Date(time).toISOString();
   const keyFile = join(folder, 'current/key.pem');
   const begun = next !== undefined && next.name !== current?.name;
+  const isFirst = !current || (current.has('on-trial') && !state.previous());
+  const isTrying = begun || current?.has('on-trial') === true;
   const about = () => {
     if (!leaf || !current) return {};
     const { tbs } = readCertificate(leaf);
@@ -55,7 +57,7 @@ export function showStatus(folder: string): AgentStatus {
     };
   };
   return {
-    state: leaf ? (begun ? 'renewing' : 'enrolled') : begun ? 'enrolling' : 'none',
+    state: isTrying ? (isFirst ? 'enrolling' : 'renewing') : leaf ? 'enrolled' : 'none',
     url,
     trust: state.trustFile,
     ...about(),

@@ -1,6 +1,6 @@
 import { finishReserved } from '../../ca/issue.ts';
 import { publishDueCrls } from '../../ca/publish-due-crls.ts';
-import { advanceCampaigns } from '../../fleet/campaign/engine.ts';
+import { BEAT_MS, campaignBeat } from '../../fleet/campaign/engine.ts';
 import { retireDue } from '../../fleet/rotation/retire-due.ts';
 import { settleReplayed } from '../../fleet/settle-devices.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
@@ -13,8 +13,6 @@ import { repeat } from './repeat.ts';
 const LISTS_EVERY_MS = 5000;
 /** A grace ends so much late at most. */
 const ROTATIONS_EVERY_MS = 10_000;
-/** How late a campaign may be: its waves and gates are of minutes. */
-const CAMPAIGNS_EVERY_MS = 1000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** Issuance takes milliseconds: a reservation older than this belongs to a process that is gone. */
@@ -55,7 +53,7 @@ export function keepUp(house: House): () => Promise<void> {
   });
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
     ['crl', LISTS_EVERY_MS, publisher(house)],
-    ['campaigns', CAMPAIGNS_EVERY_MS, ({ campaigns }) => advanceCampaigns(campaigns.room)],
+    ['campaigns', BEAT_MS, campaignBeat(house.campaigns.room)],
     ['reservations', MINUTE_MS, finishAbandoned],
     ['authorities', MINUTE_MS, (house) => publishAuthorities(house)],
     ['states', MINUTE_MS, settle],

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { breathe } from '../../core/breathe.ts';
 import { findMembers } from './find-members.ts';
 import { type CampaignRecord, OPEN_STATES } from './ports.ts';
@@ -12,14 +13,37 @@ import { takeBack } from './steps/take-back.ts';
 /**
  * Takes each campaign under way as far as it may go now. Nothing of a campaign lives in this process: each step reads the ledger,
  * moves rows in one transaction, and is safe to be done again, by whoever comes next, after a crash at any point.
+ *
+ * @returns whether members moved: then others may follow soon
  */
-export async function advanceCampaigns(room: CampaignRoom): Promise<void> {
+export async function advanceCampaigns(room: CampaignRoom): Promise<boolean> {
   const { ledger } = room;
   const under = await ledger.read.findCampaignsIn(['planning', 'running', 'paused', 'ending']);
+  let moved = false;
   for (const campaign of under) {
+    const before = await ledger.read.tallyCampaign(campaign.id);
     await advance(campaign, room);
+    moved ||= !isDeepStrictEqual(before, await ledger.read.tallyCampaign(campaign.id));
     await breathe();
   }
+  return moved;
+}
+
+/** How often the engine's beat is to be called. */
+export const BEAT_MS = 100;
+/** Campaigns whose members keep still are looked at every so many beats. */
+const STILL_BEATS = 10;
+
+/**
+ * The engine's beat: advances campaigns at each while members move, so that a wave does not wait for the next look when the one before
+ * it has followed, and now and then while they do not.
+ */
+export function campaignBeat(room: CampaignRoom): () => Promise<void> {
+  let beat = 0;
+  return async () => {
+    beat = (beat + 1) % STILL_BEATS;
+    if (beat === 0 && (await advanceCampaigns(room))) beat = STILL_BEATS - 1;
+  };
 }
 
 async function advance(campaign: CampaignRecord, room: CampaignRoom): Promise<void> {

@@ -21,7 +21,7 @@ export interface CampaignRoom {
 }
 
 /** Members moved in one unit of work: others wait for it some milliseconds only. */
-export const PIECE = 250;
+export const PIECE = 500;
 
 /** Names of the profiles that campaigns replace credentials of. */
 export function ldevidProfiles({ profiles }: Pick<CampaignRoom, 'profiles'>): readonly string[] {

@@ -19,6 +19,16 @@ interface MemberRow {
   readonly ended_at: number | null;
 }
 
+/** The column of each value that moves. */
+const COLUMNS: Readonly<Record<keyof MemberMove, keyof MemberRow>> = {
+  state: 'state',
+  access: 'access',
+  wave: 'wave',
+  calledAt: 'called_at',
+  renewedAt: 'renewed_at',
+  endedAt: 'ended_at',
+};
+
 interface CampaignCertificateRow {
   readonly device_id: number;
   readonly certificate_id: number;
@@ -55,11 +65,13 @@ export function memberReads({ db, call }: Connection): MemberReads {
   const due = db.prepare<[{ id: number; limit: number }], MemberRow>(
     `${select} AND m.access = 'due' ORDER BY m.device_id LIMIT @limit`,
   );
-  const find = db.prepare<[{ id: number; deviceId: number }], MemberRow>(
-    `${select} AND m.device_id = @deviceId`,
+  const find = db.prepare<[{ id: number; deviceIds: string }], MemberRow>(
+    `SELECT m.* FROM json_each(@deviceIds) j CROSS JOIN campaign_members m
+       ON m.campaign_id = +@id AND m.device_id = j.value`,
   );
-  const certificates = db.prepare<[number, number], CampaignCertificateRow>(
-    'SELECT * FROM campaign_certificates WHERE campaign_id = ? AND device_id = ?',
+  const certificates = db.prepare<[{ id: number; deviceIds: string }], CampaignCertificateRow>(
+    `SELECT c.* FROM json_each(@deviceIds) j CROSS JOIN campaign_certificates c
+       ON c.campaign_id = +@id AND c.device_id = j.value ORDER BY j.key, c.certificate_id`,
   );
   const newest = db.prepare<[], number | null>('SELECT max(id) FROM certificates').pluck();
   const reserved = db.prepare<[], number | null>('SELECT min(id) FROM pending').pluck();
@@ -115,16 +127,15 @@ export function memberReads({ db, call }: Connection): MemberReads {
       }),
     findAccessDue: (id, limit) => call(() => due.all({ id, limit }).map(toMember)),
     findMembers: (id, deviceIds) =>
-      call(() =>
-        deviceIds.map((deviceId) => {
-          const row = find.get({ id, deviceId });
-          return row && toMember(row);
-        }),
-      ),
+      call(() => {
+        const rows = find.all({ id, deviceIds: JSON.stringify(deviceIds) });
+        const members = new Map(rows.map((row) => [row.device_id, toMember(row)]));
+        return deviceIds.map((deviceId) => members.get(deviceId));
+      }),
     findCampaignCertificates: (id, deviceIds) =>
       call(() =>
-        deviceIds
-          .flatMap((deviceId) => certificates.all(id, deviceId))
+        certificates
+          .all({ id, deviceIds: JSON.stringify(deviceIds) })
           .map(({ device_id, certificate_id, part, held }) => ({
             deviceId: device_id,
             certificateId: certificate_id,
@@ -165,13 +176,9 @@ export function memberWrites({ db, call }: Connection): MemberWrites {
     `INSERT INTO campaign_members (campaign_id, device_id, state, access) VALUES (?, ?, 'waiting', ?)
      ON CONFLICT DO NOTHING`,
   );
-  const move = db.prepare<unknown[]>(
-    `UPDATE campaign_members SET state = coalesce(?, state), access = coalesce(?, access), wave = coalesce(?, wave),
-       called_at = coalesce(?, called_at), renewed_at = coalesce(?, renewed_at), ended_at = coalesce(?, ended_at)
-     WHERE campaign_id = ? AND device_id = ?`,
-  );
-  const addCertificate = db.prepare<[number, number, number, string]>(
-    `INSERT INTO campaign_certificates (campaign_id, device_id, certificate_id, part) VALUES (?, ?, ?, ?)
+  const addCertificates = db.prepare<[number, string]>(
+    `INSERT INTO campaign_certificates (campaign_id, device_id, certificate_id, part)
+     SELECT ?, value ->> 'deviceId', value ->> 'certificateId', value ->> 'part' FROM json_each(?) WHERE true
      ON CONFLICT DO NOTHING`,
   );
   const hold = db.prepare<[number, number, number, number]>(
@@ -186,22 +193,23 @@ export function memberWrites({ db, call }: Connection): MemberWrites {
       ),
     moveMembers: (id, deviceIds, moved) =>
       call(() => {
-        for (const deviceId of deviceIds) move.run(...toValues(moved), id, deviceId);
+        const said = Object.entries(COLUMNS).filter(([name]) => Reflect.get(moved, name) !== undefined);
+        if (deviceIds.length === 0 || said.length === 0) return;
+        // Only what moves: a column that is set has its indexes written, to the same value too.
+        db.prepare<unknown[]>(
+          `UPDATE campaign_members SET ${said.map(([, column]) => `${column} = ?`).join(', ')}
+           WHERE campaign_id = ? AND device_id IN (SELECT value FROM json_each(?))`,
+        ).run(...said.map(([name]) => Reflect.get(moved, name)), id, JSON.stringify(deviceIds));
       }),
     addCampaignCertificates: (id, added) =>
       call(() => {
-        for (const { deviceId, certificateId, part } of added)
-          addCertificate.run(id, deviceId, certificateId, part);
+        if (added.length > 0) addCertificates.run(id, JSON.stringify(added));
       }),
     setHeldByCampaign: (id, deviceId, certificateId, held) =>
       call(() => {
         hold.run(held ? 1 : 0, id, deviceId, certificateId);
       }),
   };
-}
-
-function toValues({ state, access, wave, calledAt, renewedAt, endedAt }: MemberMove): unknown[] {
-  return [state, access, wave, calledAt, renewedAt, endedAt].map((value) => value ?? null);
 }
 
 function toMember(row: MemberRow): MemberRecord {

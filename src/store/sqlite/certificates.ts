@@ -9,16 +9,16 @@ import { certificateScan } from './scan-certificates.ts';
 export function certificateReads(connection: Connection): CertificateReads {
   const { db, call } = connection;
   const withSignature = 'SELECT c.*, s.signature FROM certificates c LEFT JOIN signatures s ON s.id = c.id';
-  const bySerial = db.prepare<[Uint8Array], CertificateRow>(`${withSignature} WHERE c.serial = ?`);
+  const bySerial = db.prepare<[Uint8Array], CertificateRow>(`${withSignature} WHERE c.serial = +?`);
   const issued = db
     .prepare<[string], readonly [place: number, id: number, authority: string, deviceId: number | null]>(
       `SELECT j.key, c.id, c.authority, c.device_id FROM json_each(?) j CROSS JOIN certificates c ON c.serial = unhex(j.value)
        WHERE EXISTS (SELECT 1 FROM signatures s WHERE s.id = c.id)`,
     )
     .raw();
-  const byDevice = db.prepare<[number], CertificateRow>(`${withSignature} WHERE c.device_id = ?`);
+  const byDevice = db.prepare<[number], CertificateRow>(`${withSignature} WHERE c.device_id = +?`);
   const byServiceKey = db.prepare<[Uint8Array], CertificateRow>(
-    `${withSignature} WHERE c.key_hash = ? AND c.device_id IS NULL`,
+    `${withSignature} WHERE c.key_hash = +? AND c.device_id IS NULL`,
   );
   const keyOwner = db
     .prepare<[Uint8Array], number | null>('SELECT device_id FROM keys WHERE key_hash = ?')

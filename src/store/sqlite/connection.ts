@@ -2,7 +2,13 @@ import { closeSync, openSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { RecordAct } from './record/frame.ts';
 
-/** What the subjects' files (`devices.ts`, …) need of a connection. */
+/**
+ * What the subjects' files (`devices.ts`, …) need of a connection.
+ *
+ * A statement over several tables that compares a column with a bound value says `= +?`: with `= ?` the planner looks at the value, and
+ * SQLite compiles the statement anew each time that another one is bound (https://www.sqlite.org/c3ref/prepare.html), which takes longer
+ * than most of our reads. On statements of one table and on those that are seldom run it does not tell.
+ */
 export interface Connection {
   readonly db: Database.Database;
   /**

@@ -15,7 +15,7 @@ export function credentialSearch({ db, call }: Connection): Pick<DeviceReads, 'f
     `SELECT c.*, s.signature, d.namespace, d.serial_number AS device_serial, r.held, k.blocked FROM certificates c
        LEFT JOIN signatures s ON s.id = c.id LEFT JOIN devices d ON d.id = c.device_id
        LEFT JOIN revocations r ON r.id = c.id LEFT JOIN keys k ON k.key_hash = c.key_hash
-     WHERE c.serial = ?`,
+     WHERE c.serial = +?`,
   );
   return {
     findCredential: (serial) =>

@@ -24,9 +24,9 @@ export function keyReads({ db, call }: Connection): KeyReads {
   const told = db
     .prepare<[{ keyHash: Uint8Array; endedBefore: number }], number>(
       `SELECT EXISTS (SELECT 1 FROM keys k JOIN certificates c ON c.device_id = k.device_id JOIN revocations r ON r.id = c.id
-           WHERE k.key_hash = @keyHash AND c.key_hash = @keyHash AND r.reason = 'keyCompromise' AND r.not_after >= @endedBefore)
+           WHERE k.key_hash = +@keyHash AND c.key_hash = +@keyHash AND r.reason = 'keyCompromise' AND r.not_after >= +@endedBefore)
          OR EXISTS (SELECT 1 FROM certificates c JOIN revocations r ON r.id = c.id
-           WHERE c.device_id IS NULL AND c.key_hash = @keyHash AND r.reason = 'keyCompromise' AND r.not_after >= @endedBefore)`,
+           WHERE c.device_id IS NULL AND c.key_hash = +@keyHash AND r.reason = 'keyCompromise' AND r.not_after >= +@endedBefore)`,
     )
     .pluck();
   return {

@@ -41,7 +41,7 @@ export function revocationReads({ db, call }: Connection): RevocationReads {
   const findHolders = holderSearch(db);
   const known = db.prepare<[Uint8Array, string], { readonly id: number; readonly signed: number }>(
     `SELECT c.id, s.id IS NOT NULL AS signed FROM certificates c LEFT JOIN signatures s ON s.id = c.id
-     WHERE c.serial = ? AND c.authority = ?`,
+     WHERE c.serial = +? AND c.authority = +?`,
   );
   const takenBack = db.prepare<
     [{ readonly endedBefore: number; readonly after: number; readonly limit: number }],

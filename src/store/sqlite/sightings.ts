@@ -33,20 +33,27 @@ export function sightingReads({ db, call }: Connection): SightingReads {
 }
 
 export function sightingWrites({ db, call }: Connection): Omit<SightingWrites, keyof SightingReads> {
-  const add = db.prepare<[number, number, string, string]>(
-    'INSERT INTO sightings (id, seen_at, listener, told_by) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
-  );
-  const again = db.prepare<[{ readonly id: number; readonly at: number }]>(
-    `UPDATE sightings SET last_seen_at = @at WHERE id = @id AND @at - coalesce(last_seen_at, seen_at) >= ${DAY_MS}`,
+  const add = db
+    .prepare<[string], number>(
+      `INSERT INTO sightings (id, seen_at, listener, told_by)
+       SELECT value ->> 'id', value ->> 'seenAt', value ->> 'listener', value ->> 'toldBy' FROM json_each(?) WHERE true
+       ON CONFLICT (id) DO NOTHING RETURNING id`,
+    )
+    .pluck();
+  const again = db.prepare<[string]>(
+    `UPDATE sightings SET last_seen_at = j.value ->> 1 FROM json_each(?) j
+     WHERE sightings.id = j.value ->> 0 AND j.value ->> 1 - coalesce(last_seen_at, seen_at) >= ${DAY_MS}`,
   );
   return {
     addSightings: (sightings) =>
-      call(() =>
-        sightings.filter(({ id, seenAt, lastSeenAt, listener, toldBy }) => {
-          const first = add.run(id, seenAt, listener, toldBy).changes > 0;
-          if (!first) again.run({ id, at: lastSeenAt });
-          return first;
-        }),
-      ),
+      call(() => {
+        if (sightings.length === 0) return [];
+        const added = new Set(add.all(JSON.stringify(sightings)));
+        const lastSeen = new Map<number, number>();
+        for (const { id, lastSeenAt } of sightings)
+          if (!added.has(id)) lastSeen.set(id, Math.max(lastSeenAt, lastSeen.get(id) ?? 0));
+        if (lastSeen.size > 0) again.run(JSON.stringify([...lastSeen]));
+        return sightings.filter(({ id }) => added.delete(id));
+      }),
   };
 }

@@ -13,10 +13,17 @@ const SCRIPT = fileURLToPath(
   new URL('../../../integrations/agent-shell/birthmark-device.sh', import.meta.url),
 );
 const LATER = 75;
-/** curl, whose answer to an operation is lost while there is a file `lose`. */
+/**
+ * curl, whose answer to an operation is lost while there is a file `lose`, and that to the word of a new credential while there is
+ * `lose-word`; with `refuse-word` that word is refused.
+ */
 const LOSING_CURL = `#!/bin/sh
+case "$*" in *--data-binary*confirmations*) if [ -e refuse-word ]; then rm refuse-word; printf 403; exit 0; fi ;; esac
 /usr/bin/curl "$@"; status=$?
-case "$*" in *enroll*) if [ -e lose ]; then rm lose; exit 52; fi ;; esac
+case "$*" in
+  *enroll*) if [ -e lose ]; then rm lose; exit 52; fi ;;
+  *--data-binary*confirmations*) if [ -e lose-word ]; then rm lose-word; exit 52; fi ;;
+esac
 exit $status
 `;
 
@@ -76,6 +83,39 @@ describe('a device with a shell', () => {
       expect(await run('two', words, env)).toMatchObject({ status: 0 });
     }
     expect(await issued('SH-2')).toBe(2);
+  });
+
+  test('goes on with the new credential where the word on it was lost, since it may have been heard', async () => {
+    const env = { ...(await ticket('SH-7')), AFTER_CHANGE: 'echo changed >> told-7' };
+    expect(await run('seven', ['enroll'], env)).toMatchObject({ status: 0 });
+    const before = await serialOf('seven');
+    house().write('lose-word', '');
+    expect(await run('seven', ['renew', 'now'], env)).toMatchObject({ status: LATER });
+    const after = await serialOf('seven');
+    expect(after).not.toBe(before);
+    expect(readdirSync(at('seven'))).toContain('previous');
+    expect(house().read('told-7')).toBe('changed\nchanged\n');
+    expect(await run('seven', ['renew'], env)).toMatchObject({ status: 0 });
+    expect(await serialOf('seven')).toBe(after);
+    expect(await issued('SH-7')).toBe(2);
+    expect(readdirSync(at('seven')).filter((name) => /^(credential|previous|next)/.test(name))).toHaveLength(
+      1,
+    );
+  });
+
+  test('goes back to the old credential where the new one is refused, and gets another one then', async () => {
+    const env = { ...(await ticket('SH-8')), AFTER_CHANGE: 'echo changed >> told-8' };
+    expect(await run('eight', ['enroll'], env)).toMatchObject({ status: 0 });
+    const before = await serialOf('eight');
+    house().write('refuse-word', '');
+    expect(await run('eight', ['renew', 'now'], env)).toMatchObject({ status: 1 });
+    expect(await serialOf('eight')).toBe(before);
+    expect(house().read('told-8')).toBe('changed\nchanged\nchanged\n');
+    expect(readdirSync(at('eight')).filter((name) => /^(credential|previous|next)/.test(name))).toHaveLength(
+      1,
+    );
+    expect(await run('eight', ['renew', 'now'], env)).toMatchObject({ status: 0 });
+    expect(await serialOf('eight')).not.toBe(before);
   });
 
   test('enrolls by an IDevID', async () => {

@@ -60,10 +60,9 @@ export async function noteRenewed(
     ),
   );
   const first = open.filter(({ state }) => state !== 'renewed').map(({ deviceId }) => deviceId);
-  for (const deviceId of first) {
-    const renewedAt = byDevice.get(deviceId)?.[0]?.reservedAt ?? room.clock();
-    await tx.moveMembers(campaign.id, [deviceId], { state: 'renewed', renewedAt });
-  }
+  const byTime = Map.groupBy(first, (deviceId) => byDevice.get(deviceId)?.[0]?.reservedAt ?? room.clock());
+  for (const [renewedAt, some] of byTime)
+    await tx.moveMembers(campaign.id, some, { state: 'renewed', renewedAt });
   if (planOf(campaign).success === 'issued') await finishOld(tx, campaign, first, room);
 }
 
