@@ -11,7 +11,7 @@ import { mountEnrollmentDoor } from '../src/enroll/api/routes.ts';
 import { mountFactoryDoor } from '../src/enroll/factory/routes.ts';
 import type { Peer } from '../src/enroll/peer.ts';
 import type { TokenRecord } from '../src/enroll/ports.ts';
-import { advanceCampaigns, carryCampaigns } from '../src/fleet/campaign/engine.ts';
+import { advanceCampaigns, BEAT_MS, campaignBeat } from '../src/fleet/campaign/engine.ts';
 import { createBaseApp } from '../src/server/base-app.ts';
 import { bearerOf } from '../src/server/caller.ts';
 import { mountCampaigns } from '../src/server/routes/campaigns.ts';
@@ -35,8 +35,6 @@ export interface Asked {
   /** DER of the certificate that the device shows. */
   readonly leaf?: Uint8Array;
 }
-
-const ENGINE_EVERY_MS = 1000;
 
 /** With which the bench's gate tells what it saw. */
 const GATE_TOKEN: TokenRecord = {
@@ -117,13 +115,9 @@ export async function openInjected(path: string): Promise<InjectedHouse> {
     },
     advance: () => advanceCampaigns(house.campaigns.room),
     carry: () =>
-      repeat(
-        () => carryCampaigns(house.campaigns.room, ENGINE_EVERY_MS),
-        ENGINE_EVERY_MS,
-        (error) => {
-          throw error;
-        },
-      ),
+      repeat(campaignBeat(house.campaigns.room), BEAT_MS, (error) => {
+        throw error;
+      }),
     async close() {
       await app.close();
       house.close();

@@ -11,7 +11,7 @@ import { percentile } from './statistics.ts';
  * `node campaign-run.ts STAGE HOME FOLDER BATCH FROM COUNT [WAY] [KILL] [WAVES]`: one stage of the bench in a process of its own, so that its memory
  * is the house's and a kill is one. Prints one line of JSON.
  *
- * - `birth`: COUNT devices from line FROM on get their first LDevIDs, of that batch, through the batch door.
+ * - `birth`: COUNT devices from line FROM on get their first LDevIDs, of that batch, through the batch door; a gate sees them in use after.
  * - `replace`: a campaign over the batch, WAVES waves with a gate. WAY `devices`: each by itself, by `POST /enroll` with its old
  *   certificate; `lines`: by the batch door, as a line that has them back does. With KILL the process kills itself when so many were answered.
  * - `resume`: goes on with it.
@@ -32,6 +32,7 @@ const openedAt = performance.now();
 const injected = await openInjected(home);
 const { send, house, advance, carry } = injected;
 const openMs = performance.now() - openedAt;
+const issuerKeyId = toHex(house.authorities.get('ldevid')?.keyId ?? new Uint8Array());
 const stages: Readonly<Record<string, () => Promise<object>>> = { birth, replace, resume, single, leak };
 console.log(JSON.stringify(await stages[stage]?.()));
 await injected.close();
@@ -72,7 +73,27 @@ async function birth(): Promise<object> {
   }
   if (body !== '') sendLines(body);
   while (answers.length > 0) await keep();
-  return { rate: count / ((performance.now() - begun - idleMs) / 1000), cpuMs: cpuMsSince(cpu) / count };
+  const told = {
+    rate: count / ((performance.now() - begun - idleMs) / 1000),
+    cpuMs: cpuMsSince(cpu) / count,
+  };
+  await putInUse();
+  return told;
+}
+
+/** What a campaign replaces is in use: a gate has seen each. */
+async function putInUse(): Promise<void> {
+  const seen: object[] = [];
+  const tell = () => send('POST', '/sightings', { role: 'gate', body: { seen: seen.splice(0) } });
+  for await (const line of linesOf('old')) {
+    seen.push(sightingOf(JSON.parse(line).serial));
+    if (seen.length === SIGHTINGS) await tell();
+  }
+  if (seen.length > 0) await tell();
+}
+
+function sightingOf(serial: string): object {
+  return { issuerKeyId, serial, at: new Date().toISOString(), listener: 'bench' };
 }
 
 async function replace(): Promise<object> {
@@ -129,7 +150,6 @@ async function follow(
 ): Promise<void> {
   const { read } = house.ledger;
   const { id = 0 } = (await read.findCampaign(name)) ?? {};
-  const keyId = toHex(house.authorities.get('ldevid')?.keyId ?? new Uint8Array());
   let [answered, at, called] = [0, 0, 0];
   let ended = false;
   const engine = carry();
@@ -145,7 +165,7 @@ async function follow(
   const under = new Set<Promise<void>>();
   const take = (answer: { readonly serial?: string; readonly error?: object }) => {
     if (answer.serial === undefined) throw new Error(JSON.stringify(answer));
-    seen.push({ issuerKeyId: keyId, serial: answer.serial, at: new Date().toISOString(), listener: 'bench' });
+    seen.push(sightingOf(answer.serial));
     answered += 1;
     onAnswer(answered);
   };

@@ -94,7 +94,11 @@ async function lookAtEverything(parts: AgentParts, options: StepOptions): Promis
 }
 
 /** Of a first enrollment, which somebody waits for, these are told at once. */
-const TELLS_FIRST: ReadonlySet<string> = new Set(['renewal-refused', 'server-untrusted']);
+const TELLS_FIRST: ReadonlySet<string> = new Set([
+  'renewal-refused',
+  'server-untrusted',
+  'key-algorithm-not-allowed',
+]);
 
 /** What another attempt may not meet again. */
 const PASSING: ReadonlySet<string> = new Set([
@@ -103,6 +107,7 @@ const PASSING: ReadonlySet<string> = new Set([
   'server-untrusted',
   'answer-refused',
   'renewal-refused',
+  'key-algorithm-not-allowed',
 ]);
 
 function passingProblem(
@@ -121,7 +126,7 @@ async function freshTrust(parts: AgentParts, pace: Pace): Promise<Pace> {
   const now = parts.time.now();
   if (isAhead((pace.trustAt ?? 0) + DAY_MS, now)) return pace;
   try {
-    await refreshTrust(parts);
+    if (await refreshTrust(parts)) await announce(parts);
   } catch (error) {
     if (!(error instanceof BirthmarkError)) throw error;
     return { ...pace, trustAt: now - DAY_MS + HOUR_MS };

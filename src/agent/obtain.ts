@@ -1,4 +1,5 @@
 import { BirthmarkError } from '../core/errors.ts';
+import { chooseKeyType } from './choose-key-type.ts';
 import { judgeIssued } from './judge-issued.ts';
 import { type AgentParts, credentialOf } from './parts.ts';
 import type { EnrollAnswer, Voucher } from './ports.ts';
@@ -85,7 +86,9 @@ function another({ state }: AgentParts): Slot {
   return state.begin();
 }
 
-function ask({ authority, keys, tell }: AgentParts, slot: Slot, by: Voucher): Promise<EnrollAnswer> {
+async function ask(parts: AgentParts, slot: Slot, by: Voucher): Promise<EnrollAnswer> {
+  const { authority, keys, tell } = parts;
+  if (!keys.has(slot.name, slot.folder)) keys.make(slot.name, slot.folder, await chooseKeyType(parts));
   tell({ level: 'info', event: 'asked', detail: `for a certificate, by ${by.kind}` });
   return authority.enroll({ by, key: keys.open(slot.name, slot.folder) });
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Monotonic } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { readSecretFile } from '../core/secret-file.ts';
@@ -9,7 +9,6 @@ import { parsePemBlocks } from '../x509/pem.ts';
 import { createEstAuthority } from './est/est-authority.ts';
 import { serialNumberOf } from './est/make-csr.ts';
 import { fileKeys, readFileKey } from './key/file-key.ts';
-import type { KeyType } from './key/key-type.ts';
 import { openToken, type Token } from './key/token-key.ts';
 import { type ProxyServer, parseProxy } from './net/proxy.ts';
 import { createServerLink, parseServerUrl } from './net/server-link.ts';
@@ -27,6 +26,8 @@ export interface OpenOptions {
   readonly settings: Settings;
   readonly disk: Disk;
   readonly clock: Clock;
+  /** Goes on while the machine sleeps too, as `os.uptime()` does; in milliseconds. */
+  readonly elapsed: Monotonic;
   readonly random: RandomBytes;
   readonly tell: Tell;
   /** What commands of the user inherit. */
@@ -43,16 +44,16 @@ const COMMAND_WITHIN_MS = 60_000;
 const SEEN_FILE = 'seen';
 
 /**
- * Puts an agent together from what was written down. Nothing is asked yet, but of the server which kind of key it wants, where
- * the settings do not say and there is no credential.
+ * Puts an agent together from what was written down. Nobody is asked anything yet.
  *
  * @throws BirthmarkError `config-invalid`, `key-store-failed`, `key-file-permissions`, `key-file-unreadable`
  */
 export async function openAgent(options: OpenOptions): Promise<OpenAgent> {
-  const { folder, settings, disk, clock, random, tell, environment } = options;
+  const { folder, settings, disk, clock, elapsed, random, tell, environment } = options;
   const state = openStateFolder(folder, disk, random);
   const time = createTimekeeper({
     clock,
+    elapsed,
     seen: Number(state.readText(SEEN_FILE) ?? 0) || 0,
     save: (seen) => state.writeText(SEEN_FILE, `${seen}\n`),
     onWrong: (offsetMs) =>
@@ -77,7 +78,6 @@ export async function openAgent(options: OpenOptions): Promise<OpenAgent> {
     ...(settings.label !== undefined && { label: settings.label }),
   });
   const token = settings.token && (await openToken(tokenOptions(settings.token)));
-  const type = settings.keyType ?? (await wantedType(state.current() === undefined, authority.wantedKey));
   const command = { environment, timeoutMs: COMMAND_WITHIN_MS };
   return {
     state,
@@ -86,7 +86,8 @@ export async function openAgent(options: OpenOptions): Promise<OpenAgent> {
     tell,
     authority,
     proxy,
-    keys: token ? token.keys(type) : fileKeys(type, disk),
+    keys: token ? token.keys() : fileKeys(disk),
+    keyType: settings.keyType,
     keysAreFiles: token === undefined,
     acceptUnlinkedRoots: settings.acceptUnlinkedRoots === true,
     vouchers: () => vouchersOf(settings, token),
@@ -117,18 +118,6 @@ function tokenOptions({ module, label, pinFile, engine }: NonNullable<Settings['
     pin: () => readSecretLine(pinFile),
     ...(engine !== undefined && { engine }),
   };
-}
-
-/** One that the server cannot be asked for is no reason to wait: it says at enrollment what it does not take. */
-async function wantedType(isFirst: boolean, ask: () => Promise<KeyType | undefined>): Promise<KeyType> {
-  const fallback: KeyType = 'ec-p256';
-  if (!isFirst) return fallback;
-  try {
-    return (await ask()) ?? fallback;
-  } catch (error) {
-    if (error instanceof BirthmarkError) return fallback;
-    throw error;
-  }
 }
 
 /** An IDevID lasts, a ticket is used up. */

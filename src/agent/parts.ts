@@ -1,4 +1,5 @@
 import type { RandomBytes } from '../core/random.ts';
+import type { KeyType } from './key/key-type.ts';
 import type { Authority, Credential, KeyStore, ProbeVerdict, Tell, Voucher } from './ports.ts';
 import type { CredentialPaths } from './run-command.ts';
 import type { Slot, StateFolder } from './state/state-folder.ts';
@@ -11,6 +12,8 @@ export type Probe = (credential: Credential, paths: CredentialPaths) => Promise<
 export interface AgentParts {
   readonly state: StateFolder;
   readonly keys: KeyStore;
+  /** The kind of key to make; undefined where the authority is asked. */
+  readonly keyType: KeyType | undefined;
   readonly authority: Authority;
   readonly time: Timekeeper;
   readonly random: RandomBytes;

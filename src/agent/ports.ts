@@ -1,4 +1,5 @@
 import type { SignatureAlgorithmName } from '../core/signature-algorithm.ts';
+import type { KeyType } from './key/key-type.ts';
 
 /** What Node's TLS needs to use a private key: the key itself, or what finds it in a token. */
 export type TlsKey =
@@ -27,7 +28,11 @@ export interface Credential {
  * a certificate is found again.
  */
 export interface KeyStore {
-  /** The key of that name, made now where there is none. `folder` is where a store on disk keeps it. */
+  /** Whether there is a key of that name. `folder` is where a store on disk keeps it. */
+  has(name: string, folder: string): boolean;
+  /** Makes it. */
+  make(name: string, folder: string, type: KeyType): void;
+  /** @throws BirthmarkError `key-file-unreadable`, `key-store-failed` where there is none */
   open(name: string, folder: string): DeviceKey;
   /** Forgets the key for good; it is no error where there is none. */
   destroy(name: string): void;
@@ -44,6 +49,12 @@ export interface Authority {
     readonly certificates: readonly Uint8Array[];
     readonly serverChain: readonly Uint8Array[];
   }>;
+  /**
+   * The kind of key that it asks for, if it does.
+   *
+   * @throws BirthmarkError `key-algorithm-not-allowed` for one that is not made here
+   */
+  wantedKey(): Promise<KeyType | undefined>;
   /** Asks for a certificate. The same request with the same key may be sent again. */
   enroll(request: EnrollRequest): Promise<EnrollAnswer>;
   /** When a certificate is to be renewed (RFC 9773 §4.1); undefined where the server says nothing of it. */

@@ -57,7 +57,7 @@ export const SettingsSchema = Type.Object(
         { ...closed, description: 'A broker that must take a new credential before it is used.' },
       ),
     ),
-    afterChange: Type.Optional(Text('Run after the credential changed.')),
+    afterChange: Type.Optional(Text('Run after the credential or the roots changed.')),
     acceptUnlinkedRoots: Type.Optional(
       Type.Boolean({ description: 'Takes a new root for the channel alone (RFC 7030 §4.1.3).' }),
     ),

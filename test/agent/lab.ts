@@ -1,6 +1,6 @@
 // A device of ours at a real listener of ours: TLS, EST, ledger and keys are real; time and chance are the test's.
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
@@ -13,6 +13,7 @@ import {
   type ProbeVerdict,
   type Settings,
 } from '../../src/agent/index.ts';
+import type { ProfileConfig } from '../../src/ca/profile-config.ts';
 import { DEFAULT_LABELS, type LabelConfig } from '../../src/enroll/label-config.ts';
 import type { ServiceCertificate } from '../../src/enroll/service-issuer.ts';
 import { createTicket } from '../../src/enroll/ticket.ts';
@@ -22,7 +23,7 @@ import { readCertificate } from '../../src/x509/certificate.ts';
 import { toPem } from '../../src/x509/pem.ts';
 import { DAY_MS, newCsr, newKey, type TestHouse } from '../house.ts';
 import { temporaryFolder } from '../keys/temporary-folder.ts';
-import { startTestServer, type TestServer } from '../server/test-server.ts';
+import { type App, startTestServer, type TestServer } from '../server/test-server.ts';
 import type { SampleKey } from '../x509/samples.ts';
 
 export interface DeviceOptions {
@@ -50,6 +51,8 @@ export interface AgentLab {
   readonly root: Uint8Array;
   /** A certificate of another server of that name. */
   serverCertificate(key: SampleKey): Promise<ServiceCertificate>;
+  /** The same server once more, with a certificate that is issued now; its URL. */
+  listen(shown?: (chain: readonly Uint8Array[]) => readonly Uint8Array[]): Promise<string>;
   device(options?: DeviceOptions): Promise<Device>;
   /** Files with a ticket. */
   ticket(serialNumber: string): Promise<Pick<Settings, 'serialNumber' | 'ticketFile'>>;
@@ -66,14 +69,16 @@ export interface AgentLab {
 const DEFAULT = DEFAULT_LABELS.default;
 
 /** A server for a whole file. */
-export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<AgentLab> {
+export async function shareAgentLab(
+  label: Partial<LabelConfig> = {},
+  ldevid: Partial<ProfileConfig> = {},
+): Promise<AgentLab> {
   if (!DEFAULT) throw new Error('there is a default label');
   const server = await startTestServer({
-    profiles: { server: { validityDays: 3650 } },
+    profiles: { server: { validityDays: 3650 }, ldevid },
     labels: { default: { ...DEFAULT, ...label } },
   });
   const { house } = server;
-  const key = newKey();
   const serverCertificate = (own: SampleKey) =>
     house.issueService(
       {
@@ -85,23 +90,29 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
       },
       'operator:test',
     );
-  const issued = await serverCertificate(key);
-  const app = await createRemoteApi({
-    ...server.options,
-    tls: { ...TLS_POLICY, key: keyPem(key), cert: pemOf([issued.certificate, ...issued.chain]) },
-  });
-  app.addHook('onSend', (_request, reply, _payload, done) => {
-    reply.header('date', new Date(house.clock.now()).toUTCString());
-    done();
-  });
-  const listening: Promise<string> = app.listen({ host: 'localhost', port: 0 });
-  await listening;
-  const { port } = app.server.address() as AddressInfo;
+  const apps: App[] = [];
+  const listen: AgentLab['listen'] = async (shown = (chain) => chain) => {
+    const key = newKey();
+    const { certificate, chain } = await serverCertificate(key);
+    const app = await createRemoteApi({
+      ...server.options,
+      tls: { ...TLS_POLICY, key: keyPem(key), cert: pemOf(shown([certificate, ...chain])) },
+    });
+    app.addHook('onSend', (_request, reply, _payload, done) => {
+      reply.header('date', new Date(house.clock.now()).toUTCString());
+      done();
+    });
+    apps.push(app);
+    const listening: Promise<string> = app.listen({ host: 'localhost', port: 0 });
+    await listening;
+    const { port } = app.server.address() as AddressInfo;
+    return `https://localhost:${port}`;
+  };
   afterAll(async () => {
-    await app.close();
+    await Promise.all(apps.map((app) => app.close()));
     await server[Symbol.asyncDispose]();
   });
-  const url = `https://localhost:${port}`;
+  const url = await listen();
   const authority = house.authorities.get('ldevid');
   if (!authority) throw new Error('there is an authority');
   const { root } = authority;
@@ -111,15 +122,18 @@ export async function shareAgentLab(label: Partial<LabelConfig> = {}): Promise<A
     url,
     root,
     serverCertificate,
+    listen,
     device: async ({ folder = join(temporaryFolder(), 'agent'), settings = {}, wrap, ...rest } = {}) => {
       mkdirSync(folder, { recursive: true });
-      writeFileSync(join(folder, 'trust.pem'), pemOf([root]), { flag: 'a' });
+      const trust = join(folder, 'trust.pem');
+      if (!existsSync(trust)) writeFileSync(trust, pemOf([root]));
       const events: AgentEvent[] = [];
       const parts = await openAgent({
         folder,
-        settings: { url, keyType: 'ec-p256', ...settings },
+        settings: { url, ...settings },
         disk,
         clock: house.clock.now,
+        elapsed: house.clock.now,
         random: (size) => randomBytes(size),
         tell: (event) => void events.push(event),
         environment: { PATH: process.env.PATH },

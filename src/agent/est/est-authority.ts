@@ -1,6 +1,5 @@
 import { toBase64 } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import type { KeyType } from '../key/key-type.ts';
 import { channelBinding } from '../net/channel-binding.ts';
 import type { Ask } from '../net/server-link.ts';
 import type { Authority, Voucher } from '../ports.ts';
@@ -19,10 +18,7 @@ export interface EstOptions {
 }
 
 /** An authority that speaks EST (RFC 7030, RFC 8951), and what of Birthmark's own API a device uses where it is there. */
-export function createEstAuthority({ ask, label, bind }: EstOptions): Authority & {
-  /** The kind of key that the server asks for, if it does. */
-  readonly wantedKey: () => Promise<KeyType | undefined>;
-} {
+export function createEstAuthority({ ask, label, bind }: EstOptions): Authority {
   const est = `/.well-known/est${label === undefined ? '' : `/${encodeURIComponent(label)}`}`;
   return {
     wantedKey: async () => wantedKey(await ask({ method: 'GET', path: `${est}/csrattrs` })),

@@ -15,13 +15,11 @@ export const KEY_FILE = 'key.pem';
  * Keys as PKCS#8 files of mode 0600, one in each credential's folder. They are not encrypted: whoever could read the file could
  * read the passphrase of a device that starts by itself.
  */
-export function fileKeys(type: KeyType, disk: Disk): KeyStore {
+export function fileKeys(disk: Disk): KeyStore {
   return {
-    open: (_name, folder) => {
-      const path = join(folder, KEY_FILE);
-      if (!existsSync(path)) disk.write(path, toPkcs8(generate(type)), 0o600);
-      return readFileKey(path);
-    },
+    has: (_name, folder) => existsSync(join(folder, KEY_FILE)),
+    make: (_name, folder, type) => disk.write(join(folder, KEY_FILE), toPkcs8(generate(type)), 0o600),
+    open: (_name, folder) => readFileKey(join(folder, KEY_FILE)),
     // It goes with its folder.
     destroy: () => undefined,
   };
@@ -66,10 +64,14 @@ function generate(type: KeyType): KeyObject {
       return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
     case 'ec-p384':
       return generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey;
+    case 'ec-p521':
+      return generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey;
     case 'ed25519':
       return generateKeyPairSync('ed25519').privateKey;
+    case 'rsa-2048':
     case 'rsa-3072':
-      return generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey;
+    case 'rsa-4096':
+      return generateKeyPairSync('rsa', { modulusLength: Number(type.slice('rsa-'.length)) }).privateKey;
   }
 }
 

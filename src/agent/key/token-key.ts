@@ -30,7 +30,7 @@ export interface TokenOptions {
 }
 
 export interface Token {
-  keys(type: KeyType): KeyStore;
+  keys(): KeyStore;
   /** The key with that label, which somebody else made. */
   find(label: string): DeviceKey;
   close(): void;
@@ -65,10 +65,10 @@ const CK = {
   ecdsa: 0x1041,
 } as const;
 
-const CURVES = {
-  'ec-p256': encode(oid('1.2.840.10045.3.1.7')),
-  'ec-p384': encode(oid('1.3.132.0.34')),
-} as const;
+const CURVES = new Map<KeyType, Buffer>([
+  ['ec-p256', encode(oid('1.2.840.10045.3.1.7'))],
+  ['ec-p384', encode(oid('1.3.132.0.34'))],
+]);
 const MARK = 'birthmark-';
 
 /**
@@ -100,9 +100,9 @@ export async function openToken(options: TokenOptions): Promise<Token> {
     const keyAt = (id: Buffer, what: string): DeviceKey | undefined =>
       readKey({ library, session }, id, what, options);
     return {
-      keys: (type) => tokenKeys({ library, session }, type, keyAt),
+      keys: () => tokenKeys({ library, session }, keyAt),
       find: (label) => {
-        const [handle, ...more] = find({ library, session }, [
+        const [handle, ...more] = findObjects({ library, session }, [
           { type: CK.class, value: CK.privateKey },
           { type: CK.label, value: label },
         ]);
@@ -135,25 +135,23 @@ interface Open {
 }
 
 /** A key's name, in hexadecimal, is its CKA_ID. */
-function tokenKeys(
-  open: Open,
-  type: KeyType,
-  keyAt: (id: Buffer, what: string) => DeviceKey | undefined,
-): KeyStore {
+function tokenKeys(open: Open, keyAt: (id: Buffer, what: string) => DeviceKey | undefined): KeyStore {
+  const find = (name: string) => keyAt(Buffer.from(name, 'hex'), name);
   return {
+    has: (name) => find(name) !== undefined,
+    make: (name, _folder, type) =>
+      guarded(`no ${type} key can be made in the token`, () =>
+        generate(open, type, Buffer.from(name, 'hex'), `${MARK}${name}`),
+      ),
     open: (name) => {
-      const id = Buffer.from(name, 'hex');
-      const known = keyAt(id, name);
-      if (known) return known;
-      guarded(`no ${type} key can be made in the token`, () => generate(open, type, id, `${MARK}${name}`));
-      const made = keyAt(id, name);
-      if (made) return made;
-      throw failed('the key that the token made is not there');
+      const key = find(name);
+      if (key) return key;
+      throw failed(`the key ${name} is not in the token`);
     },
     destroy: (name) =>
       guarded('a key cannot be removed from the token', () => {
         const label = { type: CK.label, value: `${MARK}${name}` };
-        for (const handle of find(open, [{ type: CK.id, value: Buffer.from(name, 'hex') }, label]))
+        for (const handle of findObjects(open, [{ type: CK.id, value: Buffer.from(name, 'hex') }, label]))
           open.library.C_DestroyObject(open.session, handle);
       }),
   };
@@ -172,28 +170,28 @@ function generate({ library, session }: Open, type: KeyType, id: Buffer, label: 
     { type: CK.extractable, value: false },
     { type: CK.sign, value: true },
   ];
-  if (type === 'rsa-3072') {
+  if (type.startsWith('rsa-')) {
     const open = [
-      { type: CK.modulusBits, value: 3072 },
+      { type: CK.modulusBits, value: Number(type.slice('rsa-'.length)) },
       { type: CK.publicExponent, value: Buffer.of(1, 0, 1) },
       { type: CK.verify, value: true },
     ];
     library.C_GenerateKeyPair(session, { mechanism: CK.rsaKeyPairGen }, [...common, ...open], secret);
-  } else if (type === 'ed25519') {
-    throw new Error('few tokens can; take ec-p256');
-  } else {
-    const open = [
-      { type: CK.ecParams, value: CURVES[type] },
-      { type: CK.verify, value: true },
-    ];
-    library.C_GenerateKeyPair(session, { mechanism: CK.ecKeyPairGen }, [...common, ...open], secret);
+    return;
   }
+  const curve = CURVES.get(type);
+  if (!curve) throw new Error('few tokens can; take ec-p256');
+  const open = [
+    { type: CK.ecParams, value: curve },
+    { type: CK.verify, value: true },
+  ];
+  library.C_GenerateKeyPair(session, { mechanism: CK.ecKeyPairGen }, [...common, ...open], secret);
 }
 
 /** The key with that CKA_ID, of which both halves must be there; undefined where neither is. */
 function readKey(open: Open, id: Buffer, what: string, options: TokenOptions): DeviceKey | undefined {
   const half = (kind: number) =>
-    find(open, [
+    findObjects(open, [
       { type: CK.class, value: kind },
       { type: CK.id, value: id },
     ]);
@@ -251,7 +249,7 @@ function readSpki(open: Open, key: Handle): Buffer {
     return encode(sequence(sequence(oid('1.2.840.113549.1.1.1'), nullValue()), bitString(body)));
   }
   const parameters = attribute(open, key, CK.ecParams);
-  if (!Object.values(CURVES).some((curve) => equalBytes(curve, parameters)))
+  if (![...CURVES.values()].some((curve) => equalBytes(curve, parameters)))
     throw new Error('it is not on P-256 or P-384');
   const point = new DerReader(attribute(open, key, CK.ecPoint)).content(TAG.octetString, 'EC_POINT');
   return encode(sequence(sequence(oid('1.2.840.10045.2.1'), parameters), bitString(point)));
@@ -263,7 +261,10 @@ function attribute({ library, session }: Open, object: Handle, type: number): Bu
   throw new Error(`it has no attribute ${type}`);
 }
 
-function find({ library, session }: Open, template: Parameters<PKCS11['C_FindObjectsInit']>[1]): Handle[] {
+function findObjects(
+  { library, session }: Open,
+  template: Parameters<PKCS11['C_FindObjectsInit']>[1],
+): Handle[] {
   library.C_FindObjectsInit(session, template);
   try {
     return library.C_FindObjects(session, 16);

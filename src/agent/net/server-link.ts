@@ -3,7 +3,8 @@ import type { Credential } from '../ports.ts';
 import type { Timekeeper } from '../timekeeper.ts';
 import { dial } from './dial.ts';
 import { exchange, type Question, type Reply } from './exchange.ts';
-import { type JudgedServer, openTls } from './open-tls.ts';
+import type { JudgedServer } from './judge-server.ts';
+import { openTls } from './open-tls.ts';
 import { placeOf } from './place.ts';
 import type { ProxyServer } from './proxy.ts';
 
@@ -25,6 +26,9 @@ export type Ask = (
 
 const HTTPS_PORT = 443;
 const MOST_REDIRECTS = 3;
+/** RFC 9110 §15.4. */
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+const KEEPS_METHOD: ReadonlySet<number> = new Set([307, 308]);
 
 /** @throws BirthmarkError `config-invalid` for any other URL than https */
 export function parseServerUrl(text: string): URL {
@@ -40,7 +44,10 @@ export function parseServerUrl(text: string): URL {
 
 /**
  * The way to one server. The server is judged before anything is said to it, and its `Date` is heard. A redirect is followed
- * to the same scheme, host and port only (RFC 7030 §3.2.1); what is behind another one is somebody else's.
+ * to the same scheme, host and port only (RFC 7030 §3.2.1); what is behind another one is somebody else's. One that would
+ * make a POST into a GET (301, 302, 303) is none for us: nothing would be enrolled by it.
+ *
+ * @returns an `Ask` that throws BirthmarkError `unavailable`, `proxy-failed`, `server-untrusted`, `answer-refused`
  */
 export function createServerLink({ url, proxy, anchors, time, timeoutMs }: LinkOptions): Ask {
   const place = placeOf(url, HTTPS_PORT);
@@ -70,19 +77,21 @@ export function createServerLink({ url, proxy, anchors, time, timeoutMs }: LinkO
     for (let hops = 0; ; hops += 1) {
       const reply = await askOnce({ ...question, path }, credential);
       const { location } = reply.headers;
-      if (!isRedirect(reply.status, question.method) || location === undefined) return reply;
+      if (!REDIRECTS.has(reply.status) || location === undefined) return reply;
       const target = URL.parse(location, `${url.origin}${path}`);
-      if (hops === MOST_REDIRECTS || target?.origin !== url.origin)
-        throw new BirthmarkError(
-          'answer-refused',
-          `${url.host} redirects to ${target?.origin ?? 'no address'}, where we do not go: if that is right, give its URL`,
+      const where = `${url.host} redirects ${question.method} ${path} to ${target?.href ?? 'no address'}`;
+      if (target?.origin !== url.origin)
+        throw refused(`${where}, where we do not go: if that is right, give its URL`);
+      if (!KEEPS_METHOD.has(reply.status) && question.method === 'POST')
+        throw refused(
+          `${where} with status ${reply.status}, after which nothing is sent again: it must be 307 or 308`,
         );
+      if (hops === MOST_REDIRECTS) throw refused(`${where}, after ${MOST_REDIRECTS} redirects before it`);
       path = `${target.pathname}${target.search}`;
     }
   };
 }
 
-/** 307 and 308 keep the method and the body; the others are for GET. */
-function isRedirect(status: number, method: Question['method']): boolean {
-  return status === 307 || status === 308 || (method === 'GET' && [301, 302, 303].includes(status));
+function refused(why: string): BirthmarkError {
+  return new BirthmarkError('answer-refused', why);
 }

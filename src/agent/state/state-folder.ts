@@ -49,6 +49,8 @@ export interface StateFolder {
   /** It is over: it does not. What is `previous` is current again, and to be announced again, and where there is none nothing is. */
   goBack(from: Slot, options: { readonly tryAgain: boolean }): void;
   dropNext(): void;
+  /** Who uses what is current is to be told once more. */
+  unannounce(): void;
   /** Removes what a crash left and what is not used any more; first the key of each, by its name. */
   tidy(destroyKey: (name: string) => void): void;
   /** DER of the certificates in a file of the folder; none where it is not there. */
@@ -123,6 +125,10 @@ export function openStateFolder(path: string, disk: Disk, random: RandomBytes): 
         point('current', previous);
       } else disk.remove(at('current'));
       disk.remove(at('previous'));
+    },
+    unannounce: () => {
+      const current = state.current();
+      if (current) unmark(current, 'announced');
     },
     dropNext: () => disk.remove(at('next')),
     tidy: (destroyKey) => {

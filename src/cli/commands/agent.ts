@@ -62,7 +62,7 @@ function enrollCommand(shell: Shell): Command {
       '--verify-client-id <id>',
       'the ClientId for that; one that is connected already would be taken over',
     )
-    .option('--after-change <cmd>', 'run after the credential changed, until it ends with 0')
+    .option('--after-change <cmd>', 'run after the credential or the roots changed, until it ends with 0')
     .option('--accept-unlinked-roots', 'take a new root that none of ours vouches for (RFC 7030 §4.1.3)')
     .option('--again', 'enroll anew, by ticket or IDevID, although there is a credential')
     .option('--wait <time>', 'how long to wait for approval or for the server', durationUpTo(30))

@@ -1,6 +1,6 @@
 import { finishReserved } from '../../ca/issue.ts';
 import { publishDueCrls } from '../../ca/publish-due-crls.ts';
-import { carryCampaigns } from '../../fleet/campaign/engine.ts';
+import { BEAT_MS, campaignBeat } from '../../fleet/campaign/engine.ts';
 import { retireDue } from '../../fleet/rotation/retire-due.ts';
 import { settleReplayed } from '../../fleet/settle-devices.ts';
 import { keepWalShort } from '../../store/sqlite/keep-wal-short.ts';
@@ -13,8 +13,6 @@ import { repeat } from './repeat.ts';
 const LISTS_EVERY_MS = 5000;
 /** A grace ends so much late at most. */
 const ROTATIONS_EVERY_MS = 10_000;
-/** How late a campaign may be that nobody follows just now. */
-const CAMPAIGNS_EVERY_MS = 1000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** Issuance takes milliseconds: a reservation older than this belongs to a process that is gone. */
@@ -55,10 +53,11 @@ export function keepUp(house: House): () => Promise<void> {
   });
   const tasks: readonly (readonly [string, number, (house: House) => Promise<unknown>])[] = [
     ['crl', LISTS_EVERY_MS, publisher(house)],
-    ['campaigns', CAMPAIGNS_EVERY_MS, ({ campaigns }) => carryCampaigns(campaigns.room, CAMPAIGNS_EVERY_MS)],
+    ['campaigns', BEAT_MS, campaignBeat(house.campaigns.room)],
     ['reservations', MINUTE_MS, finishAbandoned],
     ['authorities', MINUTE_MS, (house) => publishAuthorities(house)],
     ['states', MINUTE_MS, settle],
+    ['hygiene', MINUTE_MS, hygienist()],
     ['rotations', ROTATIONS_EVERY_MS, retire],
     ['tls', HOUR_MS, prepareTlsCertificate],
     ['ocsp', HOUR_MS, prepareOcspSigners],
@@ -96,6 +95,17 @@ async function retire(house: House): Promise<void> {
 async function settle({ ledger, issuing, wallClock, logger }: House): Promise<void> {
   const settled = await settleReplayed(ledger, issuing.idevidProfiles, wallClock());
   if (settled > 0) logger.info({ settled }, 'worked out the states of devices');
+}
+
+/** Brings a scan of keys to its end that whoever began it has left. */
+function hygienist(): (house: House) => Promise<void> {
+  let seen: Awaited<ReturnType<House['hygiene']['goOn']>>;
+  return async ({ hygiene, logger }) => {
+    const before = seen;
+    seen = await hygiene.goOn(before);
+    if (before && !seen)
+      logger.info({ startedAt: new Date(before.startedAt) }, 'the scan of keys is at its end');
+  };
 }
 
 /** Publishes what is due. Where statuses changed since the time before, an act may be under way. */

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { breathe } from '../../core/breathe.ts';
 import { findMembers } from './find-members.ts';
@@ -30,13 +29,21 @@ export async function advanceCampaigns(room: CampaignRoom): Promise<boolean> {
   return moved;
 }
 
-/** Looked at again so soon while members move, that a wave does not wait for the next look when the one before it has followed. */
-const HURRY_MS = 100;
+/** How often the engine's beat is to be called. */
+export const BEAT_MS = 100;
+/** Campaigns whose members keep still are looked at every so many beats. */
+const STILL_BEATS = 10;
 
-/** Advances campaigns, again and again while members move, for about so long. */
-export async function carryCampaigns(room: CampaignRoom, forMs: number): Promise<void> {
-  for (let left = forMs; (await advanceCampaigns(room)) && left > HURRY_MS; left -= HURRY_MS)
-    await sleep(HURRY_MS);
+/**
+ * The engine's beat: advances campaigns at each while members move, so that a wave does not wait for the next look when the one before
+ * it has followed, and now and then while they do not.
+ */
+export function campaignBeat(room: CampaignRoom): () => Promise<void> {
+  let beat = 0;
+  return async () => {
+    beat = (beat + 1) % STILL_BEATS;
+    if (beat === 0 && (await advanceCampaigns(room))) beat = STILL_BEATS - 1;
+  };
 }
 
 async function advance(campaign: CampaignRecord, room: CampaignRoom): Promise<void> {

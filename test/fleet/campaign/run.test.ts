@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { activateGeneration } from '../../../src/ca/rollover/activate-generation.ts';
 import { prepareGeneration } from '../../../src/ca/rollover/prepare-generation.ts';
 import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
+import { campaignBeat } from '../../../src/fleet/campaign/engine.ts';
 import { createDeviceDesk } from '../../../src/fleet/recovery/device-desk.ts';
 import { newKey, outcomeCode } from '../../house.ts';
 import { ANNA, codeOfAsync, type Lab, namesOf, openLab, planWith } from './lab.ts';
@@ -38,6 +39,27 @@ describe('waves', () => {
     await lab.tick();
     expect(await lab.state('recall')).toBe('done');
     expect(await lab.tally('recall')).toEqual({ replaced: 10 });
+  });
+
+  test('follow each other at once while members move, and are looked at now and then while none does', async () => {
+    using lab = await openLab();
+    const names = namesOf(4);
+    await lab.fleet(names);
+    await lab.campaigns.plan('recall', planWith({ waveSize: 2, gatePercent: 100 }), ANNA);
+    await lab.campaigns.start('recall', ANNA);
+    const beat = campaignBeat(lab.room);
+    const beats = async (count: number) => {
+      for (let at = 0; at < count; at += 1) await beat();
+      return lab.tally('recall');
+    };
+    expect(await beats(9)).toEqual({ waiting: 4 });
+    expect(await beats(1)).toEqual({ called: 2, waiting: 2 });
+    await followAll(lab, names.slice(0, 2));
+    expect(await beats(1)).toEqual({ called: 2, replaced: 2 });
+    await beats(1);
+    await followAll(lab, names.slice(2));
+    expect(await beats(9)).toEqual({ called: 2, replaced: 2 });
+    expect(await beats(1)).toEqual({ replaced: 4 });
   });
 
   test('whose gate stays shut pause the campaign and raise an incident; a resume waives that gate', async () => {

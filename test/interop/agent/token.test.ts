@@ -72,6 +72,64 @@ describe.skipIf(!isPossible)('a device with a token', () => {
     expect((await facts('bare')).serial).toBe(before.serial);
   });
 
+  test('enrolls by an IDevID whose key a factory made in the token, with a key that is made beside it', async () => {
+    const access = ['--module', MODULE, '--token-label', 'device', '--login', '--pin', PIN];
+    const words = ['--keypairgen', '--key-type', 'EC:prime256v1', '--label', 'idevid', '--id', '01'];
+    await house().program('pkcs11-tool', ...access, ...words);
+    const key = `pkcs11:token=device;object=idevid;type=private?pin-value=${PIN}`;
+    process.env.PKCS11_MODULE_PATH = MODULE;
+    await house().program(
+      ...(['openssl', 'req', '-new', '-engine', 'pkcs11', '-keyform', 'engine', '-key', key] as const),
+      ...['-subj', '/', '-out', 'idevid.csr'],
+    );
+    const order = ['--profile', 'idevid', '--serial-number', 'HSM-4', '--csr', 'idevid.csr'];
+    await house().must('issue', ...order, '--out', 'idevid.pem', '--chain');
+    const before = (await keys()).count;
+    const enrollBy = (label: string, state: string) =>
+      house().birthmark(
+        ...['agent', 'enroll', '--state', state, '--url', house().tlsUrl, '--ca', house().pem('root')],
+        ...['--idevid-cert', 'idevid.pem', '--idevid-key-label', label],
+        ...['--pkcs11-module', MODULE, '--pkcs11-token', 'device', '--pkcs11-pin-file', 'pin'],
+        ...['--pkcs11-engine', ENGINE],
+      );
+    expect(await enrollBy('idevid', 'born')).toMatchObject({ status: 0 });
+    expect(await facts('born')).toMatchObject({
+      state: 'enrolled',
+      subject: expect.stringContaining('HSM-4'),
+    });
+    expect((await keys()).count).toBe(before + 1);
+    expect(await enrollBy('nobody', 'stranger')).toMatchObject({
+      status: 1,
+      err: expect.stringContaining('labelled "nobody"'),
+    });
+  });
+
+  test.each(['rsa-3072', 'ec-p384'])('enrolls and renews with keys of type %s', async (type) => {
+    const state = `hsm-${type}`;
+    expect(await enroll(state, state, '--pkcs11-engine', ENGINE, '--key-type', type)).toMatchObject({
+      status: 0,
+    });
+    const before = await facts(state);
+    expect(await house().birthmark('agent', 'renew', '--now', '--state', state)).toMatchObject({ status: 0 });
+    expect((await facts(state)).serial).not.toBe(before.serial);
+    const text = await house().program(
+      'openssl',
+      'x509',
+      '-in',
+      `${state}/current/certificate.pem`,
+      '-noout',
+      '-text',
+    );
+    expect(text).toContain(type === 'rsa-3072' ? '(3072 bit)' : '(384 bit)');
+  });
+
+  test('says that it cannot make keys of a type that tokens have not', async () => {
+    expect(await enroll('HSM-5', 'odd', '--pkcs11-engine', ENGINE, '--key-type', 'ed25519')).toMatchObject({
+      status: 1,
+      err: expect.stringContaining('no ed25519 key can be made in the token'),
+    });
+  });
+
   test('is refused with another PIN, which is not told', async () => {
     spawnSync('chmod', ['600', house().write('pin', '99999\n')]);
     const done = await enroll('HSM-3', 'wrong', '--pkcs11-engine', ENGINE);
