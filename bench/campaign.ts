@@ -9,6 +9,7 @@ import { median } from './statistics.ts';
 
 const run = promisify(execFile);
 const RUN = fileURLToPath(new URL('campaign-run.ts', import.meta.url));
+const BARE = fileURLToPath(new URL('bare-door.ts', import.meta.url));
 
 /** Devices of each part. */
 const SIZES = {
@@ -50,8 +51,10 @@ export interface CampaignResult {
   readonly batchDoor: { readonly rate: number; readonly cpuMs: number };
   /** Renewed by the batch door, as a line does that has the devices back: what the campaign itself costs. */
   readonly byLines: Carried & { readonly planMs: number };
-  /** Each by itself, by `POST /enroll` with its old certificate. */
-  readonly byDevices: Carried;
+  /** Each by itself, by `POST /enroll` with its old certificate; `bareRatio`: the bare door's processor time over what one costs. */
+  readonly byDevices: Carried & { readonly bareRatio: number };
+  /** The least for one that comes by itself, see `bare-door.ts`; `cpuRatio`: the batch door's processor time over it. */
+  readonly bareDoor: { readonly rate: number; readonly cpuMs: number; readonly cpuRatio: number };
   /** While the large one ran. */
   readonly memory: {
     readonly firstThirdMiB: number;
@@ -141,6 +144,8 @@ export async function benchCampaign(say: (text: string) => void, quick = false):
     await on('replace', 'canary', 'devices', 0, 3);
     const devices = await on('replace', 'devices', 'devices');
     say(`devices: ${Math.round(devices.rate)} a second, ${devices.cpuMs.toFixed(2)} ms of processor`);
+    const bare = await measureBareDoor(join(folder, 'second-0'), sizes.devices);
+    say(`bare door: ${Math.round(bare.rate)} a second, ${bare.cpuMs.toFixed(2)} ms of processor`);
     await on('replace', 'killed', 'devices', Math.ceil(sizes.killed / 2)).then(
       () => {
         throw new Error('the process was to be killed');
@@ -166,7 +171,12 @@ export async function benchCampaign(say: (text: string) => void, quick = false):
     return {
       batchDoor: { rate: Math.round(batchRate), cpuMs: round(batchCpuMs) },
       byLines: { ...carried('fleet', fleet), planMs: Math.round(fleet.planMs) },
-      byDevices: carried('devices', devices),
+      byDevices: { ...carried('devices', devices), bareRatio: round(bare.cpuMs / devices.cpuMs) },
+      bareDoor: {
+        rate: Math.round(bare.rate),
+        cpuMs: round(bare.cpuMs),
+        cpuRatio: round(batchCpuMs / bare.cpuMs),
+      },
       memory: {
         firstThirdMiB: Math.round(median(memory.slice(0, third))),
         lastThirdMiB: Math.round(median(memory.slice(-third))),
@@ -186,6 +196,14 @@ export async function benchCampaign(say: (text: string) => void, quick = false):
     removeHome(home);
     removeHome(folder);
   }
+}
+
+async function measureBareDoor(
+  file: string,
+  count: number,
+): Promise<{ readonly rate: number; readonly cpuMs: number }> {
+  const { stdout } = await run(process.execPath, [BARE, file, String(count)]);
+  return JSON.parse(stdout);
 }
 
 interface Told {

@@ -1,4 +1,4 @@
-import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ConnectVerdict } from './decide.ts';
 import type { GateConnect } from './gate.ts';
 import type { EndCause } from './ports.ts';
@@ -110,16 +110,5 @@ export function createGateMetrics({
           for (const { reaction } of blocks()) this.inc({ reaction });
         },
       }),
-  };
-}
-
-/** The numbers of several gates as one text; each registry has a label of its own that tells it apart. */
-export function joinMetrics(registries: Iterable<Registry>) {
-  return {
-    contentType: Registry.PROMETHEUS_CONTENT_TYPE,
-    metrics: async (): Promise<string> => {
-      const all = await Promise.all([...registries].map((one) => one.getMetricsAsJSON()));
-      return AggregatorRegistry.aggregate(all).metrics();
-    },
   };
 }

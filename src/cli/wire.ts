@@ -93,8 +93,8 @@ export interface HouseOptions {
 
 const SECOND_MS = 1000;
 const HOUR_MS = 3600 * SECOND_MS;
-/** How long an authority may go on issuing once its own certificate is revoked. */
-const STANDING_EVERY_MS = SECOND_MS;
+/** What another process did to authorities is known here within a second: half of it is for the look itself. */
+const LOOK_EVERY_MS = SECOND_MS / 2;
 
 export const random: RandomBytes = poolRandom((size) => randomBytes(size));
 
@@ -212,7 +212,7 @@ export async function openHouse(
     };
     const metrics = createMetrics(worker);
     const uses = createUseNoter({ policy: rotation, idevidProfiles: issuing.idevidProfiles });
-    const countRetired = watchRotations(metrics.registry, ledger.read);
+    const countRetired = watchRotations(metrics, ledger.read);
     const enroll = metrics.counting(createEnroller({ ...shared, maxUnseen: rotation.maxUnseen }));
     metrics.followCampaigns(ledger.read);
     const steady = createSteadyClock(systemClock, systemMonotonic);
@@ -231,7 +231,7 @@ export async function openHouse(
     };
     const timer = setInterval(() => {
       lookAround().catch((error: unknown) => logger.error({ err: error }, 'the ledger could not be asked'));
-    }, STANDING_EVERY_MS).unref();
+    }, LOOK_EVERY_MS).unref();
     return {
       home,
       loaded,

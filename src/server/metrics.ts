@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { joinMetrics } from '../broker-auth/gate-metrics.ts';
+import { joinNumbers, type Numbers, readNumbers } from '../broker-auth/join-metrics.ts';
 import { newOcspTally, type OcspTally } from '../ca/ocsp/sign-answer.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { Enroller } from '../enroll/enroller.ts';
@@ -11,6 +11,8 @@ const UNDER_WAY = ['planned', 'running', 'paused', 'ending'] as const;
 
 export interface Metrics {
   readonly registry: Registry;
+  /** What the ledger says: it is the same whichever process is asked, and told once. */
+  readonly house: Registry;
   /** Those of gates in this process. */
   readonly gates: Set<Registry>;
   /** The same enroller, with its answers counted. */
@@ -21,11 +23,17 @@ export interface Metrics {
   followCampaigns(reads: Pick<CampaignReads, 'findCampaignsIn' | 'tallyCampaign'>): void;
   /** Observes a request, in seconds. */
   observe(route: string, status: number, seconds: number): void;
+  /** What was counted in this process. */
+  own(): Promise<readonly Numbers[]>;
+  /** From now on what other processes of the house counted is told as well. */
+  joinOthers(others: () => Promise<readonly Numbers[]>): void;
+  /** All of it in the Prometheus text format. */
+  text(): Promise<string>;
   /** The OCSP responder counts in here: an answer takes less time than a counter of the library. */
   readonly ocsp: OcspTally;
 }
 
-/** @param worker which of the worker processes this is: each keeps its own numbers */
+/** @param worker which process of the house this is: each counts what it does */
 export function createMetrics(worker: string): Metrics {
   const registry = new Registry();
   registry.setDefaultLabels({ worker });
@@ -70,10 +78,23 @@ export function createMetrics(worker: string): Metrics {
       for (const outcome of ['kept', 'signed', 'limited'] as const) this.inc({ outcome }, ocsp[outcome]);
     },
   });
+  const house = new Registry();
+  const gates = new Set<Registry>();
+  const own = () => readNumbers([registry, ...gates]);
+  let others = async (): Promise<readonly Numbers[]> => [];
   return {
     registry,
-    gates: new Set(),
+    house,
+    gates,
     ocsp,
+    own,
+    joinOthers: (from) => {
+      others = from;
+    },
+    text: async () => {
+      const all = await Promise.all([readNumbers([house]), own(), others()]);
+      return joinNumbers(all.flat());
+    },
     counting: (enroll) => async (requests, admission) => {
       const outcomes = await enroll(requests, admission);
       const refused = outcomes.filter((outcome) => outcome instanceof BirthmarkError);
@@ -82,7 +103,7 @@ export function createMetrics(worker: string): Metrics {
       return outcomes;
     },
     countReport: (outcome) => reports.inc({ outcome }),
-    followCampaigns: (reads) => followCampaigns(registry, reads),
+    followCampaigns: (reads) => followCampaigns(house, reads),
     observe: (route, status, seconds) => requests.observe({ route, status: String(status) }, seconds),
   };
 }
@@ -91,8 +112,7 @@ export function createMetrics(worker: string): Metrics {
 export function mountMetrics(app: FastifyInstance, metrics: Metrics, authenticate: Authenticate): void {
   app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
     assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
-    const text = `${await metrics.registry.metrics()}${metrics.gates.size > 0 ? await joinMetrics(metrics.gates).metrics() : ''}`;
-    return reply.type(metrics.registry.contentType).send(text);
+    return reply.type(metrics.registry.contentType).send(await metrics.text());
   });
   app.addHook('onResponse', (request, reply, done) => {
     metrics.observe(request.routeOptions.url ?? 'unknown', reply.statusCode, reply.elapsedTime / 1000);

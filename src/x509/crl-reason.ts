@@ -13,3 +13,19 @@ export const CRL_REASON = {
 } as const;
 
 export type CrlReasonName = keyof typeof CRL_REASON;
+
+/** What is said of a revocation: `unspecified` also where an entry gives no reason. */
+export type ToldReason = CrlReasonName | 'unspecified';
+
+/** The same by number, with 0 for unspecified; undefined where no reason has the number. */
+export const CRL_REASON_NAMES: readonly (ToldReason | undefined)[] = byNumber();
+
+function byNumber(): (ToldReason | undefined)[] {
+  const names: (ToldReason | undefined)[] = ['unspecified'];
+  for (const name of Object.keys(CRL_REASON).filter(isReason)) names[CRL_REASON[name]] = name;
+  return names;
+}
+
+function isReason(name: string): name is CrlReasonName {
+  return Object.hasOwn(CRL_REASON, name);
+}

@@ -218,6 +218,9 @@ describe('a device of a broker', () => {
     );
     await thrownOut;
     expect(await house().must('device', 'list', '--state', 'quarantined')).toContain('SN-5');
+    expect(await house().must('device', 'show', 'SN-5')).toMatch(
+      /^quarantined since \S+ by \S+: it stays out until somebody says birthmark device release$/m,
+    );
     expect(await house().must('device', 'release', 'SN-5')).toContain('2 certificates changed');
     await until(async () => (await publish(house(), device)) === '', 'it is let in again');
     expect(await house().must('device', 'retire', 'SN-5')).toContain('is retired');

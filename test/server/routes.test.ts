@@ -41,7 +41,8 @@ describe('lists', async () => {
     ['/devices?query=odd', 3],
     ['/devices?query=B1', 7],
     ['/devices?state=enrolled', 1],
-    ['/devices?namespace=acme', 0],
+    ['/devices?namespace=own', 8],
+    ['/devices?namespace=own&query=nobody', 0],
     ['/certificates?profile=ldevid', 1],
     ['/certificates?query=SN-3', 2],
   ])('%s finds %i', async (path, found) => {
@@ -73,6 +74,8 @@ describe('lists', async () => {
 
   test.each([
     ['/devices/SN-404', 'device-unknown 404'],
+    ['/devices?namespace=acme', 'not-found 404:namespace'],
+    ['/devices?namespace=No%20label!', 'bad-request 400:namespace'],
     ['/devices/SN-3?namespace=acme', 'device-unknown 404'],
     ['/certificates/00ff', 'not-found 404'],
     ['/certificates/xyz', 'bad-request 400:serial'],

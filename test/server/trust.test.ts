@@ -30,6 +30,8 @@ test('a CA is trusted, listed and trusted no longer', async () => {
   expect(added.json.items).toMatchObject([record]);
   expect((await server.ask('GET', '/trust', { token })).json.items).toMatchObject([record]);
   expect(problemOf(await server.ask('POST', '/trust', { token, body }))).toMatch(/^already-exists 409/);
+  // Its namespace is known, and empty.
+  expect((await server.ask('GET', '/devices?namespace=acme', { token })).json).toEqual({ items: [] });
 
   const remove = () =>
     server.ask('DELETE', `/trust/${encodeURIComponent(openssl.fingerprint256)}`, { token });

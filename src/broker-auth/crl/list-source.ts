@@ -2,16 +2,15 @@ import { equalBytes } from '../../core/bytes.ts';
 import type { SteadyClock } from '../../core/steady-clock.ts';
 import { nameKey } from '../../x509/compare-names.ts';
 import type { CrlEntry } from '../../x509/crl-entry-reader.ts';
+import { CRL_REASON, CRL_REASON_NAMES } from '../../x509/crl-reason.ts';
 import { ALL_REASONS } from '../../x509/distribution-point.ts';
 import { ISSUER_AS_POINT, reasonsInScope } from '../../x509/path/crl-scope.ts';
-import { REVOCATION_REASONS } from '../../x509/path/verdict.ts';
 import { type CredentialId, certificateKeyOf, type StatusSubject } from '../credential.ts';
 import { digestOfKey } from '../status/certificate-digest.ts';
 import type { KnownStatus, StatusSource } from '../status-source.ts';
 import type { HeldList, ListSlot, ListStore } from './list-store.ts';
 
 const REMOVE_FROM_CRL = 8;
-const CERTIFICATE_HOLD = 6;
 
 /** Which lists speak of a certificate, and of which reasons. */
 interface Scope {
@@ -62,7 +61,7 @@ export function listSource(store: ListStore, steady: SteadyClock): StatusSource 
         const word = wordOf(slot, digest, now);
         if (!word) continue;
         const { entry } = word;
-        if (entry && entry.reason !== CERTIFICATE_HOLD) return told({ ...word, entry }, now);
+        if (entry && entry.reason !== CRL_REASON.certificateHold) return told({ ...word, entry }, now);
         // A newer list of the same reasons knows better whether it is still held.
         if ((reasons & missing) === 0) continue;
         if (entry) bad ??= { ...word, entry };
@@ -158,8 +157,8 @@ function oldestOf(one: Word, other: Word): Word {
 }
 
 function told({ entry, asOf, until }: Word & { readonly entry: CrlEntry }, now: number): KnownStatus {
-  const held = entry.reason === CERTIFICATE_HOLD;
-  const reason = held || entry.reason === 0 ? undefined : REVOCATION_REASONS[entry.reason];
+  const held = entry.reason === CRL_REASON.certificateHold;
+  const reason = held || entry.reason === 0 ? undefined : CRL_REASON_NAMES[entry.reason];
   return {
     status: held ? 'held' : 'revoked',
     since: entry.revokedAt,

@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { schemaParser } from '../../core/schema.ts';
+import { CRL_REASON, CRL_REASON_NAMES } from '../../x509/crl-reason.ts';
 import type { ReadSingle } from '../../x509/ocsp-response-reader.ts';
-import { REVOCATION_REASONS } from '../../x509/path/verdict.ts';
 import type { CredentialId } from '../credential.ts';
 import { dateEvidence, type EvidenceClock, type EvidenceDates } from '../crl/date-evidence.ts';
 import type { KnownStatus } from '../status-source.ts';
@@ -41,8 +41,6 @@ export interface AnswerStore {
   readonly size: number;
 }
 
-const CERTIFICATE_HOLD = 6;
-
 export function createAnswerStore(by: EvidenceClock, mostAnswers: number): AnswerStore {
   const answers = new Map<string, Answer & AnswerId>();
 
@@ -67,8 +65,8 @@ export function createAnswerStore(by: EvidenceClock, mostAnswers: number): Answe
       const common = { issuerKeyId, serial, thisUpdate, nextUpdate };
       if (said.status === 'good') return keep({ ...common, status: 'good' });
       const { reason: number = 0, revokedAt: since } = said;
-      if (number === CERTIFICATE_HOLD) return keep({ ...common, status: 'held', since });
-      const reason = REVOCATION_REASONS[number];
+      if (number === CRL_REASON.certificateHold) return keep({ ...common, status: 'held', since });
+      const reason = CRL_REASON_NAMES[number];
       return keep({
         ...common,
         status: 'revoked',

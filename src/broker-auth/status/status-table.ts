@@ -1,6 +1,6 @@
 import { asBuffer } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import { REVOCATION_REASONS } from '../../x509/path/verdict.ts';
+import { CRL_REASON_NAMES } from '../../x509/crl-reason.ts';
 import type { DeniedEntry } from '../denied-entry.ts';
 import { certificateDigestOf, digestOfKey } from './certificate-digest.ts';
 import { DigestTable } from './digest-table.ts';
@@ -31,7 +31,7 @@ export type Standing =
     };
 
 /** By number, which a mark holds. */
-const REASONS: readonly (string | undefined)[] = REVOCATION_REASONS;
+const REASONS: readonly (string | undefined)[] = CRL_REASON_NAMES;
 const COMPROMISED = 'keyCompromise';
 
 /** The lower bits of a mark; above them stands the reason. */

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { BirthmarkError } from '../../core/errors.ts';
 import { type CallApi, withApi } from '../api-client.ts';
 import {
   type CommonOptions,
@@ -10,6 +11,7 @@ import {
   wholeNumber,
 } from '../command.ts';
 import { moment } from '../moment.ts';
+import { nameOptions } from './name-options.ts';
 import { parseCampaign, show } from './show.ts';
 
 const ALGORITHMS = ['ec-p256', 'ec-p384', 'ec-p521', 'ed25519', 'rsa'];
@@ -143,7 +145,9 @@ function deciding(command: Command): Command {
 
 async function plan(shell: Shell, name: string, options: PlanOptions): Promise<void> {
   const answer = await withApi(homeOf(options), shell.environment, async (call) => {
-    let told = await call('POST', '/campaigns', bodyOf(name, options));
+    let told = await call('POST', '/campaigns', bodyOf(name, options)).catch((error: unknown) => {
+      throw error instanceof BirthmarkError ? nameOptions(error) : error;
+    });
     for (let campaign = parseCampaign(told, ''); campaign.state === 'planning'; ) {
       shell.note(`${campaign.blastRadius.devices} devices found so far …`);
       told = await call('POST', `/campaigns/${name}/plan`);

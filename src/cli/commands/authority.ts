@@ -113,6 +113,7 @@ function rotateAuthority(shell: Shell): Command {
       shell.out(`${name} ${changed ? 'is made and published' : 'was made before'}: ${state}`);
       if (state === 'prepared')
         shell.out(`  it may issue from ${activatableAt} on: birthmark authority activate ${family}`);
+      else await tellFormer(shell, { home }, family);
       if (changed) shell.note(`note: its key is keys/${name}.key: make a backup, older ones do not have it`);
     });
 }
@@ -127,8 +128,9 @@ function activateAuthority(shell: Shell): Command {
     .option('--now', 'although it was not published for long enough')
     .action(async (family: string, options: CommonOptions & { readonly now?: boolean }) => {
       const acted = await act(shell, options, family, 'activate', { now: options.now ?? false });
-      if (acted)
-        shell.out(acted.changed ? `${acted.name} issues from now on` : `${acted.name} issues already`);
+      if (!acted) return;
+      shell.out(acted.changed ? `${acted.name} issues from now on` : `${acted.name} issues already`);
+      await tellFormer(shell, options, family);
     });
 }
 
@@ -149,6 +151,26 @@ function retireAuthority(shell: Shell): Command {
       const acted = await act(shell, options, name, 'retire', { revoke: options.revoke });
       if (acted) shell.out(`${acted.name} is ${acted.changed ? 'retired' : 'retired already'}`);
     });
+}
+
+/** What the one before has left behind: nobody is called to leave it by the switch itself. */
+async function tellFormer(shell: Shell, options: CommonOptions, family: string): Promise<void> {
+  const former = await withApi(homeOf(options), shell.environment, async (call) => {
+    const { items } = parseAuthorities(await call('GET', '/authorities'), '');
+    const found = items.findLast((one) => one.family === family && one.state === 'former');
+    return found && parseShown(await call('GET', `/authorities/${found.name}`), '');
+  });
+  if (!former) return;
+  const { name, standing } = former;
+  if (standing.certificates === 0) {
+    shell.out(`  nothing of ${name} stands any more: birthmark authority retire ${name}`);
+    return;
+  }
+  shell.out(`  ${standing.certificates} certificates of ${name} stand, the last until ${standing.until}`);
+  if (family === 'ldevid')
+    shell.out(
+      `  devices renew them when they are due; this calls them now: birthmark campaign plan NAME --preset rotate-ca --issuer ${name}`,
+    );
 }
 
 /** Gives what was done, unless it was printed as JSON. */

@@ -3,7 +3,7 @@ import { BirthmarkError } from '../../core/errors.ts';
 import { verifyWith } from '../../x509/algorithms.ts';
 import { parseCertificate } from '../../x509/certificate.ts';
 import { type Crl, type ListedCertificate, readCrl } from '../../x509/crl-reader.ts';
-import { CRL_REASON } from '../../x509/crl-reason.ts';
+import { CRL_REASON_NAMES } from '../../x509/crl-reason.ts';
 import type { IssuingDistributionPoint } from '../../x509/distribution-point.ts';
 import { GENERAL_NAME } from '../../x509/general-name.ts';
 import { nameToText } from '../../x509/name.ts';
@@ -91,11 +91,10 @@ function describeScope(point: IssuingDistributionPoint): string {
 }
 
 function describeEntry({ serial, revokedAt, reason, invalidityAt }: ListedCertificate) {
-  const known = Object.entries(CRL_REASON).find(([, number]) => number === reason)?.[0];
   return {
     serial,
     revokedAt: toTime(revokedAt),
-    reason: known ?? 'unspecified',
+    reason: CRL_REASON_NAMES[reason ?? 0] ?? 'unspecified',
     ...(invalidityAt !== undefined && { invalidityDate: toTime(invalidityAt) }),
   };
 }

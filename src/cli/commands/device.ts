@@ -19,6 +19,16 @@ interface OneOptions extends CommonOptions {
   readonly namespace: string;
 }
 
+/** Why a device is shut out, and what ends it, by cause. */
+const WHY_OUT: Readonly<Record<string, string>> = {
+  operator: 'it stays out until somebody says birthmark device release',
+  gate: 'a gate saw it misbehave; it stays out until somebody says birthmark device release',
+  conflict:
+    'two hold its identity; it comes back by its IDevID and a new key, or by birthmark device release',
+  compromise: 'the key of its IDevID is out; it comes back by a recovery ticket',
+  campaign: 'its LDevIDs are to be replaced; it comes back by its IDevID and a new key',
+};
+
 const DEFAULT_LIMIT = 100;
 const DeviceAnswer = {
   namespace: Type.String(),
@@ -105,7 +115,7 @@ function showDevice(shell: Shell): Command {
       if (device.model !== undefined) shell.out(`model ${device.model}`);
       if (device.batch !== undefined) shell.out(`batch ${device.batch}`);
       const { quarantine: out } = device;
-      if (out) shell.out(`quarantined since ${out.since}, by ${out.by}: ${out.cause}`);
+      if (out) shell.out(`quarantined since ${out.since} by ${out.by}: ${WHY_OUT[out.cause] ?? out.cause}`);
       if (device.renewalDue) shell.out('its LDevID is to be renewed');
       if (device.rebirthAllowed) shell.out('one more IDevID with another key is allowed');
       const rows = device.certificates.map((one) => {

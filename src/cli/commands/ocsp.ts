@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { systemClock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import { parseCertificate } from '../../x509/certificate.ts';
-import { CRL_REASON } from '../../x509/crl-reason.ts';
+import { CRL_REASON_NAMES } from '../../x509/crl-reason.ts';
 import { type CertIdHash, certIdIssuer } from '../../x509/ocsp-cert-id.ts';
 import { encodeCertId, encodeOcspRequest } from '../../x509/ocsp-request.ts';
 import { judgeOcspResponse, type ReadSingle, readOcspResponse } from '../../x509/ocsp-response-reader.ts';
@@ -97,7 +97,7 @@ async function send(url: string, body: Uint8Array): Promise<Buffer> {
 function print(shell: Shell, { status, thisUpdate, nextUpdate = 0 }: ReadSingle, json: boolean): void {
   const toTime = (milliseconds: number) => new Date(milliseconds).toISOString();
   const number = status.status === 'revoked' ? status.reason : undefined;
-  const reason = Object.entries(CRL_REASON).find(([, one]) => one === number)?.[0];
+  const reason = number === undefined ? undefined : CRL_REASON_NAMES[number];
   const said = {
     status: status.status,
     ...(status.status === 'revoked' && { revokedAt: toTime(status.revokedAt) }),

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
-import { systemClock } from '../../core/clock.ts';
+import { type Clock, systemClock } from '../../core/clock.ts';
 import { readPassphrase } from '../../keys/passphrase.ts';
 import { readLedger } from '../../store/sqlite/read-ledger.ts';
 import { DEFAULT_COALESCE_SECONDS } from '../config/default-config.ts';
@@ -9,13 +9,19 @@ import type { Home } from '../home.ts';
 import { ledgerPlace } from '../ledger-place.ts';
 import { passphraseSource } from '../wire.ts';
 import { type Check, failed, look, ok } from './check.ts';
+import { checkGenerations } from './check-generations.ts';
 import { checkKeys } from './check-keys.ts';
 import { checkLedgerAndLists } from './check-ledger.ts';
 
 const SECOND_MS = 1000;
 
 /** Looks at all of a home and changes nothing, whether it is served or not. */
-export async function runDoctor(home: Home, environment: NodeJS.ProcessEnv, full: boolean): Promise<Check[]> {
+export async function runDoctor(
+  home: Home,
+  environment: NodeJS.ProcessEnv,
+  full: boolean,
+  clock: Clock = systemClock,
+): Promise<Check[]> {
   const serving = await isServed(home.socket);
   const checks: Check[] = [ok('server', serving ? 'runs' : 'does not run')];
   let loaded: LoadedConfig | undefined;
@@ -29,17 +35,23 @@ export async function runDoctor(home: Home, environment: NodeJS.ProcessEnv, full
     checks.push(failed('ledger', `${home.ledger} is not there`, 'restore a backup: birthmark restore FILE'));
     return checks;
   }
-  checks.push(...(await look('ledger', () => checkOpened(home, loaded, { environment, serving, full }))));
+  checks.push(
+    ...(await look('ledger', () => checkOpened(home, loaded, { environment, serving, full, now: clock() }))),
+  );
   return checks;
 }
 
 async function checkOpened(
   home: Home,
   loaded: LoadedConfig | undefined,
-  { environment, serving, full }: { environment: NodeJS.ProcessEnv; serving: boolean; full: boolean },
+  {
+    environment,
+    serving,
+    full,
+    now,
+  }: { environment: NodeJS.ProcessEnv; serving: boolean; full: boolean; now: number },
 ): Promise<readonly Check[]> {
   if (!loaded) return [];
-  const now = systemClock();
   // Without its record: what is wrong between the two is to be told, not refused.
   const ledger = readLedger(home.ledger);
   try {
@@ -60,7 +72,7 @@ async function checkOpened(
       full,
       now,
     });
-    return [...keys, ...rest];
+    return [...keys, ...checkGenerations(authorities, now), ...rest];
   } finally {
     ledger.close();
   }

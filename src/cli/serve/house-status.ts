@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import type { DeniedSource } from '../../broker-auth/denied-entry.ts';
-import { joinMetrics } from '../../broker-auth/gate-metrics.ts';
 import { createBlockDesk, type GateDesk } from '../../broker-auth/guard/block-desk.ts';
 import type { QuarantineReport, QuarantineResult } from '../../broker-auth/guard/quarantine-reporter.ts';
+import { joinMetrics } from '../../broker-auth/join-metrics.ts';
 import type { SightingReport } from '../../broker-auth/sighting-reporter.ts';
 import { deniedChanges, deniedSource } from '../../broker-auth/status/denied-source.ts';
 import { knownIntermediates } from '../../broker-auth/status/known-intermediates.ts';

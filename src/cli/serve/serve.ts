@@ -8,6 +8,7 @@ import type { LoadedConfig } from '../config/load-config.ts';
 import type { Home } from '../home.ts';
 import { createLogger } from '../logger.ts';
 import { type House, openHouse } from '../wire.ts';
+import { gatherInSupervisor, gatherInWorker } from './gather-numbers.ts';
 import { apiOptions, ocspResponder, tlsIdentity } from './house-options.ts';
 import { keepOwnCertificates } from './keep-own-certificates.ts';
 import { finishAbandoned, keepUp, prepareToServe } from './upkeep.ts';
@@ -74,6 +75,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 }
 
 async function beginServing(forked: ForkedWorkers, house: House): Promise<Listeners> {
+  gatherInSupervisor(house.metrics);
   const addresses = await forked.begin(() => {
     setTimeout(() => {
       finishAbandoned(house).catch((error: unknown) =>
@@ -167,6 +169,7 @@ async function openAsWorker({
     worker: String(cluster.worker?.id ?? 0),
     withOffice: true,
   });
+  gatherInWorker(house.metrics);
   try {
     return { house, listeners: await listenHere(house) };
   } catch (error) {

@@ -57,6 +57,7 @@ export function keepUp(house: House): () => Promise<void> {
     ['reservations', MINUTE_MS, finishAbandoned],
     ['authorities', MINUTE_MS, (house) => publishAuthorities(house)],
     ['states', MINUTE_MS, settle],
+    ['hygiene', MINUTE_MS, hygienist()],
     ['rotations', ROTATIONS_EVERY_MS, retire],
     ['tls', HOUR_MS, prepareTlsCertificate],
     ['ocsp', HOUR_MS, prepareOcspSigners],
@@ -94,6 +95,17 @@ async function retire(house: House): Promise<void> {
 async function settle({ ledger, issuing, wallClock, logger }: House): Promise<void> {
   const settled = await settleReplayed(ledger, issuing.idevidProfiles, wallClock());
   if (settled > 0) logger.info({ settled }, 'worked out the states of devices');
+}
+
+/** Brings a scan of keys to its end that whoever began it has left. */
+function hygienist(): (house: House) => Promise<void> {
+  let seen: Awaited<ReturnType<House['hygiene']['goOn']>>;
+  return async ({ hygiene, logger }) => {
+    const before = seen;
+    seen = await hygiene.goOn(before);
+    if (before && !seen)
+      logger.info({ startedAt: new Date(before.startedAt) }, 'the scan of keys is at its end');
+  };
 }
 
 /** Publishes what is due. Where statuses changed since the time before, an act may be under way. */

@@ -53,7 +53,15 @@ export function forkWorkers(count: number, logger: Logger): ForkedWorkers {
   cluster.setupPrimary({ execArgv: [...process.execArgv, ...HEAP_FLAGS] });
   let state: 'starting' | 'serving' | 'stopping' = 'starting';
   let onDeath = (): void => undefined;
-  const first = Array.from({ length: count }, () => cluster.fork(MALLOC_LIMITS));
+  const fork = () => {
+    const worker = cluster.fork(MALLOC_LIMITS);
+    // What cannot be told to one that is gone is no fault of the supervisor's: its `exit` says what is to be done.
+    worker.on('error', (error) =>
+      logger.warn({ err: error, worker: worker.id }, 'a worker could not be told'),
+    );
+    return worker;
+  };
+  const first = Array.from({ length: count }, fork);
   const stop = async () => {
     state = 'stopping';
     const workers = Object.values(cluster.workers ?? {}).filter(
@@ -72,7 +80,7 @@ export function forkWorkers(count: number, logger: Logger): ForkedWorkers {
       'a worker died; another one is started',
     );
     setTimeout(() => {
-      if (state === 'serving') cluster.fork(MALLOC_LIMITS).send(BEGIN);
+      if (state === 'serving') fork().send(BEGIN);
     }, RESTART_AFTER_MS);
     onDeath();
   });

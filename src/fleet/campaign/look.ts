@@ -37,7 +37,12 @@ export interface CampaignLook {
   readonly deadlineAt?: number;
 }
 
-export async function lookAt(campaign: CampaignRecord, room: CampaignRoom): Promise<CampaignLook> {
+/** @param foretells whether how long it takes is worked out, which reads thousands of rows: not for each one of a list */
+export async function lookAt(
+  campaign: CampaignRecord,
+  room: CampaignRoom,
+  { foretells = true }: { readonly foretells?: boolean } = {},
+): Promise<CampaignLook> {
   const { read } = room.ledger;
   const waves = await read.tallyCampaign(campaign.id);
   const members: Partial<Record<MemberState, number>> = {};
@@ -50,7 +55,7 @@ export async function lookAt(campaign: CampaignRecord, room: CampaignRoom): Prom
     members,
     waves,
     blastRadius: await blastRadius(campaign, room),
-    ...(!isOver && { prediction: await predictFor(left, campaign, room) }),
+    ...(foretells && !isOver && { prediction: await predictFor(left, campaign, room) }),
     ...(deadlineAt !== undefined && { deadlineAt }),
   };
 }

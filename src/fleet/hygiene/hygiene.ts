@@ -50,6 +50,14 @@ export interface Hygiene {
    * @param afresh begins a new one where the last is at its end; one that is under way goes on
    */
   scan(actor: Actor, afresh: boolean): Promise<HygieneScan>;
+  /**
+   * Goes on for some seconds with a scan that nobody goes on with: whoever began it stopped asking, or a crash came. One of older
+   * tests stays as it is.
+   *
+   * @param seen what this gave the time before: a scan that is further by now is in somebody's hands
+   * @returns the scan that is not at its end yet
+   */
+  goOn(seen: HygieneScan | undefined): Promise<HygieneScan | undefined>;
 }
 
 /** Within a request. */
@@ -72,19 +80,30 @@ export function createHygiene(room: HygieneRoom): Hygiene {
       };
     },
     async scan(actor, afresh) {
-      const last = await ledger.read.latestScan();
-      let scan = last;
+      let scan = await ledger.read.latestScan();
       if (!scan || scan.tests !== TESTS || (scan.endedAt !== undefined && afresh)) scan = await begin(actor);
-      const until = clock() + SCAN_MS;
-      while (scan.endedAt === undefined && clock() <= until) {
-        if (scan.through < scan.lastDevice) await judgeSlice(scan, room);
-        else await end(scan);
-        await breathe();
-        scan = (await ledger.read.latestScan()) ?? scan;
-      }
-      return scan;
+      return advance(scan);
+    },
+    async goOn(seen) {
+      const scan = await ledger.read.latestScan();
+      if (!scan || scan.tests !== TESTS || scan.endedAt !== undefined) return undefined;
+      if (scan.id !== seen?.id || scan.through !== seen.through) return scan;
+      const moved = await advance(scan);
+      return moved.endedAt === undefined ? moved : undefined;
     },
   };
+
+  async function advance(from: HygieneScan): Promise<HygieneScan> {
+    const until = clock() + SCAN_MS;
+    let scan = from;
+    while (scan.endedAt === undefined && clock() <= until) {
+      if (scan.through < scan.lastDevice) await judgeSlice(scan, room);
+      else await end(scan);
+      await breathe();
+      scan = (await ledger.read.latestScan()) ?? scan;
+    }
+    return scan;
+  }
 
   async function begin(actor: Actor): Promise<HygieneScan> {
     const lastDevice = await ledger.read.newestDevice();

@@ -45,7 +45,8 @@ export interface CampaignRoutes {
 
 export function mountCampaigns(app: FastifyInstance, { campaigns, authenticate }: CampaignRoutes): void {
   const { room, acts } = campaigns;
-  const answer = async (campaign: CampaignRecord) => toCampaignAnswer(await lookAt(campaign, room));
+  const answer = async (campaign: CampaignRecord, foretells = true) =>
+    toCampaignAnswer(await lookAt(campaign, room, { foretells }));
   const find = async (name: string): Promise<CampaignRecord> => {
     const campaign = await room.ledger.read.findCampaign(name);
     if (campaign) return campaign;
@@ -57,6 +58,7 @@ export function mountCampaigns(app: FastifyInstance, { campaigns, authenticate }
     {
       schema: {
         summary: 'List campaigns, newest first',
+        description: 'Without a prediction, which one campaign by its name has.',
         tags: ['campaigns'],
         querystring: ListQuery,
         response: { 200: pageOf(CampaignAnswer) },
@@ -65,7 +67,7 @@ export function mountCampaigns(app: FastifyInstance, { campaigns, authenticate }
     async (request) => {
       assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
       const page = await room.ledger.read.listCampaigns(request.query);
-      return { ...page, items: await Promise.all(page.items.map(answer)) };
+      return { ...page, items: await Promise.all(page.items.map((one) => answer(one, false))) };
     },
   );
 

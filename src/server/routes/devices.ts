@@ -3,7 +3,7 @@ import Type, { type Static } from 'typebox';
 import { toBase64 } from '../../core/bytes.ts';
 import type { Clock } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
-import { OWN_NAMESPACE } from '../../core/identifiers.ts';
+import { isLabel, OWN_NAMESPACE } from '../../core/identifiers.ts';
 import type { Ledger } from '../../enroll/ports.ts';
 import { DEVICE_STATES, type DeviceRecord, QUARANTINE_CAUSES } from '../../fleet/ports.ts';
 import { type DueRoom, findDueDevices } from '../../fleet/renewal/due-devices.ts';
@@ -40,7 +40,9 @@ const ListQuery = Type.Object(
       }),
     ),
     state: Type.Optional(Type.Enum([...DEVICE_STATES])),
-    namespace: Type.Optional(Type.String({ maxLength: 64 })),
+    namespace: Type.Optional(
+      Type.String({ maxLength: 64, description: 'Ours (own), or that of a trusted CA.' }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -79,6 +81,18 @@ export function mountDevices(
     );
   };
 
+  /** One that is ours or of a trusted CA may be empty; devices of a CA that is trusted no more are found all the same. */
+  const refuseUnknown = async (namespace = OWN_NAMESPACE): Promise<void> => {
+    if (namespace === OWN_NAMESPACE) return;
+    if ((await ledger.read.listTrustedCas()).some((one) => one.namespace === namespace)) return;
+    if ((await ledger.read.searchDevices({ namespace, limit: 1 })).items.length > 0) return;
+    throw new BirthmarkError(
+      'not-found',
+      `there is no namespace ${namespace}: nobody's CA is trusted in it (birthmark trust list), and it has no device`,
+      { field: 'namespace' },
+    );
+  };
+
   app.get<{ Querystring: Static<typeof ListQuery> }>(
     '/devices',
     {
@@ -91,7 +105,15 @@ export function mountDevices(
     },
     async (request) => {
       assertRole(await authenticate(request), 'admin', 'operator', 'auditor');
+      const { namespace } = request.query;
+      if (namespace !== undefined && !isLabel(namespace))
+        throw new BirthmarkError(
+          'bad-request',
+          `namespace must be ${OWN_NAMESPACE}, or the label of a maker's (lower-case letters, digits and hyphens)`,
+          { field: 'namespace' },
+        );
       const page = await ledger.read.searchDevices(request.query);
+      if (page.items.length === 0) await refuseUnknown(namespace);
       const due = await findDue(page.items);
       return { ...page, items: page.items.map((device) => toAnswer(device, due)) };
     },

@@ -1,12 +1,13 @@
 import { BirthmarkError } from '../../core/errors.ts';
 import type { Crl, CrlEntry } from '../crl-reader.ts';
+import { CRL_REASON, CRL_REASON_NAMES } from '../crl-reason.ts';
 import { ALL_REASONS } from '../distribution-point.ts';
 import { KEY_USAGE } from '../extensions.ts';
 import { signatureFault } from './check-signature.ts';
 import { ISSUER_AS_POINT, reasonsInScope } from './crl-scope.ts';
 import type { Ground, Judgement } from './find-path.ts';
 import type { PathCertificate } from './path-certificate.ts';
-import { type Fault, REVOCATION_REASONS, type StatusGap } from './verdict.ts';
+import type { Fault, StatusGap } from './verdict.ts';
 
 /** Whose status is asked for. */
 export type StatusScope = 'none' | 'leaf' | 'chain';
@@ -21,7 +22,6 @@ export interface StatusGround extends Ground {
 /** How far in the future a CRL may claim to have been made: clocks differ. */
 const SKEW_MS = 5 * 60_000;
 const REMOVE_FROM_CRL = 8;
-const CERTIFICATE_HOLD = 6;
 
 /**
  * Looks for the certificates of a path on the CRLs (RFC 5280 §6.3.3), after everything else held.
@@ -156,8 +156,8 @@ function isSignedBy(crl: Crl, signer: PathCertificate, { allowed, budget }: Grou
 }
 
 function revokedFault(title: string, { reason, revokedAt }: CrlEntry): Fault {
-  const held = reason === CERTIFICATE_HOLD;
-  const revocationReason = REVOCATION_REASONS[reason] ?? 'unspecified';
+  const held = reason === CRL_REASON.certificateHold;
+  const revocationReason = CRL_REASON_NAMES[reason] ?? 'unspecified';
   const since = new Date(revokedAt).toISOString().replace('.000Z', 'Z');
   return {
     reason: held ? 'onHold' : 'revoked',

@@ -1,4 +1,5 @@
 import type { TbsCertificate } from '../certificate.ts';
+import type { ToldReason } from '../crl-reason.ts';
 import type { CertificateRules } from './certificate-rules.ts';
 
 /** What a path can be refused for; with `ok`, the closed list of reasons that a verdict has. */
@@ -22,23 +23,6 @@ export type Refusal = (typeof REFUSALS)[number];
 /** Why a status is not known. `unreachable` is for those who fetch: nothing here does. */
 export type StatusGap = 'stale' | 'unreachable' | 'unknown';
 
-/** CRLReason (RFC 5280 §5.3.1) by number; `unspecified` also where an entry gives none. */
-export const REVOCATION_REASONS = [
-  'unspecified',
-  'keyCompromise',
-  'cACompromise',
-  'affiliationChanged',
-  'superseded',
-  'cessationOfOperation',
-  'certificateHold',
-  undefined,
-  'removeFromCRL',
-  'privilegeWithdrawn',
-  'aACompromise',
-] as const;
-
-export type RevocationReason = Exclude<(typeof REVOCATION_REASONS)[number], undefined>;
-
 /** What was found against a path: one rule, one certificate. */
 export type Fault =
   | {
@@ -49,7 +33,7 @@ export type Fault =
   | {
       readonly reason: 'revoked' | 'onHold';
       readonly detail: string;
-      readonly revocationReason: RevocationReason;
+      readonly revocationReason: ToldReason;
       /** Milliseconds since the epoch. */
       readonly revokedAt: number;
     }

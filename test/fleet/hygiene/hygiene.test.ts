@@ -93,6 +93,25 @@ test('two devices that came with one key are both found, and what is blocked and
   expect(await findingsOf(house)).toEqual({ 'duplicate-key': 2, 'blocked-key': 1 });
 });
 
+test('a scan that nobody goes on with is brought to its end, and one in the hands of somebody is left to him', async () => {
+  using house = await openTestHouse();
+  const hurried = await hurriedOver(house, 350);
+  const hygiene = createHygiene(roomOf(house));
+  expect(await hygiene.goOn(undefined)).toBeUndefined();
+  const begun = await hurried.scan(ANNA, true);
+  const met = await hygiene.goOn(undefined);
+  expect(met).toEqual(begun);
+  const further = await hurried.scan(ANNA, false);
+  expect(further.endedAt).toBeUndefined();
+  // It moved since: somebody asks for more of it.
+  const again = await hygiene.goOn(met);
+  expect(again).toEqual(further);
+  expect(await hygiene.goOn(again)).toBeUndefined();
+  const { scan, isCurrent } = await hygiene.report();
+  expect([scan?.id, scan?.devices, isCurrent]).toEqual([begun.id, 350, true]);
+  expect(await hygiene.goOn(undefined)).toBeUndefined();
+});
+
 test('what was found is what a campaign takes', async () => {
   using house = await openTestHouse({ profiles: { ldevid: { validityDays: 3000 } } });
   await house.grant('SN-1', { profile: 'ldevid' });
@@ -115,20 +134,23 @@ test('what was found is what a campaign takes', async () => {
   ]);
 });
 
+/** So many devices, and somebody for whom each look at the clock takes five seconds: he has time for a slice of 100. */
+async function hurriedOver(house: TestHouse, devices: number) {
+  const requests = Array.from({ length: devices }, (_, at) =>
+    house.request(`SN-${at}`, { profile: 'ldevid' }),
+  );
+  await house.enroll(requests, operatorAdmission(ANNA));
+  let now = house.clock.now();
+  const clock = () => {
+    now += 5000;
+    return now;
+  };
+  return createHygiene(roomOf(house, { clock }));
+}
+
 test('a scan that was cut short goes on where it was, and the one after it begins anew', async () => {
   using house = await openTestHouse();
-  const requests = Array.from({ length: 250 }, (_, at) => house.request(`SN-${at}`, { profile: 'ldevid' }));
-  await house.enroll(requests, operatorAdmission(ANNA));
-  // Each look at the clock takes five seconds: a request has time for a slice or two.
-  let now = house.clock.now();
-  const hurried = createHygiene(
-    roomOf(house, {
-      clock: () => {
-        now += 5000;
-        return now;
-      },
-    }),
-  );
+  const hurried = await hurriedOver(house, 250);
   const first = await hurried.scan(ANNA, true);
   expect(first).toMatchObject({ devices: 100, through: 100 });
   expect(first.endedAt).toBeUndefined();

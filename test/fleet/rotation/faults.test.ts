@@ -91,8 +91,7 @@ describe('a failure between any two writes leaves all or nothing', () => {
   test('of a first use', async () => {
     using house = await openTestHouse();
     const life = living(house);
-    const { ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { b } = await life.renewed('SN-1');
     await failEachCall(
       house,
       (failing) => living(failing).see(b),
@@ -104,8 +103,7 @@ describe('a failure between any two writes leaves all or nothing', () => {
   test('of a conflict', async () => {
     using house = await openTestHouse();
     const life = living(house);
-    const { ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { a, b } = await life.renewed('SN-1');
     await life.see(b);
     house.clock.pass(LATE_MS);
     await failEachCall(

@@ -28,6 +28,8 @@ export interface Living {
   come(by: EnrollmentResult, coming?: Coming): Promise<Held>;
   /** Born, and enrolled with that. */
   enrolled(serialNumber: string): Promise<{ readonly idevid: Held; readonly ldevid: Held }>;
+  /** Enrolled with `a`, and has renewed that: `b` was not seen yet. */
+  renewed(serialNumber: string): Promise<{ readonly idevid: Held; readonly a: Held; readonly b: Held }>;
   /** A gate tells that it let these in. */
   see(...seen: readonly EnrollmentResult[]): Promise<void>;
   /** What a gate tells, times by its own clock. */
@@ -74,6 +76,10 @@ export function living(house: TestHouse): Living {
     enrolled: async (serialNumber) => {
       const idevid = await life.born(serialNumber);
       return { idevid, ldevid: await life.come(idevid) };
+    },
+    renewed: async (serialNumber) => {
+      const { idevid, ldevid: a } = await life.enrolled(serialNumber);
+      return { idevid, a, b: await life.come(a, { renews: true }) };
     },
     see: (...seen) => life.tell({ seen }),
     tell: async ({ seen = [], refused = [], at = clock.now(), sentAt }) => {

@@ -97,8 +97,7 @@ describe('a renewal', () => {
   test('that is used at a door begins the grace as one that a gate sees', async () => {
     using house = await openTestHouse();
     const life = living(house);
-    const { ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { a, b } = await life.renewed('SN-1');
     await life.come(b, { renews: true });
     expect(await life.rotations('SN-1')).toEqual(['used', 'open']);
     house.clock.pass(GRACE_MS);
@@ -130,8 +129,7 @@ describe('a renewal', () => {
   test('waits while the new one is held, and goes on when it is released', async () => {
     using house = await openTestHouse();
     const life = living(house);
-    const { ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { a, b } = await life.renewed('SN-1');
     await life.see(b);
     const by = { kind: 'serial', serial: b.serial } as const;
     await house.revoker({ by, act: 'hold' }, 'operator:test');
@@ -187,8 +185,7 @@ describe('two that hold one identity', () => {
   test('are found where the old certificate is used after its successor: both are held, nothing retires', async () => {
     using house = await openTestHouse();
     const life = living(house);
-    const { idevid, ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { idevid, a, b } = await life.renewed('SN-1');
     await life.see(b);
     house.clock.pass(LATE_MS);
     await life.see(a);
@@ -208,8 +205,7 @@ describe('two that hold one identity', () => {
   test('are not found within the tolerance of clocks', async () => {
     using house = await openTestHouse();
     const life = living(house);
-    const { ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { a, b } = await life.renewed('SN-1');
     await life.see(b);
     house.clock.pass(LATE_MS - 1000);
     await life.see(a);
@@ -223,8 +219,7 @@ describe('two that hold one identity', () => {
   test('are found where one batch of a gate tells of both', async () => {
     using house = await openTestHouse();
     const life = living(house);
-    const { ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { a, b } = await life.renewed('SN-1');
     await life.see(a);
     const at = house.clock.now();
     house.clock.pass(2 * LATE_MS);
@@ -254,8 +249,7 @@ describe('two that hold one identity', () => {
   test('are found where what was retired is presented again, at a gate', async () => {
     using house = await openTestHouse();
     const life = living(house);
-    const { ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { a, b } = await life.renewed('SN-1');
     await life.see(b);
     house.clock.pass(GRACE_MS);
     await life.retire();
@@ -291,11 +285,38 @@ describe('two that hold one identity', () => {
     ]);
   });
 
+  test('are found where both successors were obtained with the old key, however close their first uses are', async () => {
+    using house = await openTestHouse();
+    const life = living(house);
+    const { ldevid: a } = await life.enrolled('SN-1');
+    const [one, other] = [await life.come(a, { renews: true }), await life.come(a, { renews: true })];
+    await life.see(one);
+    house.clock.pass(1000);
+    await life.see(other);
+    expect([await life.status(one), await life.status(other), await life.state('SN-1')]).toEqual([
+      'held',
+      'held',
+      'quarantined',
+    ]);
+  });
+
+  test('are not found where a device came again by its IDevID before its gate told of the first', async () => {
+    using house = await openTestHouse();
+    const life = living(house);
+    const { idevid } = await life.enrolled('SN-1');
+    const first = await life.come(idevid);
+    const usedAt = house.clock.now();
+    house.clock.pass(1000);
+    const second = await life.come(idevid);
+    await life.tell({ seen: [first], at: usedAt });
+    await life.see(second);
+    expect([await life.status(second), await life.state('SN-1')]).toEqual(['good', 'rotating']);
+  });
+
   test('are reported and left alone where the policy says so, and recover all the same', async () => {
     using house = await openTestHouse({ rotation: { onConflict: 'report' } });
     const life = living(house);
-    const { idevid, ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { idevid, a, b } = await life.renewed('SN-1');
     await life.see(b);
     house.clock.pass(LATE_MS);
     await life.see(a);
@@ -318,8 +339,7 @@ describe('two that hold one identity', () => {
   test('do not get in by a key that they had', async () => {
     using house = await openTestHouse();
     const life = living(house);
-    const { idevid, ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { idevid, a, b } = await life.renewed('SN-1');
     await life.see(b);
     house.clock.pass(LATE_MS);
     await life.see(a);
@@ -338,8 +358,7 @@ describe('a clock that is wrong', () => {
   ])('of a gate, %s, makes no conflict and hides none', async (_, wrong) => {
     using house = await openTestHouse();
     const life = living(house);
-    const { ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { a, b } = await life.renewed('SN-1');
     // One gate is wrong and says what its clock says; the other is right.
     const atWrongGate = () => ({ at: house.clock.now() + wrong, sentAt: house.clock.now() + wrong });
     await life.tell({ seen: [b], ...atWrongGate() });
@@ -357,8 +376,7 @@ describe('a clock that is wrong', () => {
   ])('of a gate that does not say what it reads, %s, begins the grace now', async (_, wrong) => {
     using house = await openTestHouse();
     const life = living(house);
-    const { ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { a, b } = await life.renewed('SN-1');
     await life.tell({ seen: [b], at: house.clock.now() + wrong });
     expect([await life.retire(), await life.status(a)]).toEqual([0, 'good']);
     house.clock.pass(GRACE_MS);
@@ -368,8 +386,7 @@ describe('a clock that is wrong', () => {
   test('of ours that goes back retires later, and one that goes ahead strands nobody', async () => {
     using house = await openTestHouse();
     const life = living(house);
-    const { ldevid: a } = await life.enrolled('SN-1');
-    const b = await life.come(a, { renews: true });
+    const { a, b } = await life.renewed('SN-1');
     await life.see(b);
     house.clock.pass(-DAY_MS);
     expect([await life.retire(), await life.status(a)]).toEqual([0, 'good']);
@@ -381,8 +398,7 @@ describe('a clock that is wrong', () => {
 test('a crash before the conflict is durable leaves nothing of it, and it is found again', async () => {
   using house = await openTestHouse();
   const life = living(house);
-  const { ldevid: a } = await life.enrolled('SN-1');
-  const b = await life.come(a, { renews: true });
+  const { a, b } = await life.renewed('SN-1');
   await life.see(b);
   house.clock.pass(LATE_MS);
   const [record] = await Promise.all([house.ledger.read.findBySerial(a.serial)]);

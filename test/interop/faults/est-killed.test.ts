@@ -2,24 +2,21 @@
 
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { request } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Home } from '../../../src/cli/home.ts';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
 import { encodeName } from '../../../src/x509/name.ts';
-import { toPem } from '../../../src/x509/pem.ts';
-import { certificatesOf } from '../../server/est/est-server.ts';
 import { type SampleKey, sampleCsr, sampleKey } from '../../x509/samples.ts';
 import { freePort } from '../free-port.ts';
+import { askDoor, certificateOf, estRequest, type Shown, shown } from './ask-door.ts';
 import { copyHome, makeFolder, makeServedHome, makeTicket } from './home.ts';
 import { countIssued, faultOf, readLedger } from './ledger-facts.ts';
 import { childrenOf, type Serving, serve } from './serving.ts';
 
 const DYING_HOUSE = fileURLToPath(new URL('dying-house.ts', import.meta.url));
 const folder = makeFolder();
-const SILENCE_MS = 5000;
 const EMPTY = encodeName([]);
 
 /** One who enrolls by ticket, and one who renews. */
@@ -28,41 +25,25 @@ interface Asker {
   readonly operation: 'simpleenroll' | 'simplereenroll';
   readonly csr: Buffer;
   readonly headers: Readonly<Record<string, string>>;
-  readonly shows?: { readonly key: string; readonly cert: string };
+  readonly shows?: Shown;
 }
 
 let template: Home;
 let askers: readonly Asker[] = [];
 
 /** The certificate, PEM; undefined where the connection broke. */
-function ask(
+async function ask(
   home: Home,
   { tlsUrl }: Serving,
   { operation, csr, headers, shows }: Asker,
-  onSecure: () => void = () => undefined,
+  onSecure?: () => void,
 ): Promise<string | undefined> {
-  const url = `${tlsUrl}/.well-known/est/${operation}`;
-  const type = { 'content-type': 'application/pkcs10' };
-  const options = { method: 'POST', ca: readFileSync(home.pem('root')), agent: false, ...shows };
-  return new Promise((resolve) => {
-    const sent = request(url, { ...options, headers: { ...headers, ...type } }, (response) => {
-      let text = '';
-      response.setEncoding('latin1');
-      response.on('data', (part: string) => {
-        text += part;
-      });
-      response.on('error', () => resolve(undefined));
-      response.on('end', () => {
-        const [der] = response.statusCode === 200 ? certificatesOf(text) : [];
-        resolve(der ? toPem('CERTIFICATE', der) : `${response.statusCode} ${text}`);
-      });
-    });
-    // Who was between two processes when one of them died hears nothing at all.
-    sent.setTimeout(SILENCE_MS, () => sent.destroy());
-    sent.on('error', () => resolve(undefined));
-    sent.on('socket', (socket) => socket.once('secureConnect', onSecure));
-    sent.end(csr.toString('base64'));
-  });
+  const rest = { headers, ...(shows && { shows }), ...(onSecure && { onSecure }) };
+  const answer = await askDoor(
+    { tlsUrl, ca: readFileSync(home.pem('root')) },
+    estRequest(operation, csr, rest),
+  );
+  return answer && certificateOf(answer);
 }
 
 async function byTicket(home: Home, device: string, key: SampleKey): Promise<Asker> {
@@ -79,7 +60,7 @@ beforeAll(async () => {
   const cert = (await ask(template, serving, old)) ?? '';
   await serving.end('SIGTERM');
   const { subject } = parseCertificate(new X509Certificate(cert).raw).tbs;
-  const shows = { key: String(key.privateKey.export({ type: 'pkcs8', format: 'pem' })), cert };
+  const shows = shown(key.privateKey, cert);
   const renewal = { device: 'T-old', operation: 'simplereenroll', headers: {}, shows } as const;
   askers = [
     await byTicket(template, 'T-new', sampleKey('P-256')),

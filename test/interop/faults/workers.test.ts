@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Home } from '../../../src/cli/home.ts';
+import { freePort } from '../free-port.ts';
 import { runProgram } from '../run-program.ts';
 import { type AnswerLine, createClient, readLines } from './client.ts';
 import { birthmark, COMMAND, cleanEnvironment, must } from './command.ts';
@@ -87,6 +88,23 @@ test('a worker killed in the middle of `factory enroll`: all lines are answered,
     const answers = await answersOf(home, serving, token, prefix);
     expect(answers.every(({ certificate }) => certificate !== undefined)).toBe(true);
   }
+  expect(await serving.end('SIGTERM')).toEqual({ code: 0, signal: null });
+});
+
+test('workers killed before they heard what to do: the supervisor lives, and starts others until some serve', async () => {
+  const home = copyHome(template, folder);
+  // Where all died only a port that is fixed is the same again.
+  const ports = ['--public-port', '0', '--tls-port', String(await freePort())];
+  const serving = await serve(home, { words: [...TWO.words, ...ports] });
+  const killed = new Set<number>();
+  await until(() => {
+    for (const child of childrenOf(serving.pid)) {
+      process.kill(child, 'SIGKILL');
+      killed.add(child);
+    }
+    return killed.size >= 20;
+  });
+  await until(async () => (await answersOf(home, serving, token, 'L')).length === 3);
   expect(await serving.end('SIGTERM')).toEqual({ code: 0, signal: null });
 });
 
