@@ -14,6 +14,8 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** So soon the command after a change is run again that failed: until then somebody goes on with the old credential. */
 const ANNOUNCE_AGAIN_MS = 60_000;
+/** A window that says "now" is a second long, and nobody should have to come back for what is left of it. */
+const SOON_MS = 1000;
 const PACE_FILE = 'pace.json';
 
 /** What a look at everything came to, and when to look again (milliseconds since the epoch). */
@@ -69,7 +71,8 @@ async function lookAtEverything(parts: AgentParts, options: StepOptions): Promis
       const due = await findDue(parts, current, chain, options.look ? unlooked : pace);
       keepPace(due.pace);
       wakeAt = Math.min(due.renewAt, due.windowAt, (pace.trustAt ?? 0) + DAY_MS);
-      if (!state.next() && !isForced && due.renewAt > time.now()) return { outcome: 'not-due', wakeAt };
+      if (!state.next() && !isForced && due.renewAt > time.now() + SOON_MS)
+        return { outcome: 'not-due', wakeAt };
     }
     await endTrial(parts, onTrial ?? (await obtainNext(parts, options.by)));
     const { problem: _, retryAt: __, window: ___, windowAt: ____, ...rest } = pace;
