@@ -74,6 +74,8 @@ export interface TestHouseOptions {
   readonly record?: string;
   /** One that another house went by before. */
   readonly clock?: TestClock;
+  /** When its authorities were made, and its clock begins where it has none. */
+  readonly beginning?: number;
   /** Wraps the ledger that issuance writes to, to make one call of it fail. */
   readonly faulty?: (ledger: Ledger) => Ledger;
 }
@@ -149,14 +151,18 @@ interface Hierarchy {
   readonly signers: ReadonlyMap<string, Signer>;
 }
 
-/** Hierarchies are dear to make (other libraries read them again), so a process makes one for each algorithm. */
-const hierarchies = new Map<AuthorityKeyAlgorithm, Promise<Hierarchy>>();
+/** Hierarchies are dear to make (other libraries read them again), so a process makes one for each algorithm and beginning. */
+const hierarchies = new Map<string, Promise<Hierarchy>>();
 
-export function testHierarchy(algorithm: AuthorityKeyAlgorithm = 'ec-p256'): Promise<Hierarchy> {
-  let made = hierarchies.get(algorithm);
+export function testHierarchy(
+  algorithm: AuthorityKeyAlgorithm = 'ec-p256',
+  beginning = BEGINNING,
+): Promise<Hierarchy> {
+  const name = `${algorithm} ${beginning}`;
+  let made = hierarchies.get(name);
   if (made === undefined) {
-    made = makeHierarchy(algorithm);
-    hierarchies.set(algorithm, made);
+    made = makeHierarchy(algorithm, beginning);
+    hierarchies.set(name, made);
   }
   return made;
 }
@@ -176,14 +182,14 @@ export function testPlans(algorithm: AuthorityKeyAlgorithm): AuthorityPlan[] {
   }));
 }
 
-async function makeHierarchy(algorithm: AuthorityKeyAlgorithm): Promise<Hierarchy> {
+async function makeHierarchy(algorithm: AuthorityKeyAlgorithm, beginning: number): Promise<Hierarchy> {
   const ledger = openLedger({ path: ':memory:' });
   const plans = testPlans(algorithm);
   try {
     const records = await createHierarchy(plans, {
       ledger,
       urls: publishedUrls(PUBLIC_URL),
-      now: BEGINNING,
+      now: beginning,
       random: seededRandom('hierarchy'),
     });
     return { records, signers: new Map(plans.map(({ name, signer }) => [name, signer])) };
@@ -217,8 +223,8 @@ export function testProfiles(
 /** A house with a root and three authorities. Use it with `using`: its ledger closes with the block. */
 export async function openTestHouse(options: TestHouseOptions = {}): Promise<TestHouse> {
   const { profiles, algorithm, shards = 4, random = seededRandom(), path = ':memory:', faulty } = options;
-  const { record, clock = testClock() } = options;
-  const { records, signers } = await testHierarchy(algorithm);
+  const { record, beginning = BEGINNING, clock = testClock(beginning) } = options;
+  const { records, signers } = await testHierarchy(algorithm, beginning);
   const ledger = openLedger({
     path,
     ...(record !== undefined && { record: { path: record, clock: clock.now } }),

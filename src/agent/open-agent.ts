@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Monotonic } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { RandomBytes } from '../core/random.ts';
 import { readSecretFile } from '../core/secret-file.ts';
@@ -26,6 +26,8 @@ export interface OpenOptions {
   readonly settings: Settings;
   readonly disk: Disk;
   readonly clock: Clock;
+  /** Goes on while the machine sleeps too, as `os.uptime()` does; in milliseconds. */
+  readonly elapsed: Monotonic;
   readonly random: RandomBytes;
   readonly tell: Tell;
   /** What commands of the user inherit. */
@@ -37,6 +39,7 @@ export interface OpenAgent extends AgentParts {
   readonly close: () => void;
 }
 
+const MINUTE_MS = 60_000;
 const ANSWER_WITHIN_MS = 30_000;
 const COMMAND_WITHIN_MS = 60_000;
 const SEEN_FILE = 'seen';
@@ -47,10 +50,11 @@ const SEEN_FILE = 'seen';
  * @throws BirthmarkError `config-invalid`, `key-store-failed`, `key-file-permissions`, `key-file-unreadable`
  */
 export async function openAgent(options: OpenOptions): Promise<OpenAgent> {
-  const { folder, settings, disk, clock, random, tell, environment } = options;
+  const { folder, settings, disk, clock, elapsed, random, tell, environment } = options;
   const state = openStateFolder(folder, disk, random);
   const time = createTimekeeper({
     clock,
+    elapsed,
     seen: Number(state.readText(SEEN_FILE) ?? 0) || 0,
     save: (seen) => state.writeText(SEEN_FILE, `${seen}\n`),
     onWrong: (offsetMs) =>
@@ -85,6 +89,7 @@ export async function openAgent(options: OpenOptions): Promise<OpenAgent> {
     proxy,
     keys: token ? token.keys() : fileKeys(disk),
     keyType: settings.keyType,
+    lookEveryMs: settings.lookEveryMinutes && settings.lookEveryMinutes * MINUTE_MS,
     keysAreFiles: token === undefined,
     acceptUnlinkedRoots: settings.acceptUnlinkedRoots === true,
     vouchers: () => vouchersOf(settings, token),

@@ -22,5 +22,10 @@ export function planRenewal(certificate: Uint8Array, window: RenewalWindow | und
     start: notBefore.at + span * OWN_WINDOW.start,
     end: notBefore.at + span * OWN_WINDOW.end,
   };
-  return Math.floor(start + (end - start) * fraction(hash('sha256', certificate, 'buffer')));
+  return momentIn({ start, end }, hash('sha256', certificate, 'buffer'));
+}
+
+/** The moment in a window that four octets draw, milliseconds since the epoch. */
+export function momentIn({ start, end }: RenewalWindow, drawn: Uint8Array): number {
+  return Math.floor(start + (end - start) * fraction(drawn));
 }

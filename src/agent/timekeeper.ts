@@ -1,4 +1,4 @@
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Monotonic } from '../core/clock.ts';
 
 /** No device runs this before it was written: a clock that says so is wrong. */
 const WRITTEN_AT = Date.UTC(2026, 10, 1);
@@ -9,8 +9,8 @@ const TOLERANCE_MS = 60_000;
 /** What time it is, on a machine whose clock may be wrong by a decade. */
 export interface Timekeeper {
   /**
-   * Milliseconds since the epoch: the machine's clock, put right by what an authenticated server said, and never before the
-   * latest time that is known to have been.
+   * Milliseconds since the epoch: what an authenticated server said and what has passed since, where the machine's clock says
+   * something else; that clock's time else. Never before the latest time that is known to have been.
    */
   now(): number;
   /**
@@ -24,38 +24,48 @@ export interface Timekeeper {
 }
 
 /**
+ * @param elapsed goes on evenly, also while the machine sleeps and whatever its clock is set to: a clock that was a decade behind
+ *   when the server was heard may be set right the moment after, and one that was right may be set wrong
  * @param seen the latest time that is known to have been, as it was saved
  * @param save writes it down, once an hour at most
  * @param onWrong told once where the clock and a server differ
  */
 export function createTimekeeper({
   clock,
+  elapsed,
   seen,
   save,
   onWrong,
 }: {
   readonly clock: Clock;
+  readonly elapsed: Monotonic;
   readonly seen: number;
   readonly save: (seen: number) => void;
   readonly onWrong: (offsetMs: number) => void;
 }): Timekeeper {
   let saved = seen;
   let floor = Math.max(seen, WRITTEN_AT);
-  let offset = 0;
+  let said: { readonly time: number; readonly at: number } | undefined;
+  let isWrong = false;
   const raise = (time: number) => {
     floor = Math.max(floor, time);
     if (floor < saved + HOUR_MS) return;
     saved = floor;
     save(floor);
   };
+  const byServer = () => said && said.time + elapsed() - said.at;
   return {
-    now: () => Math.max(clock() + offset, floor),
+    now: () => {
+      const [mine, theirs = mine] = [clock(), byServer()];
+      return Math.max(Math.abs(theirs - mine) > TOLERANCE_MS ? theirs : mine, floor);
+    },
     heard: (serverTime, goodUntil) => {
       if (serverTime > goodUntil) return;
-      const found = serverTime - clock();
-      const next = Math.abs(found) > TOLERANCE_MS ? found : 0;
-      if (next !== 0 && offset === 0) onWrong(next);
-      offset = next;
+      said = { time: serverTime, at: elapsed() };
+      const offset = serverTime - clock();
+      const wasWrong = isWrong;
+      isWrong = Math.abs(offset) > TOLERANCE_MS;
+      if (isWrong && !wasWrong) onWrong(offset);
       raise(serverTime);
     },
     hasBeen: raise,

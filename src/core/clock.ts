@@ -1,3 +1,5 @@
+import { uptime } from 'node:os';
+
 /** Milliseconds since 1970-01-01T00:00:00Z. The only source of time is the clock that `wire.ts` hands in. */
 export type Clock = () => number;
 
@@ -9,3 +11,6 @@ export type Monotonic = () => number;
 
 /** The operating system's, as long as this process lives. */
 export const systemMonotonic: Monotonic = () => performance.now();
+
+/** For how long this machine is up, the time in which it slept included; to the second. */
+export const systemUptime: Monotonic = () => uptime() * 1000;

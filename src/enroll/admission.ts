@@ -3,6 +3,7 @@ import { equalBytes } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { Way } from '../fleet/life.ts';
+import type { DeviceRecord } from '../fleet/ports.ts';
 import type { LedgerTx, TicketRecord, TokenRecord } from './ports.ts';
 
 /**
@@ -82,7 +83,7 @@ export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
       if (keyHash === undefined || more.length > 0)
         throw new BirthmarkError('bad-request', 'a ticket is for one certificate');
       const [device] = await tx.findDevices([now]);
-      if (device && device.ticketsAfter >= now.createdAt)
+      if (device && (device.ticketsAfter >= now.createdAt || (await wasLostSince(tx, device, now.createdAt))))
         throw new BirthmarkError(
           'ticket-expired',
           'the ticket is dead, as all that were made for the device before; ask for another one',
@@ -103,6 +104,14 @@ export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
       for (const keyHash of keyHashes) await tx.bindTicket(ticket.id, keyHash);
     },
   };
+}
+
+/** Whether a key of the device was found to be out since then: who has that may have what was made for the device before. */
+async function wasLostSince(tx: LedgerTx, { id, state }: DeviceRecord, since: number): Promise<boolean> {
+  if (state !== 'compromised') return false;
+  const certificates = await tx.findByDevices([id]);
+  const revocations = await tx.findRevocations(certificates.map((one) => one.id));
+  return revocations.some((one) => one?.reason === 'keyCompromise' && one.recordedAt > since);
 }
 
 /** A recovery ticket may be bound to a key before it is used. */

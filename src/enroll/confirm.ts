@@ -1,5 +1,5 @@
 import type { CertificateRecord } from '../ca/ports.ts';
-import { toHex } from '../core/bytes.ts';
+import { equalBytes, toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
 import type { UseNoter } from '../fleet/rotation/note-use.ts';
@@ -25,10 +25,11 @@ export interface ConfirmationDesk {
   /**
    * @param der a CSR signed with the certificate's key, whose subject is CN= and a challenge
    * @param mayVerify awaited before the signature is verified; throws where none may be now
+   * @param serial which certificate is meant; needed where several that stand have the key
    * @throws BirthmarkError as `readCsr`; `bad-csr` for another subject, `proof-of-possession-failed`, `not-found`,
-   *   `certificate-held`, `certificate-revoked`
+   *   `bad-request` where it is not clear which is meant, `certificate-held`, `certificate-revoked`
    */
-  confirm(der: Uint8Array, mayVerify: () => Promise<void>): Promise<Confirmed>;
+  confirm(der: Uint8Array, mayVerify: () => Promise<void>, serial?: Uint8Array): Promise<Confirmed>;
 }
 
 export interface ConfirmationOptions {
@@ -47,7 +48,7 @@ export function createConfirmationDesk(options: ConfirmationOptions): Confirmati
   const { ledger, uses, idevidProfiles, keyLimits, challenges, clock } = options;
   return {
     challenge: challenges.issue,
-    async confirm(der, mayVerify) {
+    async confirm(der, mayVerify, serial) {
       const { csr, asked } = readCsr(der, keyLimits);
       const [only, ...more] = asked;
       if (more.length > 0 || only?.oid !== ATTRIBUTE_OIDS.CN || challenges.holds(only.value ?? '') !== true)
@@ -58,8 +59,8 @@ export function createConfirmationDesk(options: ConfirmationOptions): Confirmati
         );
       await mayVerify();
       verifyPossession(csr);
-      const certificate = newest(await ledger.read.findByKey(hashKey(csr.spki)), idevidProfiles);
       const now = clock();
+      const certificate = await findMeant(hashKey(csr.spki), serial, now);
       const { id: certificateId, deviceId } = certificate;
       const use = [{ certificateId, at: now, ...(deviceId !== null && { deviceId }) }];
       const [revocation] = await ledger.read.findRevocations([certificate.id]);
@@ -73,16 +74,36 @@ export function createConfirmationDesk(options: ConfirmationOptions): Confirmati
       return { serial: toHex(certificate.serial), first };
     },
   };
-}
 
-/** A key may have several, one after the other. */
-function newest(
-  certificates: readonly CertificateRecord[],
-  idevidProfiles: ReadonlySet<string>,
-): CertificateRecord {
-  const found = certificates.findLast(
-    ({ signature, deviceId, profile }) => signature && deviceId !== null && !idevidProfiles.has(profile),
-  );
-  if (found) return found;
-  throw new BirthmarkError('not-found', 'no LDevID here is for this key', { field: 'csr' });
+  /**
+   * A key may have several, one after the other. Of two that stand it does not tell which one its holder has: he may have asked for the
+   * newer one and never got it. One that has ended speaks for nobody, in no way.
+   */
+  async function findMeant(
+    keyHash: Uint8Array,
+    serial: Uint8Array | undefined,
+    now: number,
+  ): Promise<CertificateRecord> {
+    const found = (await ledger.read.findByKey(keyHash)).filter(
+      ({ signature, deviceId, profile, notAfter, ...one }) =>
+        signature &&
+        deviceId !== null &&
+        !idevidProfiles.has(profile) &&
+        notAfter > now &&
+        (!serial || equalBytes(serial, one.serial)),
+    );
+    const revocations = await ledger.read.findRevocations(found.map(({ id }) => id));
+    const standing = found.filter((_, at) => revocations[at] === undefined);
+    if (standing.length > 1)
+      throw new BirthmarkError(
+        'bad-request',
+        `${standing.length} certificates that stand have this key; say by its serial number which one is in use`,
+        { field: 'serial' },
+      );
+    const meant = standing[0] ?? found.at(-1);
+    if (meant) return meant;
+    throw new BirthmarkError('not-found', 'no LDevID here that has not ended is for this key', {
+      field: 'csr',
+    });
+  }
 }

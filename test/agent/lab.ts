@@ -133,6 +133,7 @@ export async function shareAgentLab(
         settings: { url, ...settings },
         disk,
         clock: house.clock.now,
+        elapsed: house.clock.now,
         random: (size) => randomBytes(size),
         tell: (event) => void events.push(event),
         environment: { PATH: process.env.PATH },

@@ -66,7 +66,7 @@ test('a window is two times with their offset, in order; anything else is refuse
   expect(codeOf(() => readWindow(Buffer.from('{}')))).toBe('answer-refused');
 });
 
-test('waits double with each failure, spread, up to a tenth of what is left and never below what was asked for', () => {
+test('waits double with each failure, spread, up to a tenth of what is left or of what has passed since, never below what was asked for', () => {
   const low = () => new Uint8Array(4);
   const high = () => new Uint8Array(4).fill(255);
   const wait = (failures: number, remainingMs: number, random = high) =>
@@ -75,7 +75,7 @@ test('waits double with each failure, spread, up to a tenth of what is left and 
   expect(wait(3, 90 * DAY, low)).toBe(30);
   expect(wait(100, 90 * DAY)).toBe(6 * 3600);
   expect(wait(100, 10 * HOUR)).toBe(3600);
-  expect(wait(100, -DAY)).toBe(60);
+  expect([0, -60_000, -5 * HOUR, -DAY].map((left) => wait(100, left))).toEqual([60, 60, 1800, 3600]);
   expect(backoffMs(1, { random: high, remainingMs: DAY, retryAfterMs: 5 * HOUR })).toBe(5 * HOUR);
 });
 
@@ -108,8 +108,10 @@ test('time is never before what has been, and follows an authenticated server wh
   const saved: number[] = [];
   const wrong: number[] = [];
   let clock = 0;
+  let passed = 0;
   const time = createTimekeeper({
     clock: () => clock,
+    elapsed: () => passed,
     seen: BEGIN + 5 * DAY,
     save: (seen) => void saved.push(seen),
     onWrong: (offset) => void wrong.push(offset),
@@ -120,9 +122,35 @@ test('time is never before what has been, and follows an authenticated server wh
   time.heard(BEGIN + 10 * DAY, BEGIN + 90 * DAY);
   expect(time.now()).toBe(BEGIN + 10 * DAY);
   clock += HOUR;
+  passed += HOUR;
   expect(time.now()).toBe(BEGIN + 10 * DAY + HOUR);
   clock = BEGIN + 11 * DAY;
   time.heard(BEGIN + 11 * DAY + 20_000, BEGIN + 90 * DAY);
   expect(time.now()).toBe(BEGIN + 11 * DAY + 20_000);
   expect([saved.at(-1), wrong.length]).toEqual([BEGIN + 11 * DAY + 20_000, 1]);
+});
+
+test('a clock that is set after the server was heard, right or wrong, does not move the time', () => {
+  let clock = 0;
+  let passed = 0;
+  const time = createTimekeeper({
+    clock: () => clock,
+    elapsed: () => passed,
+    seen: 0,
+    save: () => undefined,
+    onWrong: () => undefined,
+  });
+  time.heard(BEGIN + DAY, BEGIN + 90 * DAY);
+  const sameAfterHours = (hours: number, set: number) => {
+    passed = hours * HOUR;
+    clock = set;
+    expect(time.now()).toBe(BEGIN + DAY + hours * HOUR);
+  };
+  // As on a board without a battery, whose NTP comes after its agent.
+  sameAfterHours(1, BEGIN + DAY + HOUR);
+  sameAfterHours(2, BEGIN + 3650 * DAY);
+  sameAfterHours(3, 0);
+  // By so little it may be right, and the server late.
+  clock = BEGIN + DAY + 3 * HOUR + 20_000;
+  expect(time.now()).toBe(clock);
 });

@@ -105,6 +105,49 @@ test('after its LDevID was out a device gets one by a ticket that was made since
   expect(await device.state()).toBe('recovering');
 });
 
+describe('a ticket that was made before a revocation for keyCompromise', () => {
+  const lost = async (serialNumber: string) => {
+    const [device] = await server.house.ledger.read.findDevices([{ namespace: 'own', serialNumber }]);
+    const last = (await server.house.ledger.read.findByDevices([device?.id ?? 0])).at(-1);
+    const by = { kind: 'serial', serial: last?.serial ?? new Uint8Array() } as const;
+    server.house.clock.pass(1000);
+    await server.house.revoker({ act: 'revoke', reason: 'keyCompromise', by }, 'operator:test');
+    server.house.clock.pass(1000);
+  };
+
+  test('gives no LDevID, and one that was made since does', async () => {
+    const device = await born();
+    const [first, unused] = [(await device.ticket()).json.ticket, (await device.ticket()).json.ticket];
+    expect((await device.enroll(first)).status).toBe(200);
+    await lost(device.serialNumber);
+    expect([await device.state(), problemOf(await device.enroll(unused))]).toEqual([
+      'compromised',
+      'ticket-expired 401',
+    ]);
+    const key = newKey();
+    const { ticket } = (await device.ticket()).json;
+    expect((await device.enroll(ticket, key)).status).toBe(200);
+    expect((await device.enroll(ticket, key)).status).toBe(200);
+  });
+
+  test('gives no IDevID: of two recovery tickets the one that is left is no way in for who got the new IDevID', async () => {
+    const device = await out();
+    const [first, unused] = [
+      (await device.ticket({ recovery: true })).json.ticket,
+      (await device.ticket({ recovery: true })).json.ticket,
+    ];
+    expect((await device.enroll(first)).status).toBe(200);
+    expect(problemOf(await device.enroll(unused))).toBe('device-restrained 403');
+    await lost(device.serialNumber);
+    expect([await device.state(), problemOf(await device.enroll(unused))]).toEqual([
+      'compromised',
+      'ticket-expired 401',
+    ]);
+    const { ticket } = (await device.ticket({ recovery: true })).json;
+    expect((await device.enroll(ticket)).status).toBe(200);
+  });
+});
+
 describe('where the configuration asks for a second person, a recovery ticket', () => {
   test('waits for him, and is good once he said yes', async () => {
     await using strict = await startTestServer({ secondApproval: true });

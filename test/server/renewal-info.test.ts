@@ -129,10 +129,17 @@ describe('renewal-info', () => {
 
 describe('a confirmation', () => {
   const GRACE_MS = 3_600_000;
-  const challenged = async (server: TestServer, key: ReturnType<typeof newKey>, name?: string) => {
+  const challenged = async (
+    server: TestServer,
+    key: ReturnType<typeof newKey>,
+    { name, serial }: { readonly name?: string; readonly serial?: Uint8Array } = {},
+  ) => {
     const { json } = await server.ask('GET', '/confirmations');
-    const csr = newCsr(key, { subject: [{ type: 'CN', value: name ?? json.challenge }] });
-    return server.ask('POST', '/confirmations', { body: { csr: toPem('CERTIFICATE REQUEST', csr) } });
+    const csr = toPem(
+      'CERTIFICATE REQUEST',
+      newCsr(key, { subject: [{ type: 'CN', value: name ?? json.challenge }] }),
+    );
+    return server.ask('POST', '/confirmations', { body: { csr, ...(serial && { serial: toHex(serial) }) } });
   };
 
   test('by the new key begins the grace of the old one, once', async () => {
@@ -174,6 +181,37 @@ describe('a confirmation', () => {
     expect(await life.state('SN-1')).toBe('quarantined');
   });
 
+  test('by a key that two certificates have says nothing until it says which: the newer one may have been lost', async () => {
+    await using server = await startTestServer();
+    const life = living(server.house);
+    const { ldevid: a } = await life.enrolled('SN-1');
+    const b = await life.come(a, { renews: true, key: a.key });
+    expect(problemOf(await challenged(server, a.key))).toBe('bad-request 400:serial');
+    expect((await challenged(server, a.key, { serial: a.serial })).json.first).toBe(false);
+    expect(await life.rotations('SN-1')).toEqual(['open']);
+    expect((await challenged(server, a.key, { serial: b.serial })).json.first).toBe(true);
+    expect(await life.rotations('SN-1')).toEqual(['used']);
+    server.house.clock.pass(GRACE_MS);
+    await life.retire();
+    expect((await challenged(server, a.key)).json).toEqual({ serial: toHex(b.serial), first: false });
+    expect(problemOf(await challenged(server, newKey(), { serial: b.serial }))).toBe('not-found 404:csr');
+  });
+
+  test('by the key of a retired certificate that has ended since is no evidence against its device', async () => {
+    await using server = await startTestServer();
+    const life = living(server.house);
+    const { ldevid: a } = await life.enrolled('SN-1');
+    const { notAfter = 0 } = (await server.house.ledger.read.findBySerial(a.serial)) ?? {};
+    server.house.clock.pass((notAfter - server.house.clock.now()) / 2);
+    const b = await life.come(a, { renews: true });
+    await life.see(b);
+    server.house.clock.pass(GRACE_MS);
+    await life.retire();
+    server.house.clock.pass(notAfter - server.house.clock.now());
+    expect(problemOf(await challenged(server, a.key))).toBe('not-found 404:csr');
+    expect([await life.status(b), await life.incidents()]).toEqual(['good', []]);
+  });
+
   test('that somebody overheard is worth nothing later, and a CSR that was made to enroll never is', async () => {
     await using server = await startTestServer();
     const life = living(server.house);
@@ -181,10 +219,12 @@ describe('a confirmation', () => {
     const b = await life.come(a, { renews: true });
     const { json } = await server.ask('GET', '/confirmations');
     server.house.clock.pass(16 * 60_000);
-    expect(problemOf(await challenged(server, b.key, json.challenge))).toBe('bad-csr 400:csr');
-    expect(problemOf(await challenged(server, b.key, 'SN-1'))).toBe('bad-csr 400:csr');
+    expect(problemOf(await challenged(server, b.key, { name: json.challenge }))).toBe('bad-csr 400:csr');
+    expect(problemOf(await challenged(server, b.key, { name: 'SN-1' }))).toBe('bad-csr 400:csr');
     const compromise = await server.ask('GET', '/key-compromise');
-    expect(problemOf(await challenged(server, b.key, compromise.json.challenge))).toBe('bad-csr 400:csr');
+    expect(problemOf(await challenged(server, b.key, { name: compromise.json.challenge }))).toBe(
+      'bad-csr 400:csr',
+    );
     expect(await life.rotations('SN-1')).toEqual(['open']);
   });
 

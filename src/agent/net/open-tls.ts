@@ -3,21 +3,11 @@ import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect, type SecureContextOptions, type TLSSocket } from 'node:tls';
 import { BirthmarkError } from '../../core/errors.ts';
-import { createCertificateReader, isBounded } from '../../core/shown-certificates.ts';
-import { readCertificate } from '../../x509/certificate.ts';
-import { openTrust } from '../../x509/path/trust.ts';
-import { validatePath } from '../../x509/path/validate-path.ts';
+import { createCertificateReader } from '../../core/shown-certificates.ts';
 import { toPem } from '../../x509/pem.ts';
 import type { Credential } from '../ports.ts';
+import { type JudgedServer, judgeServer, type ServerRules } from './judge-server.ts';
 import { hostAndPort, type Place } from './place.ts';
-
-/** What a server is held to. */
-export interface ServerRules {
-  /** Roots, DER. */
-  readonly anchors: readonly Uint8Array[];
-  /** Milliseconds since the epoch at which its certificates must be valid. */
-  readonly at: number;
-}
 
 export interface TlsOptions {
   readonly place: Place;
@@ -32,13 +22,6 @@ export interface OpenTls {
   readonly socket: TLSSocket;
   /** Absent where the server was not judged. */
   readonly server?: JudgedServer;
-}
-
-export interface JudgedServer {
-  /** DER, its own certificate first. */
-  readonly chain: readonly Uint8Array[];
-  /** Milliseconds since the epoch: the end of its path. */
-  readonly goodUntil: number;
 }
 
 /**
@@ -57,7 +40,10 @@ export async function openTls(
   const socket = begin(connection, options);
   try {
     await once(socket, 'secureConnect', { signal });
-    return { socket, ...(server && { server: judgeServer(socket, place, server) }) };
+    return {
+      socket,
+      ...(server && { server: judgeServer(createCertificateReader()(socket), place, server) }),
+    };
   } catch (cause) {
     socket.on('error', () => undefined);
     socket.destroy();
@@ -96,51 +82,4 @@ function tlsSettings({ place, credential, alpn }: TlsOptions): SecureContextOpti
       ...credential.key.tls(),
     }),
   };
-}
-
-/**
- * Holds the other side of a connection to what it should be.
- *
- * @throws BirthmarkError `server-untrusted`
- */
-function judgeServer(socket: TLSSocket, place: Place, { anchors, at }: ServerRules): JudgedServer {
-  const shown = createCertificateReader()(socket);
-  if (!shown || !isBounded(shown)) throw untrusted(place, 'it shows no certificate, or far too many');
-  const chain = [shown.leaf, ...shown.chain];
-  const judge = (time: number) =>
-    validatePath(shown.leaf, {
-      trust: openTrust({ anchors }),
-      untrusted: shown.chain,
-      at: time,
-      purpose: 'serverAuth',
-      peer: { kind: isIP(place.host) === 0 ? 'dns' : 'ip', value: place.host },
-      possessionProven: true,
-    });
-  let verdict = judge(at);
-  // What a CA of ours signed has begun: where it has not by our clock, that is behind. What has ended has ended.
-  if (verdict.reason === 'notYetValid')
-    verdict = judge(Math.max(at, ...[...chain, ...anchors].map(beginning)));
-  if (verdict.reason === 'ok') return { chain, goodUntil: verdict.lookAgainAt };
-  const clock =
-    verdict.reason === 'expired' || verdict.reason === 'notYetValid'
-      ? `; it was judged for ${new Date(at).toISOString()}: is this machine's clock right?`
-      : '';
-  throw untrusted(place, `${verdict.detail}${clock}`);
-}
-
-/** `notBefore`, milliseconds since the epoch; of what cannot be read, long ago. */
-function beginning(der: Uint8Array): number {
-  try {
-    return readCertificate(der).tbs.notBefore.at;
-  } catch (error) {
-    if (error instanceof BirthmarkError) return 0;
-    throw error;
-  }
-}
-
-function untrusted(place: Place, why: string): BirthmarkError {
-  return new BirthmarkError(
-    'server-untrusted',
-    `${hostAndPort(place)} is not the server that our roots vouch for: ${why}`,
-  );
 }

@@ -3,7 +3,8 @@ import type { Credential } from '../ports.ts';
 import type { Timekeeper } from '../timekeeper.ts';
 import { dial } from './dial.ts';
 import { exchange, type Question, type Reply } from './exchange.ts';
-import { type JudgedServer, openTls } from './open-tls.ts';
+import type { JudgedServer } from './judge-server.ts';
+import { openTls } from './open-tls.ts';
 import { placeOf } from './place.ts';
 import type { ProxyServer } from './proxy.ts';
 

@@ -12,7 +12,7 @@ import {
   type Tell,
 } from '../../agent/index.ts';
 import { settingsPath } from '../../agent/open-agent.ts';
-import { systemClock } from '../../core/clock.ts';
+import { systemClock, systemUptime } from '../../core/clock.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { Shell } from '../command.ts';
 
@@ -61,6 +61,7 @@ export async function withAgent<T>(
       settings,
       disk,
       clock: systemClock,
+      elapsed: systemUptime,
       random: (size) => randomBytes(size),
       tell,
       environment: shell.environment,

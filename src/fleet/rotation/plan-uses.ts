@@ -1,3 +1,5 @@
+import type { CertificateReads, CertificateRecord } from '../../ca/ports.ts';
+import { equalBytes, toHex } from '../../core/bytes.ts';
 import type { Rotation, RotationReads, SightingReads } from '../ports.ts';
 import type { RotationPolicy } from './settings.ts';
 
@@ -25,15 +27,18 @@ export interface UseNews {
 
 export type FirstSight = Use & { readonly deviceId: number };
 
+export type UseReads = RotationReads & SightingReads & Pick<CertificateReads, 'findByDevices'>;
+
 /**
  * Finds out what uses mean for rotations, without changing anything.
  *
  * - The first use of a rotation's new certificate is what its grace begins with.
  * - The old one, used after that by more than the tolerance, is a conflict, retired or not.
- * - So is another new one for the same old one: whoever made it had the old key as well.
+ * - So is another new one for the same old one: whoever made it had the old key as well. Where that key did vouch for it the
+ *   tolerance is no excuse, since it does not matter then which was used first: a thief would renew when his victim is called to.
  */
 export async function planUses(
-  reads: RotationReads & SightingReads,
+  reads: UseReads,
   uses: readonly Use[],
   { toleranceMs }: Pick<RotationPolicy, 'toleranceMs'>,
   now: number,
@@ -47,22 +52,22 @@ export async function planUses(
   const idsByOld = Map.groupBy(rotations.keys(), (id) => rotations.get(id)?.oldId);
   const idsByNew = Map.groupBy(rotations.keys(), (id) => rotations.get(id)?.newId);
   const among = (ids: readonly number[] = []) => ids.flatMap((id) => rotations.get(id) ?? []);
+  const isRival = await findRivals(reads, [...rotations.values()]);
   const used: Rotation[] = [];
   const conflicts = new Map<number, Rotation>();
   // First uses go first: what one batch tells together may be a conflict by itself.
   const inTime = [...uses].sort((a, b) => a.at - b.at);
   for (const { certificateId, at, refused = false } of inTime) {
     const when = Math.min(at, now);
-    const isLate = (other: Rotation) =>
-      (other.state === 'used' || other.state === 'retired') &&
-      other.usedAt !== undefined &&
-      when > other.usedAt + toleranceMs;
+    const isLate = (other: Rotation) => wasUsed(other) && when > other.usedAt + toleranceMs;
     for (const rotation of among(idsByOld.get(certificateId)))
       if (isLate(rotation)) conflicts.set(rotation.id, rotation);
     for (const rotation of among(idsByNew.get(certificateId))) {
       const { oldId, state, usedAt, begunAt } = rotation;
       if (usedAt !== undefined || (state !== 'open' && state !== 'retired')) continue;
-      const rival = among(idsByOld.get(oldId)).find((other) => other.id !== rotation.id && isLate(other));
+      const rival = among(idsByOld.get(oldId)).find(
+        (other) => other.id !== rotation.id && wasUsed(other) && (isLate(other) || isRival(rotation, other)),
+      );
       if (rival) conflicts.set(rival.id, rival);
       else if (state === 'open' && !refused) {
         // A gate's clock may be wrong: nobody used it before it was there.
@@ -73,6 +78,34 @@ export async function planUses(
     }
   }
   return { used, conflicts: [...conflicts.values()], firstSights };
+}
+
+function wasUsed(rotation: Rotation): rotation is Rotation & { readonly usedAt: number } {
+  return rotation.usedAt !== undefined && (rotation.state === 'used' || rotation.state === 'retired');
+}
+
+/**
+ * Tells of two rotations from one certificate whether they are two holders' if both are used: the one that was begun later was
+ * obtained with the old key, for another key than the first. What a device got by its IDevID it may have got after it had used the
+ * first one, which a gate tells later. Asks the ledger only where a certificate has two.
+ */
+async function findRivals(
+  reads: Pick<CertificateReads, 'findByDevices'>,
+  rotations: readonly Rotation[],
+): Promise<(one: Rotation, other: Rotation) => boolean> {
+  const doubled = [...Map.groupBy(rotations, ({ oldId }) => oldId).values()].filter(
+    (some) => some.length > 1,
+  );
+  if (doubled.length === 0) return () => false;
+  const devices = new Set(doubled.flat().map(({ deviceId }) => deviceId));
+  const certificates = new Map<number, CertificateRecord>();
+  for (const one of await reads.findByDevices([...devices])) certificates.set(one.id, one);
+  return (one, other) => {
+    const [earlier, later] = one.id < other.id ? [one, other] : [other, one];
+    const [old, first, second] = [later.oldId, earlier.newId, later.newId].map((id) => certificates.get(id));
+    if (!old || !first || !second || equalBytes(first.keyHash, second.keyHash)) return false;
+    return second.vouchedBy === `certificate:${toHex(old.serial)}`;
+  };
 }
 
 async function findFirstSights(reads: SightingReads, uses: readonly Use[]): Promise<readonly FirstSight[]> {

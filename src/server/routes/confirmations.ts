@@ -11,6 +11,13 @@ const Body = Type.Object(
       description:
         "PKCS#10, as PEM or as base64 of the DER, signed with the certificate's key; its subject CN= and the challenge.",
     }),
+    serial: Type.Optional(
+      Type.String({
+        pattern: '^(?:[0-9a-f]{2}){1,20}$',
+        description:
+          'Of the certificate, hexadecimal; needed where several that stand have the key, since it does not tell then which one came.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -69,6 +76,10 @@ export function mountConfirmations(
       },
     },
     (request) =>
-      confirmations.confirm(parseCsrText(request.body.csr), () => confirmationLimits.ofAll(request)),
+      confirmations.confirm(
+        parseCsrText(request.body.csr),
+        () => confirmationLimits.ofAll(request),
+        request.body.serial === undefined ? undefined : Buffer.from(request.body.serial, 'hex'),
+      ),
   );
 }

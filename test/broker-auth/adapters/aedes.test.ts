@@ -360,6 +360,30 @@ describe('what a device left behind', () => {
   });
 });
 
+test('no client speaks on a topic on which the broker itself does, as a message or as a will', async () => {
+  const config = policyConfig({ listeners, roles: [{ ...role, publish: ['#'], subscribe: ['#'] }] });
+  await using house = await openAedesHouse({ config });
+  await house.door.retain('devices/dev1/renewal', 'now');
+  const reader = await admitted(house, 'dev1');
+  const messages = inbox(reader);
+  const will = {
+    topic: 'devices/dev1/renewal',
+    payload: Buffer.from('never'),
+    qos: 0 as const,
+    retain: true,
+  };
+  (await admitted(house, 'dev2', { will })).stream.destroy();
+  const thief = await admitted(house, 'dev3');
+  const closed = event(thief, 'close');
+  thief.publish('devices/dev1/renewal', 'never', { qos: 0, retain: true });
+  await closed;
+  await (await admitted(house, 'dev4')).publishAsync('devices/dev1/other', 'x', { qos: 1 });
+  await reader.subscribeAsync('devices/dev1/#');
+  await reader.publishAsync('devices/dev1/end', '', { qos: 1 });
+  await until(() => messages.includes('devices/dev1/end '));
+  expect(messages).toEqual(['devices/dev1/renewal now', 'devices/dev1/end ']);
+});
+
 /** A device leaves a retained message and a subscription, is put out, and comes back. */
 async function leftBehind(cause: EndCause): Promise<string[]> {
   const config = policyConfig({ listeners, roles: [{ ...role, publish: ['#'], subscribe: ['#'] }] });

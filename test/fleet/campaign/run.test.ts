@@ -304,6 +304,34 @@ describe('what is to be held at once', () => {
     expect([await stateOf(lab, 'SN-0000'), await stateOf(lab, 'SN-0001')]).toEqual(['enrolled', 'held']);
   });
 
+  test('leaves alone a device that renewed since the plan was made: it goes on with what it got', async () => {
+    using lab = await openLab();
+    const [old] = await lab.fleet(namesOf(1));
+    await lab.campaigns.plan('recall', plan, ANNA);
+    const [fresh] = await followAll(lab, ['SN-0000']);
+    await lab.campaigns.start('recall', ANNA);
+    expect([await lab.statusOf(old!), await lab.statusOf(fresh!)]).toEqual(['held', 'good']);
+    await lab.tick();
+    expect([await lab.tally('recall'), await stateOf(lab, 'SN-0000')]).toEqual([{ replaced: 1 }, 'active']);
+    expect(await lab.statusOf(old!)).toBe('privilegeWithdrawn');
+    expect(outcomeCode(await lab.house.ask('SN-0000', { profile: 'ldevid' }))).toBe('granted');
+  });
+
+  test('stays held after a rollback where somebody else shut the device out meanwhile, until that ends', async () => {
+    using lab = await openLab();
+    const [shutOut, other] = await lab.fleet(namesOf(2));
+    await lab.campaigns.plan('recall', plan, ANNA);
+    await lab.campaigns.start('recall', ANNA);
+    const device = { namespace: 'own', serialNumber: 'SN-0000' };
+    await lab.house.deviceDesk('quarantine', device, ANNA);
+    await lab.campaigns.rollBack('recall', ANNA);
+    await lab.tick();
+    expect([await lab.statusOf(shutOut!), await stateOf(lab, 'SN-0000')]).toEqual(['held', 'quarantined']);
+    expect([await lab.statusOf(other!), await stateOf(lab, 'SN-0001')]).toEqual(['good', 'enrolled']);
+    await lab.house.deviceDesk('release', device, ANNA);
+    expect([await lab.statusOf(shutOut!), await stateOf(lab, 'SN-0000')]).toEqual(['good', 'enrolled']);
+  });
+
   test('gives a device that an operator quarantined no way back', async () => {
     using lab = await openLab();
     await lab.fleet(namesOf(2));
@@ -343,6 +371,38 @@ describe('at the deadline', () => {
       expect([await lab.statusOf(old[0]!), await lab.statusOf(fresh!)]).toEqual(['keyCompromise', 'good']);
     },
   );
+
+  test('nobody who followed is late, also where a signature that is waited for keeps it from being noted', async () => {
+    using lab = await openLab({
+      faulty: (ledger) => ({
+        ...ledger,
+        // Reserved, and never signed: its row is before those of the renewals.
+        write: (work) =>
+          ledger.write((tx) =>
+            work({
+              ...tx,
+              commit: async (signed) => {
+                const reserved = (await tx.findReserved(10)).filter(({ holder }) => holder === 'SN-X');
+                if (reserved.length > 0 && signed.some(({ id }) => id === reserved[0]?.id))
+                  throw new Error('the signer is gone');
+                return tx.commit(signed);
+              },
+            }),
+          ),
+      }),
+    });
+    await lab.fleet(namesOf(2));
+    await lab.campaigns.plan('recall', planWith({ deadlineSeconds: 3600, stragglers: 'quarantine' }), ANNA);
+    await lab.campaigns.start('recall', ANNA);
+    await lab.tick();
+    await expect(lab.house.ask('SN-X')).rejects.toThrow('the signer is gone');
+    const [fresh] = await followAll(lab, ['SN-0000']);
+    await lab.tick(3600);
+    expect([await lab.tally('recall'), await lab.statusOf(fresh!)]).toEqual([
+      { replaced: 1, quarantined: 1 },
+      'good',
+    ]);
+  });
 
   test('the time that a campaign was paused does not count', async () => {
     using lab = await openLab();

@@ -285,6 +285,34 @@ describe('two that hold one identity', () => {
     ]);
   });
 
+  test('are found where both successors were obtained with the old key, however close their first uses are', async () => {
+    using house = await openTestHouse();
+    const life = living(house);
+    const { ldevid: a } = await life.enrolled('SN-1');
+    const [one, other] = [await life.come(a, { renews: true }), await life.come(a, { renews: true })];
+    await life.see(one);
+    house.clock.pass(1000);
+    await life.see(other);
+    expect([await life.status(one), await life.status(other), await life.state('SN-1')]).toEqual([
+      'held',
+      'held',
+      'quarantined',
+    ]);
+  });
+
+  test('are not found where a device came again by its IDevID before its gate told of the first', async () => {
+    using house = await openTestHouse();
+    const life = living(house);
+    const { idevid } = await life.enrolled('SN-1');
+    const first = await life.come(idevid);
+    const usedAt = house.clock.now();
+    house.clock.pass(1000);
+    const second = await life.come(idevid);
+    await life.tell({ seen: [first], at: usedAt });
+    await life.see(second);
+    expect([await life.status(second), await life.state('SN-1')]).toEqual(['good', 'rotating']);
+  });
+
   test('are reported and left alone where the policy says so, and recover all the same', async () => {
     using house = await openTestHouse({ rotation: { onConflict: 'report' } });
     const life = living(house);

@@ -1,7 +1,7 @@
 import { newKey } from '../../house.ts';
 import type { SampleKey } from '../../x509/samples.ts';
-import type { SimDevice } from './sim-device.ts';
-import type { Credential, World } from './world.ts';
+import type { Credential } from './credential.ts';
+import type { Life, SimDevice } from './sim-device.ts';
 
 /** Somebody with a copy of a device's key, and of its certificate. */
 export interface Thief {
@@ -26,22 +26,45 @@ export function steal(victim: SimDevice, manner: Thief['manner']): Thief {
  *
  * @returns how often he got in although the house had acted
  */
-export async function tryDoors(thief: Thief, world: World): Promise<number> {
+export async function tryDoors(thief: Thief, { world, chronicle }: Life): Promise<number> {
   let got = 0;
+  const hasActed = thief.actedAt !== undefined;
   for (const credential of thief.hoard) {
-    const reason = world.connect(credential, thief.victim.name, 0);
-    if (reason === 'ok' && thief.actedAt !== undefined) got += 1;
+    const reason = world.gates.connect(credential, thief.victim.name, false);
+    if (!hasActed) continue;
+    if (reason === 'ok') got += 1;
+    else chronicle.count('thief turned away after the act');
   }
   const newest = thief.hoard.at(-1);
   // One renewal is enough for him; once the house has acted he tries for another.
   const tries = thief.manner === 'renews' && thief.hoard.length === 1;
-  if (newest && (tries || thief.actedAt !== undefined)) {
+  if (newest && (tries || hasActed)) {
     const answer = await world.renew(newest, thief.key);
+    const told = typeof answer === 'string' ? answer : answer.credential.serial;
+    chronicle.note(thief.victim.name, `thief: ${told}`);
     if (typeof answer !== 'string') {
-      if (thief.actedAt !== undefined) got += 1;
-      thief.hoard.push(answer);
+      if (hasActed) got += 1;
+      thief.hoard.push(answer.credential);
       thief.key = newKey();
     }
   }
   return got;
+}
+
+/** The house acts by itself where it sees two with one identity: from then on its thief is to be kept out. */
+export async function noticeConflicts(thieves: readonly Thief[], { world, chronicle }: Life): Promise<void> {
+  const waiting = thieves.filter(({ actedAt, manner }) => actedAt === undefined && manner === 'renews');
+  if (waiting.length === 0) return;
+  const found = await world.house.ledger.read.findDevices(
+    waiting.map(({ victim }) => ({ namespace: 'own', serialNumber: victim.name })),
+  );
+  let any = false;
+  for (const [at, thief] of waiting.entries()) {
+    const state = found[at]?.state;
+    if (state !== 'quarantined' && state !== 'recovering') continue;
+    thief.actedAt = world.now();
+    chronicle.count('thief who renews first, found');
+    any = true;
+  }
+  if (any) await world.gates.sync();
 }

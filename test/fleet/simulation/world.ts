@@ -1,55 +1,42 @@
 // A house, its doors and its gates in virtual time. All parts are the real ones; what is the simulation's are time, chance, and
 // who can reach whom.
-import { createDecider } from '../../../src/broker-auth/decide.ts';
-import { createCredentialJudge } from '../../../src/broker-auth/judge-credential.ts';
-import { parsePolicy } from '../../../src/broker-auth/parse-policy.ts';
-import { readFeedEvents } from '../../../src/broker-auth/status/feed-events.ts';
-import type { ReadSnapshot } from '../../../src/broker-auth/status/read-snapshot.ts';
-import { StatusTable } from '../../../src/broker-auth/status/status-table.ts';
-import { tableSource } from '../../../src/broker-auth/status/table-source.ts';
-import { toHex } from '../../../src/core/bytes.ts';
+import { madeOf } from '../../../src/ca/authority.ts';
 import { BirthmarkError } from '../../../src/core/errors.ts';
-import { OWN_NAMESPACE } from '../../../src/core/identifiers.ts';
-import { createSteadyClock } from '../../../src/core/steady-clock.ts';
+import type { ShownCertificates } from '../../../src/core/shown-certificates.ts';
 import { operatorAdmission } from '../../../src/enroll/admission.ts';
 import { createDeviceDoor } from '../../../src/enroll/device-door.ts';
+import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
 import { createIdentifier } from '../../../src/enroll/identify.ts';
 import { findLabel, parseLabels } from '../../../src/enroll/label.ts';
 import { DEFAULT_LABEL, DEFAULT_LABELS } from '../../../src/enroll/label-config.ts';
-import {
-  type NoteSightingsOptions,
-  noteSightings,
-  type Sightings,
-} from '../../../src/fleet/note-sightings.ts';
-import { windowOf } from '../../../src/fleet/renewal/window.ts';
+import { renewalOf, renewalOfNew } from '../../../src/fleet/renewal/renewal-desk.ts';
+import type { RenewalWindow } from '../../../src/fleet/renewal/window.ts';
 import { retireDue } from '../../../src/fleet/rotation/retire-due.ts';
-import { createChangePages } from '../../../src/server/status/change-pages.ts';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
 import { encodeName } from '../../../src/x509/name.ts';
-import { hashKey } from '../../../src/x509/public-key.ts';
-import { granted, only, openTestHouse, type TestHouse } from '../../house.ts';
+import { granted, newCsr, only, openTestHouse, seededRandom, type TestHouse } from '../../house.ts';
 import { type SampleKey, sampleCsr } from '../../x509/samples.ts';
 import type { Chance } from './chance.ts';
+import { type Credential, toCredential } from './credential.ts';
+import { type Gates, openGates } from './gates.ts';
+import { openLockstep } from './lockstep.ts';
+import type { Span } from './spans.ts';
 
-export interface Credential {
-  readonly key: SampleKey;
-  readonly certificate: Buffer;
-  /** Hexadecimal. */
-  readonly serial: string;
-  readonly notBefore: number;
-  readonly notAfter: number;
+/** What comes of coming to a door: a credential and when to renew it, or why not. */
+export type Answer = Issued | 'unreachable' | BirthmarkError['code'];
+
+export interface Issued {
+  readonly credential: Credential;
+  readonly window: RenewalWindow;
+  /** Of the issuing authority, DER. */
+  readonly issuer: Uint8Array;
 }
 
-/** What comes of coming to a door: a credential, or why not. */
-export type Answer = Credential | 'unreachable' | BirthmarkError['code'];
-
-const LDEVID_DAYS = 30;
-/** The last of the gates never tells anybody what it sees. */
-export const GATES = 4;
-const MUTE_GATE = GATES - 1;
-const HOUR_MS = 3_600_000;
-const UPKEEP_EVERY_MS = 6 * HOUR_MS;
-const TOLD_AT_ONCE = 250;
+/** A week without an authority fits between the end of the renewal windows (four fifths) and the end of the validity. */
+const LDEVID_DAYS = 40;
+const GRACE_DAYS = 5;
+/** So often reports of gates arrive, and rotations that are over end. */
+const UPKEEP_MS = 2 * 3_600_000;
 const EMPTY = encodeName([]);
 
 export interface Newborn {
@@ -60,199 +47,151 @@ export interface Newborn {
 
 export interface World extends Disposable {
   readonly house: TestHouse;
+  readonly gates: Gates;
   now(): number;
-  /** Goes on to a time: gates tell what they saw, rotations that are over end. */
+  /** Goes on to a time; once in a while gates tell what they saw, and rotations that are over end. */
   advance(to: number): Promise<void>;
   /** Whether the doors can be reached. */
-  up: boolean;
+  readonly up: boolean;
+  goDown(): void;
+  comeUp(): void;
+  /** When the doors could not be reached. */
+  readonly outages: readonly Span[];
+  /** Who answers at the doors. */
+  readonly server: ShownServer;
+  /** When what was left of an old generation was taken back, and its name, DER in hexadecimal. */
+  retired: { readonly at: number; readonly issuer: string } | undefined;
+  /** Lets lives go on, which may wait for what is below and for nothing else. */
+  run(lives: readonly (() => Promise<void>)[]): Promise<void>;
   /** Gives devices their IDevIDs, as a factory does. */
   born(devices: readonly Newborn[]): Promise<readonly Credential[]>;
   enroll(by: Credential, key: SampleKey): Promise<Answer>;
   renew(by: Credential, key: SampleKey): Promise<Answer>;
-  /** `ok`, or why the gate denies it. */
-  connect(by: Credential, name: string, gate: number): string;
-  /** From when on the server wants it renewed. */
-  renewsFrom(credential: Credential): number;
-  /** What was recorded is at the gates from now on. */
-  syncGates(): Promise<void>;
+  /** What `renewal-info` says of it. */
+  windowOf(credential: Credential): Promise<RenewalWindow | undefined>;
+  /** What EST cacerts says; the same list until it changes. */
+  caCertificates(): readonly Uint8Array[];
 }
 
-export async function openWorld(chance: Chance): Promise<World> {
+/** What the server shows in its handshakes. */
+export interface ShownServer extends ShownCertificates {
+  readonly goodUntil: number;
+}
+
+/** Where the doors are. */
+export const PLACE = { host: 'pki.lab.example', port: 8443 } as const;
+/** The story is the same whenever it is told. */
+const BEGINNING = Date.UTC(2027, 0, 1);
+
+/** @param seed of serial numbers */
+export async function openWorld(seed: number, chance: Chance): Promise<World> {
   const house = await openTestHouse({
     shards: 16,
     profiles: { ldevid: { validityDays: LDEVID_DAYS } },
-    rotation: { graceMs: 12 * HOUR_MS },
+    random: seededRandom(`simulation ${seed}`),
+    beginning: BEGINNING,
   });
-  const { ledger, clock, guardedClock, authorities, issuing, enroll, uses, crls } = house;
+  const { ledger, clock, guardedClock, authorities, roster, issuing, enroll, uses, crls } = house;
   const labels = parseLabels(
-    { [DEFAULT_LABEL]: { ...only(Object.values(DEFAULT_LABELS)), renewalGraceDays: 60 } },
+    { [DEFAULT_LABEL]: { ...only(Object.values(DEFAULT_LABELS)), renewalGraceDays: GRACE_DAYS } },
     [issuing.profile('idevid'), issuing.profile('ldevid')],
   );
   const label = findLabel(labels);
   const identify = createIdentifier({ ledger, authorities, issuing });
   const door = createDeviceDoor({ ledger, enroll, identify, uses, clock: guardedClock });
-
-  const steady = createSteadyClock(clock.now, clock.now);
-  const epoch = await ledger.read.statusEpoch();
-  const table = new StatusTable({ epoch, sequence: 0 }, steady.now());
-  const pages = createChangePages({ ledger: ledger.read, authorities, clock: clock.now });
-  const all = [...authorities.values()];
-  const header: ReadSnapshot['header'] = {
-    format: 'birthmark-status-snapshot',
-    version: 1,
-    epoch,
-    sequence: 0,
-    issuedAt: new Date(clock.now()).toISOString(),
-    validUntil: new Date(clock.now()).toISOString(),
-    endedBefore: new Date(0).toISOString(),
-    authorities: all.map(({ name, keyId, certificate }) => ({
-      name,
-      issuerKeyId: toHex(keyId),
-      keyHash: toHex(hashKey(certificate.tbs.spki)),
-    })),
-  };
-  const trust = [
-    {
-      namespace: OWN_NAMESPACE,
-      anchors: all.filter(({ isRoot }) => isRoot).map(({ certificate }) => certificate.raw),
-      intermediates: all.filter(({ isRoot }) => !isRoot).map(({ certificate }) => certificate.raw),
-    },
-  ];
-  const decide = createDecider({
-    policy: parsePolicy(
-      {
-        listeners: { mqtt: { preset: 'private-network' } },
-        roles: [{ name: 'device', publish: ['devices/#'] }],
-      },
-      trust,
-    ),
-    judge: createCredentialJudge({
-      trust,
-      sources: [tableSource(() => ({ header, table }), steady)],
-      remembered: 50_000,
-    }),
-    hasOtherSession: () => false,
-    random: (size) => new Uint8Array(size),
-  });
-
-  /** What gates are about to tell, by the time that it arrives. */
-  let telling: { readonly arrives: number; readonly seen: Sightings['seen'][number] }[] = [];
+  const lockstep = openLockstep();
+  const gates = await openGates(house, chance);
+  const caCertificates = madeOf(roster.authorities, () => issuing.caCertificates('ldevid'));
+  const server = await certifyServer(house);
+  const outages: Span[] = [];
+  let downSince: number | undefined;
   let upkeepAt = clock.now();
-  const sightingOptions: NoteSightingsOptions = {
-    ledger,
-    authorities,
-    uses,
-    idevidProfiles: issuing.idevidProfiles,
-    clock: clock.now,
-  };
-
-  async function syncGates(): Promise<void> {
-    const last = await ledger.read.lastStatusChange();
-    while (table.position.sequence < last) {
-      const { text } = await pages(table.position.sequence, epoch, last);
-      for await (const event of readFeedEvents(once(Buffer.from(text))))
-        if (event?.kind === 'change') table.apply(event.change);
-    }
-    table.confirm({ epoch, sequence: last }, steady.now());
-  }
-
-  async function tell(): Promise<void> {
-    const arrived = telling.filter(({ arrives }) => arrives <= clock.now());
-    telling = telling.filter(({ arrives }) => arrives > clock.now());
-    for (let at = 0; at < arrived.length; at += TOLD_AT_ONCE)
-      await noteSightings(
-        sightingOptions,
-        { seen: arrived.slice(at, at + TOLD_AT_ONCE).map(({ seen }) => seen), enforced: [] },
-        'token:gate',
-      );
-  }
 
   async function come(operation: 'enroll' | 'reenroll', by: Credential, key: SampleKey): Promise<Answer> {
-    if (!world.up) return 'unreachable';
-    const { subject } = parseCertificate(by.certificate).tbs;
-    const csr = operation === 'reenroll' ? sampleCsr(key, { subject }) : sampleCsr(key, { subject: EMPTY });
+    if (downSince !== undefined) return 'unreachable';
+    const csr = sampleCsr(key, { subject: operation === 'reenroll' ? by.subject : EMPTY });
+    const peer = { certificate: { leaf: by.certificate, chain: [], via: 'tls' } } as const;
     try {
-      const { certificate } = await door.enroll({
-        label,
-        operation,
-        csr,
-        peer: { certificate: { leaf: by.certificate, chain: [], via: 'tls' } },
-        door: 'est',
-        bound: false,
-      });
-      return toCredential(certificate, key);
+      return toAnswer(await door.enroll({ label, operation, csr, peer, door: 'est', bound: false }), key);
     } catch (error) {
       if (error instanceof BirthmarkError) return error.code;
       throw error;
     }
   }
 
-  const world: World = {
+  function toAnswer({ certificate, chain, fresh, serial }: EnrollmentResult, key: SampleKey) {
+    const credential = toCredential(certificate, key);
+    const { notBefore, notAfter } = credential;
+    // What was issued before is told by its own dates, as a new one is.
+    const authority = fresh?.authority ?? roster.current('ldevid');
+    const told =
+      authority && renewalOfNew(house.renewal, { authority, profile: 'ldevid', serial, notBefore, notAfter });
+    const [issuer] = chain;
+    if (!told || !issuer)
+      throw new Error('a certificate came without a renewal window, or without its issuer');
+    return { credential, window: told.window, issuer };
+  }
+
+  async function upkeep(): Promise<void> {
+    if (clock.now() < upkeepAt) return;
+    await gates.tell();
+    await retireDue({
+      ledger,
+      crls,
+      idevidProfiles: issuing.idevidProfiles,
+      clock: clock.now,
+      onUnpublished,
+    });
+    upkeepAt = clock.now() + UPKEEP_MS;
+  }
+
+  return {
     house,
-    up: true,
+    gates,
+    outages,
+    server,
+    retired: undefined,
+    get up() {
+      return downSince === undefined;
+    },
+    goDown() {
+      downSince = clock.now();
+    },
+    comeUp() {
+      if (downSince !== undefined) outages.push({ from: downSince, until: clock.now() });
+      downSince = undefined;
+    },
     now: clock.now,
     async advance(to) {
       clock.pass(Math.max(0, to - clock.now()));
-      if (!world.up) return;
-      await tell();
-      if (clock.now() >= upkeepAt) {
-        await retireDue({
-          ledger,
-          crls,
-          idevidProfiles: issuing.idevidProfiles,
-          clock: clock.now,
-          onUnpublished,
-        });
-        upkeepAt = clock.now() + UPKEEP_EVERY_MS;
-      }
-      await syncGates();
+      if (downSince !== undefined) return;
+      await upkeep();
     },
     async born(devices) {
       const requests = devices.map(({ name, key, batch }) =>
         house.request(name, { csr: sampleCsr(key, { subject: EMPTY }), batch }),
       );
       const results = await enroll(requests, operatorAdmission('operator:line'));
-      return devices.map(({ key }, at) => {
-        const result = results[at];
-        return toCredential(granted(result).certificate, key);
-      });
+      return devices.map(({ key }, at) => toCredential(granted(results[at]).certificate, key));
     },
-    enroll: (by, key) => come('enroll', by, key),
-    renew: (by, key) => come('reenroll', by, key),
-    connect(by, name, gate) {
-      const evidence = { level: 'certificate', leaf: by.certificate, chain: [] } as const;
-      const verdict = decide({ listener: 'mqtt', clientId: name, evidence }, clock.now());
-      const { credential } = verdict;
-      if (verdict.allow && credential && gate !== MUTE_GATE) {
-        const { issuerKeyId, serial } = credential;
-        const seen = { issuerKeyId, serial, at: clock.now(), listener: 'mqtt' };
-        telling.push({ arrives: clock.now() + chance.between(1000, HOUR_MS / 2), seen });
-      }
-      return verdict.allow ? 'ok' : verdict.reason;
-    },
-    renewsFrom: ({ serial, notBefore, notAfter }) =>
-      windowOf({ serial: Buffer.from(serial, 'hex'), notBefore, notAfter }, house.rotation.window).start,
-    syncGates,
+    run: lockstep.run,
+    enroll: (by, key) => lockstep.ask(() => come('enroll', by, key)),
+    renew: (by, key) => lockstep.ask(() => come('reenroll', by, key)),
+    windowOf: ({ serial }) =>
+      lockstep.ask(async () => (await renewalOf(house.renewal, Buffer.from(serial, 'hex')))?.window),
+    caCertificates,
     [Symbol.dispose]: () => house[Symbol.dispose](),
   };
-  return world;
 }
 
-async function* once(octets: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield octets;
+async function certifyServer({ issueService, issuing }: TestHouse): Promise<ShownServer> {
+  const { certificate, chain } = await issueService(
+    { profile: issuing.profile('server'), csr: newCsr(), name: PLACE.host, dns: [PLACE.host], ip: [] },
+    'system',
+  );
+  return { leaf: certificate, chain, goodUntil: parseCertificate(certificate).tbs.notAfter.at };
 }
 
 function onUnpublished(error: unknown): never {
   throw error;
-}
-
-function toCredential(certificate: Buffer, key: SampleKey): Credential {
-  const { tbs } = parseCertificate(certificate);
-  return {
-    key,
-    certificate,
-    serial: toHex(tbs.serial),
-    notBefore: tbs.notBefore.at,
-    notAfter: tbs.notAfter.at,
-  };
 }

@@ -99,7 +99,7 @@ describe.skipIf(!isPossible)('a device behind', () => {
     const { state, serialNumber } = await enroll(proxy);
     const folder = path.join(house().folder, state);
     const agent = await openAgent({
-      ...{ folder, disk, clock: Date.now, environment: {}, tell: () => undefined },
+      ...{ folder, disk, clock: Date.now, elapsed: Date.now, environment: {}, tell: () => undefined },
       settings: { url: house().tlsUrl, keyType: 'ec-p256' },
       random: (size) => new Uint8Array(size),
     });

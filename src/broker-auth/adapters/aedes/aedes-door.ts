@@ -26,7 +26,7 @@ export interface AedesDoorOptions {
 export interface AedesDoor {
   readonly driver: KickDriver;
   guard(gate: Gate): void;
-  /** Leaves a message of the broker itself on a topic, for whoever may receive it. */
+  /** Leaves a message of the broker itself on a topic, for whoever may receive it. No client may publish to that topic from then on. */
   retain(topic: string, payload: string): Promise<void>;
   /**
    * Reads what a client of a TLS listener shows: to be called when a handshake is done (`secureConnection`), by those who
@@ -78,6 +78,8 @@ export function createAedesDoor({ aedes, broker = 'aedes', onFault }: AedesDoorO
   const clients = new Map<Session, Client>();
   /** Whose retained messages are there, as far as they went through here. */
   const retainedBy = new Map<string, string>();
+  /** Topics on which the broker itself speaks: there who reads believes it, and a thief has the rights of his device. */
+  const own = new Set<string>();
   /** Payloads that somebody got: Aedes copies a packet for its way, but not what is in it. */
   const delivered = new WeakSet<object>();
 
@@ -136,6 +138,7 @@ export function createAedesDoor({ aedes, broker = 'aedes', onFault }: AedesDoorO
     const allowed =
       client !== null &&
       !topic.startsWith(SYSTEM_TOPICS) &&
+      !own.has(topic) &&
       (client.closed ? mayLeaveWill(client, topic) : may(client, 'publish', topic));
     if (!allowed) {
       done(new Error(`publishing to ${JSON.stringify(topic)} is denied`));
@@ -216,6 +219,7 @@ export function createAedesDoor({ aedes, broker = 'aedes', onFault }: AedesDoorO
     retain: (topic, payload) =>
       new Promise((resolve, reject) => {
         const message = { cmd: 'publish', qos: 0, dup: false, retain: true } as const;
+        own.add(topic);
         aedes.publish({ ...message, topic, payload }, (error) => (error ? reject(error) : resolve()));
       }),
     meet,

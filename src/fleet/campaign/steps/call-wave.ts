@@ -4,9 +4,9 @@ import { planOf } from '../plan.ts';
 import type { CampaignMove, CampaignRecord, MemberRecord } from '../ports.ts';
 import { sizeOfWave } from '../predict.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
+import { findAhead } from './ahead.ts';
 import { noteRenewed } from './follow.ts';
 import { actorOf, auditOf, certificatesOf, stillIn } from './step.ts';
-import { successorRule } from './successors.ts';
 
 const MINUTE_MS = 60_000;
 /** An engine that was away does not call at once all whom it would have called meanwhile. */
@@ -102,13 +102,7 @@ async function callMembers(
 ): Promise<number> {
   const deviceIds = members.map(({ deviceId }) => deviceId);
   const { all, old } = await certificatesOf(tx, campaign, deviceIds);
-  const counts = successorRule(planOf(campaign), room);
-  const newest = new Map(old.map(({ deviceId, id }) => [deviceId, id]));
-  const newer = all.filter(
-    (one) => one.id > (newest.get(one.deviceId) ?? 0) && one.notAfter > now && counts(one),
-  );
-  const takenBack = await tx.findRevocations(newer.map(({ id }) => id));
-  const standing = newer.filter((_, at) => takenBack[at] === undefined);
+  const standing = await findAhead(tx, campaign, { all, old }, room);
   await noteRenewed(tx, campaign, standing, room);
   const ahead = new Set(standing.map(({ deviceId }) => deviceId));
   const called = deviceIds.filter((deviceId) => !ahead.has(deviceId));

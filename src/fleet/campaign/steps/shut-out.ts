@@ -5,6 +5,7 @@ import { mayMove } from '../../life.ts';
 import { planOf } from '../plan.ts';
 import type { CampaignRecord } from '../ports.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
+import { findAhead } from './ahead.ts';
 import { actorOf, certificatesOf, changeFor, stillIn } from './step.ts';
 
 /**
@@ -28,8 +29,8 @@ export async function shutOut(
       if (!(await stillIn(tx, campaign, 'running', 'paused'))) return undefined;
       const due = (await tx.findAccessDue(campaign.id, PIECE)).map(({ deviceId }) => deviceId);
       if (due.length === 0) return undefined;
-      const { old } = await certificatesOf(tx, campaign, due);
-      if (access === 'hold') await hold(tx, campaign, due, old, room);
+      const { all, old } = await certificatesOf(tx, campaign, due);
+      if (access === 'hold') await hold(tx, campaign, due, { all, old }, room);
       const done = await changeFor(tx, campaign, old, access, room);
       await tx.moveMembers(campaign.id, due, { access: access === 'hold' ? 'held' : 'revoked' });
       return done.change.length;
@@ -51,15 +52,17 @@ export async function shutOut(
 
 /**
  * Puts members whose credentials are held in quarantine, so that their state lets them come back by their IDevID with a new key, and
- * not by what is held. Who is in quarantine for a graver cause stays there.
+ * not by what is held. Who renewed since the plan was made has come back already, and goes on with what it got. Who is in
+ * quarantine for a graver cause stays there.
  */
 async function hold(
   tx: CampaignTx,
   campaign: CampaignRecord,
   deviceIds: readonly number[],
-  old: readonly CertificateRecord[],
-  { clock }: CampaignRoom,
+  { all, old }: { readonly all: readonly CertificateRecord[]; readonly old: readonly CertificateRecord[] },
+  room: CampaignRoom,
 ): Promise<void> {
+  const ahead = new Set((await findAhead(tx, campaign, { all, old }, room)).map(({ deviceId }) => deviceId));
   const revocations = await tx.findRevocations(old.map(({ id }) => id));
   const good = Map.groupBy(
     old.filter((_, at) => revocations[at] === undefined),
@@ -69,12 +72,12 @@ async function hold(
     const held = (device && good.get(device.id)?.map(({ id }) => id)) ?? [];
     if (!device || held.length === 0) continue;
     for (const id of held) await tx.setHeldByCampaign(campaign.id, device.id, id, true);
-    if (!mayMove(device.state, 'quarantined')) continue;
+    if (ahead.has(device.id) || !mayMove(device.state, 'quarantined')) continue;
     const actor = actorOf(campaign);
     await tx.addQuarantine({
       deviceId: device.id,
       cause: 'campaign',
-      since: clock(),
+      since: room.clock(),
       orderedBy: actor,
       held,
     });

@@ -5,6 +5,9 @@ import { quarantine } from '../../recovery/quarantine.ts';
 import { planOf } from '../plan.ts';
 import { type CampaignRecord, type MemberState, OPEN_STATES } from '../ports.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
+import { findAhead } from './ahead.ts';
+import { finishOld } from './finish-old.ts';
+import { noteRenewed } from './follow.ts';
 import { actorOf, auditOf, certificatesOf, changeFor, stillIn } from './step.ts';
 
 const ENDS = { leave: 'left', revoke: 'revoked', quarantine: 'quarantined' } as const satisfies Record<
@@ -30,8 +33,10 @@ export async function endStragglers(campaign: CampaignRecord, room: CampaignRoom
     const piece = await ledger.write(async (tx) => {
       const running = await stillIn(tx, campaign, 'running');
       if (!running) return 0;
-      const late = (await tx.findMembersIn(campaign.id, OPEN_STATES, PIECE)).map(({ deviceId }) => deviceId);
-      if (late.length === 0) return 0;
+      const open = (await tx.findMembersIn(campaign.id, OPEN_STATES, PIECE)).map(({ deviceId }) => deviceId);
+      if (open.length === 0) return 0;
+      const late = await findLate(tx, campaign, open, room);
+      if (late.length === 0) return open.length;
       const now = clock();
       if (stragglers === 'revoke') {
         const { old } = await certificatesOf(tx, campaign, late);
@@ -42,7 +47,7 @@ export async function endStragglers(campaign: CampaignRecord, room: CampaignRoom
       await tx.appendAudit([
         auditOf(campaign, now, 'campaign.stragglers', { members: late.length, end: ENDS[stragglers] }),
       ]);
-      return late.length;
+      return open.length;
     });
     if (piece === 0) break;
     ended += piece;
@@ -54,6 +59,33 @@ export async function endStragglers(campaign: CampaignRecord, room: CampaignRoom
   } catch (error) {
     room.onUnpublished(error);
   }
+}
+
+/**
+ * Those of the members that have not followed. Each is looked at by itself here: what was issued since is gone through in order,
+ * and that may be behind, by much where a signature is waited for.
+ */
+async function findLate(
+  tx: CampaignTx,
+  campaign: CampaignRecord,
+  open: readonly number[],
+  room: CampaignRoom,
+): Promise<readonly number[]> {
+  const ahead = await findAhead(tx, campaign, await certificatesOf(tx, campaign, open), room);
+  await noteRenewed(tx, campaign, ahead, room);
+  const sightings = await tx.findSightings(ahead.map(({ id }) => id));
+  const used = new Set(ahead.flatMap(({ deviceId }, at) => (sightings[at] ? (deviceId ?? []) : [])));
+  const renewed = await tx.findMembers(campaign.id, [...used]);
+  await finishOld(
+    tx,
+    campaign,
+    renewed.flatMap((member) => (member?.state === 'renewed' ? [member.deviceId] : [])),
+    room,
+  );
+  const now = await tx.findMembers(campaign.id, open);
+  return now.flatMap((member) =>
+    member && OPEN_STATES.some((state) => state === member.state) ? [member.deviceId] : [],
+  );
 }
 
 /** Shuts devices out until a person lets them back: all that they have is held, their IDevIDs too. */

@@ -1,5 +1,6 @@
 import { breathe } from '../../../core/breathe.ts';
 import { settledState } from '../../life.ts';
+import type { Quarantine } from '../../ports.ts';
 import { type CampaignRecord, OPEN_STATES } from '../ports.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
 import { actorOf, auditOf, certificatesOf, changeFor, stillIn } from './step.ts';
@@ -41,9 +42,12 @@ async function takeBackPiece(
     old.map(({ id }) => id),
     actorOf(campaign),
   );
-  // What became final meanwhile stays so.
+  const shutOut = await findShutOutByOthers(tx, campaign, deviceIds);
+  // What became final meanwhile stays so, and a device that somebody else shut out meanwhile is his to release.
   const before = await tx.findRevocations(old.map(({ id }) => id));
-  const releasable = old.filter(({ id }, at) => held.has(id) && before[at]?.held === true);
+  const releasable = old.filter(
+    ({ id, deviceId }, at) => held.has(id) && before[at]?.held === true && !shutOut.has(deviceId),
+  );
   await changeFor(tx, campaign, releasable, 'release', room);
   for (const { id, deviceId } of releasable)
     if (deviceId !== null) await tx.setHeldByCampaign(campaign.id, deviceId, id, false);
@@ -60,6 +64,24 @@ async function takeBackPiece(
   await changeFor(tx, campaign, unseen, 'revoke', room, 'superseded');
 }
 
+/** Those of the devices that are in a quarantine which is not this campaign's: what it held is that one's now. */
+async function findShutOutByOthers(
+  tx: CampaignTx,
+  campaign: CampaignRecord,
+  deviceIds: readonly number[],
+): Promise<ReadonlySet<number | null>> {
+  const found = new Set<number | null>();
+  for (const deviceId of deviceIds) {
+    const quarantine = await tx.findQuarantine(deviceId);
+    if (quarantine && !isOwn(quarantine, campaign)) found.add(deviceId);
+  }
+  return found;
+}
+
+function isOwn({ cause, orderedBy }: Quarantine, campaign: CampaignRecord): boolean {
+  return cause === 'campaign' && orderedBy === actorOf(campaign);
+}
+
 /** A quarantine that is this campaign's; others' stay. */
 async function endQuarantine(
   tx: CampaignTx,
@@ -68,7 +90,7 @@ async function endQuarantine(
   { idevidProfiles, clock }: CampaignRoom,
 ): Promise<void> {
   const found = await tx.findQuarantine(deviceId);
-  if (found?.cause !== 'campaign' || found.orderedBy !== actorOf(campaign)) return;
+  if (!found || !isOwn(found, campaign)) return;
   const [facts] = await tx.findLifeFacts([deviceId], idevidProfiles, clock());
   if (facts) await tx.endQuarantine(deviceId, settledState({ ...facts, state: 'manufactured' }));
 }
