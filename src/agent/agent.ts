@@ -14,6 +14,8 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** So soon the command after a change is run again that failed: until then somebody goes on with the old credential. */
 const ANNOUNCE_AGAIN_MS = 60_000;
+/** A window that says "now" is a second long, and nobody should have to come back for what is left of it. */
+const SOON_MS = 1000;
 const PACE_FILE = 'pace.json';
 
 /** What a look at everything came to, and when to look again (milliseconds since the epoch). */
@@ -27,6 +29,8 @@ export interface StepResult {
 export interface StepOptions {
   /** Renews whatever the window says and however long to wait was said. */
   readonly now?: boolean;
+  /** Looks for the window whenever it was to be looked for next. */
+  readonly look?: boolean;
   /** Enrolls anew with one of these instead of renewing. */
   readonly by?: readonly Voucher[];
 }
@@ -63,10 +67,12 @@ async function lookAtEverything(parts: AgentParts, options: StepOptions): Promis
     const onTrial = current?.has('on-trial') && chain && endOf(chain) > time.now() ? current : undefined;
     if (chain) keepPace(await freshTrust(parts, pace));
     if (current && chain && !onTrial) {
-      const due = await findDue(parts, current, chain, pace);
+      const { windowAt: _, ...unlooked } = pace;
+      const due = await findDue(parts, current, chain, options.look ? unlooked : pace);
       keepPace(due.pace);
       wakeAt = Math.min(due.renewAt, due.windowAt, (pace.trustAt ?? 0) + DAY_MS);
-      if (!state.next() && !isForced && due.renewAt > time.now()) return { outcome: 'not-due', wakeAt };
+      if (!state.next() && !isForced && due.renewAt > time.now() + SOON_MS)
+        return { outcome: 'not-due', wakeAt };
     }
     await endTrial(parts, onTrial ?? (await obtainNext(parts, options.by)));
     const { problem: _, retryAt: __, window: ___, windowAt: ____, ...rest } = pace;
@@ -153,7 +159,10 @@ function endOf([leaf]: readonly [Uint8Array, ...Uint8Array[]]): number {
   return readCertificate(leaf).tbs.notAfter.at;
 }
 
-/** The credentials to connect with, the best first: while the current one is on trial, the one before comes behind it. */
+/**
+ * The credentials to connect with, the best first: while the current one is on trial, the one before comes behind it. That is for
+ * who was refused with the first, and not for who was not heard: used after the first was seen, it speaks of two holders.
+ */
 export function usableCredentials(parts: AgentParts) {
   const { state } = parts;
   const current = state.current();

@@ -1,5 +1,6 @@
 import { BirthmarkError } from '../core/errors.ts';
 import { readCertificate } from '../x509/certificate.ts';
+import { fraction } from './backoff.ts';
 import { isAhead, type Pace } from './pace.ts';
 import type { AgentParts } from './parts.ts';
 import { planRenewal } from './plan-renewal.ts';
@@ -8,6 +9,8 @@ import type { Slot } from './state/state-folder.ts';
 const HOUR_MS = 3_600_000;
 const ASK_EACH_MS = 6 * HOUR_MS;
 const MINUTE_MS = 60_000;
+/** So much longer at most, so that devices that looked together do not look together for ever. */
+const SPREAD = 0.2;
 /**
  * A credential that just came is not renewed for a minute where the server tells a window, which may be over, and for an hour
  * where it does not; for one that is short-lived, not before a twentieth of its validity is over.
@@ -24,15 +27,17 @@ export interface Due {
 
 /**
  * When the current credential is to be renewed: by the server's window (RFC 9773 §4), asked for when its time has come; by the
- * last one that it told while it does not answer; by our own where it tells none.
+ * last one that it told while it does not answer; by our own where it tells none. That it moved is heard at the next look, which is
+ * when the server says (Retry-After), or earlier where the settings say so.
  */
 export async function findDue(
-  { authority, time }: AgentParts,
+  { authority, time, random, lookEveryMs = Number.POSITIVE_INFINITY }: AgentParts,
   current: Slot,
   chain: readonly [Uint8Array, ...Uint8Array[]],
   pace: Pace,
 ): Promise<Due> {
   const now = time.now();
+  const spread = (wait: number) => now + Math.round(wait * (1 + SPREAD * fraction(random(4))));
   let { window, windowAt } = pace;
   if (window?.of !== current.name) {
     window = undefined;
@@ -42,10 +47,10 @@ export async function findDue(
     try {
       const info = await authority.renewalInfo(chain[0]);
       window = info && { of: current.name, ...info.window };
-      windowAt = now + Math.max(info?.retryAfterMs ?? ASK_EACH_MS, MINUTE_MS);
+      windowAt = spread(Math.max(Math.min(info?.retryAfterMs ?? ASK_EACH_MS, lookEveryMs), MINUTE_MS));
     } catch (error) {
       if (!(error instanceof BirthmarkError)) throw error;
-      windowAt = now + HOUR_MS;
+      windowAt = spread(Math.min(HOUR_MS, lookEveryMs));
     }
   }
   const { notBefore, notAfter } = readCertificate(chain[0]).tbs;

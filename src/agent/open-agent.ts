@@ -39,6 +39,7 @@ export interface OpenAgent extends AgentParts {
   readonly close: () => void;
 }
 
+const MINUTE_MS = 60_000;
 const ANSWER_WITHIN_MS = 30_000;
 const COMMAND_WITHIN_MS = 60_000;
 const SEEN_FILE = 'seen';
@@ -88,6 +89,7 @@ export async function openAgent(options: OpenOptions): Promise<OpenAgent> {
     proxy,
     keys: token ? token.keys() : fileKeys(disk),
     keyType: settings.keyType,
+    lookEveryMs: settings.lookEveryMinutes && settings.lookEveryMinutes * MINUTE_MS,
     keysAreFiles: token === undefined,
     acceptUnlinkedRoots: settings.acceptUnlinkedRoots === true,
     vouchers: () => vouchersOf(settings, token),

@@ -14,6 +14,8 @@ export interface AgentParts {
   readonly keys: KeyStore;
   /** The kind of key to make; undefined where the authority is asked. */
   readonly keyType: KeyType | undefined;
+  /** How often to look whether the window has moved, at least; without it as often as the authority says. */
+  readonly lookEveryMs: number | undefined;
   readonly authority: Authority;
   readonly time: Timekeeper;
   readonly random: RandomBytes;

@@ -1,5 +1,5 @@
 import { BirthmarkError } from '../core/errors.ts';
-import { type StepResult, step } from './agent.ts';
+import { type StepOptions, type StepResult, step } from './agent.ts';
 import { backoffMs } from './backoff.ts';
 import type { AgentParts } from './parts.ts';
 
@@ -18,20 +18,20 @@ export interface RunOptions {
   readonly onStep?: (result: StepResult) => void;
   /** Told of what keeps a step from being done at all; it is tried again. */
   readonly onFault: (error: BirthmarkError) => void;
-  /** Asked before each step: whether somebody wants a renewal now. */
-  readonly isWanted?: () => boolean;
+  /** Asked before each step: what somebody wants now. */
+  readonly wanted?: () => Pick<StepOptions, 'now' | 'look'>;
 }
 
 /** Renews for as long as it runs. Nothing that can be told ends it: what does not work now is tried again. */
 export async function runAgent(
   parts: AgentParts,
-  { stop, sleep, onStep, onFault, isWanted }: RunOptions,
+  { stop, sleep, onStep, onFault, wanted }: RunOptions,
 ): Promise<void> {
   let faults = 0;
   while (!stop.aborted) {
     let wait: number;
     try {
-      const result = await step(parts, { now: isWanted?.() === true });
+      const result = await step(parts, wanted?.());
       faults = 0;
       onStep?.(result);
       wait = result.wakeAt - parts.time.now();

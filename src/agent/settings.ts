@@ -57,6 +57,14 @@ export const SettingsSchema = Type.Object(
         { ...closed, description: 'A broker that must take a new credential before it is used.' },
       ),
     ),
+    lookEveryMinutes: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1440,
+        description:
+          'How often it looks at least whether it is to renew earlier; else as the server says (Retry-After).',
+      }),
+    ),
     afterChange: Type.Optional(Text('Run after the credential or the roots changed.')),
     acceptUnlinkedRoots: Type.Optional(
       Type.Boolean({ description: 'Takes a new root for the channel alone (RFC 7030 §4.1.3).' }),

@@ -119,6 +119,41 @@ describe('a renewal', () => {
     expect((await step(called.parts)).outcome).toBe('not-due');
   });
 
+  test.each([
+    ['as often as the server says', undefined, 360],
+    ['more often where its settings say so', 30, 30],
+    ['not more rarely than the server says', 1440, 360],
+  ])('is looked for %s, spread, and a call is heard then', async (_how, lookEveryMinutes, minutes) => {
+    const { device, serialNumber } = await enrolled({
+      settings: { ...(lookEveryMinutes && { lookEveryMinutes }) },
+    });
+    const waits = [];
+    for (let look = 0; look < 3; look += 1) {
+      const result = await step(device.parts);
+      waits.push((result.wakeAt - lab.house.clock.now()) / 60_000);
+      lab.house.clock.pass(result.wakeAt - lab.house.clock.now());
+    }
+    for (const wait of waits) expect(wait).toBeGreaterThanOrEqual(minutes);
+    for (const wait of waits) expect(wait).toBeLessThan(minutes * 1.2 + 1);
+    expect(new Set(waits).size).toBe(3);
+    await step(device.parts);
+    await lab.house.deviceDesk('callRenewal', { namespace: 'own', serialNumber }, 'operator:test');
+    expect((await step(device.parts)).outcome).toBe('not-due');
+    lab.house.clock.pass(minutes * 1.2 * 60_000);
+    expect((await step(device.parts)).outcome).toBe('renewed');
+  });
+
+  test('is looked for at once by who heard elsewhere that it was called for', async () => {
+    const { device, serialNumber } = await enrolled();
+    await step(device.parts);
+    lab.house.clock.pass(120_000);
+    expect((await step(device.parts, { look: true })).outcome).toBe('not-due');
+    await lab.house.deviceDesk('callRenewal', { namespace: 'own', serialNumber }, 'operator:test');
+    expect((await step(device.parts)).outcome).toBe('not-due');
+    expect((await step(device.parts, { look: true })).outcome).toBe('renewed');
+    expect((await step(device.parts, { look: true })).outcome).toBe('not-due');
+  });
+
   test('waits as long as the server says, and longer after each failure', async () => {
     const { device, settings } = await enrolled();
     const busy = await again(device, {

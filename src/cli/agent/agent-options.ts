@@ -25,6 +25,7 @@ export interface EnrollOptions {
   readonly verifyCommand?: string;
   readonly verifyMqtt?: string;
   readonly verifyClientId?: string;
+  readonly lookEvery?: number;
   readonly afterChange?: string;
   readonly acceptUnlinkedRoots?: boolean;
   readonly again?: boolean;
@@ -76,6 +77,7 @@ export function settingsOf(options: EnrollOptions): Settings {
       options.verifyMqtt === undefined
         ? undefined
         : { url: options.verifyMqtt, clientId: options.verifyClientId },
+    lookEveryMinutes: options.lookEvery === undefined ? undefined : Math.ceil(options.lookEvery / 60),
     afterChange: options.afterChange,
     acceptUnlinkedRoots: options.acceptUnlinkedRoots,
   };

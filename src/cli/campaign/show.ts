@@ -81,9 +81,10 @@ export function show(shell: Shell, campaign: ShownCampaign): void {
   if (radius.batchCount > 0) {
     const shown = Object.keys(radius.batches).length;
     const more = radius.batchCount > shown ? ` and ${radius.batchCount - shown} more` : '';
-    shell.out(`  batches: ${counted(radius.batches)}${more}`);
+    const batches = Object.entries(radius.batches).map(([batch, count]) => `${batch || 'none'} (${count})`);
+    shell.out(`  batches: ${batches.join(', ')}${more}`);
   }
-  if (prediction)
+  if (prediction && prediction.waves > 0)
     shell.out(
       `  takes about ${duration(prediction.seconds)} in ${prediction.waves} ${prediction.waves === 1 ? 'wave' : 'waves'} (${basisOf(prediction)})`,
     );
@@ -106,7 +107,7 @@ function basisOf({ renewalsPerSecond, reactionSeconds }: NonNullable<ShownCampai
 
 function counted(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
-    .map(([name, count]) => `${count} ${name === '' ? 'of none' : name}`)
+    .map(([name, count]) => `${count} ${name}`)
     .join(', ');
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
+import type { StepOptions } from '../../agent/index.ts';
 import { KEY_TYPES } from '../../agent/key/key-type.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { EnrollOptions } from '../agent/agent-options.ts';
@@ -63,6 +64,11 @@ function enrollCommand(shell: Shell): Command {
       'the ClientId for that; one that is connected already would be taken over',
     )
     .option('--after-change <cmd>', 'run after the credential or the roots changed, until it ends with 0')
+    .option(
+      '--look-every <time>',
+      'at least so often whether to renew now; else as the server says (Retry-After)',
+      durationUpTo(1),
+    )
     .option('--accept-unlinked-roots', 'take a new root that none of ours vouches for (RFC 7030 §4.1.3)')
     .option('--again', 'enroll anew, by ticket or IDevID, although there is a credential')
     .option('--wait <time>', 'how long to wait for approval or for the server', durationUpTo(30))
@@ -88,12 +94,13 @@ function renewCommand(shell: Shell): Command {
     'birthmark agent renew --state /var/lib/birthmark-agent',
   )
     .option('--now', 'renew whether it is due or not')
-    .action(async (options: StateOptions & { readonly now?: boolean }) => {
+    .option('--look', 'ask first whether it is due, although it was asked not long ago')
+    .action(async (options: StateOptions & { readonly now?: boolean; readonly look?: boolean }) => {
       const { tellOn, withAgent } = await import('../agent/with-agent.ts');
       const { step } = await import('../../agent/index.ts');
       const isJson = options.json === true;
       const result = await withAgent(options.state, shell, tellOn(shell, isJson), (agent) =>
-        step(agent, { now: options.now === true }),
+        step(agent, { now: options.now === true, look: options.look === true }),
       );
       if (result.outcome === 'waiting')
         throw new BirthmarkError(
@@ -107,19 +114,23 @@ function renewCommand(shell: Shell): Command {
 function runCommand(shell: Shell): Command {
   return stateCommand(
     'run',
-    'renew for as long as it runs; SIGHUP renews now, SIGTERM ends it',
+    'renew for as long as it runs; SIGUSR2 asks now whether it is due, SIGHUP renews now, SIGTERM ends it',
     'birthmark agent run --state /var/lib/birthmark-agent',
   ).action(async (options: StateOptions) => {
     const { tellOn, withAgent } = await import('../agent/with-agent.ts');
     const { runAgent } = await import('../../agent/index.ts');
     const stop = new AbortController();
-    let wanted = false;
+    let wanted: StepOptions = {};
     let awake = new AbortController();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
-    process.on('SIGHUP', () => {
-      wanted = true;
-      awake.abort();
-    });
+    for (const [signal, wish] of [
+      ['SIGHUP', { now: true }],
+      ['SIGUSR2', { look: true }],
+    ] as const)
+      process.on(signal, () => {
+        wanted = { ...wanted, ...wish };
+        awake.abort();
+      });
     const tell = tellOn(shell, options.json === true);
     await withAgent(options.state, shell, tell, (agent) =>
       runAgent(agent, {
@@ -131,9 +142,9 @@ function runCommand(shell: Shell): Command {
             () => undefined,
           );
         },
-        isWanted: () => {
+        wanted: () => {
           const was = wanted;
-          wanted = false;
+          wanted = {};
           return was;
         },
         onFault: (error) =>

@@ -172,7 +172,7 @@ export function createCampaigns(room: CampaignRoom): Campaigns {
           );
         if (members.length === 0)
           throw new BirthmarkError('bad-request', `campaign ${name} has no members: nothing to replace`);
-        return { state: 'running', startedAt: now, startedBy: actor };
+        return { state: 'running', startedAt: now, startedBy: actor, lookedAt: now };
       });
       await shutOut(started, room, clock() + SHUT_OUT_MS);
       return find(name);
@@ -186,6 +186,7 @@ export function createCampaigns(room: CampaignRoom): Campaigns {
         pausedBecause: undefined,
         pausedMs: pausedMs + Math.max(0, now - (pausedAt ?? now)),
         creditAt: now,
+        lookedAt: now,
         // The wait for a gate begins anew, and who resumes after a gate has seen what came of the wave.
         ...(waveCalledAt !== undefined && { waveCalledAt: now }),
         ...(isGateCause(pausedBecause) && { gatePassed: wave }),

@@ -1,10 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { cpSync, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { lastLine } from '../house.ts';
+import { until } from '../mosquitto/until.ts';
 import { hasProgram, runProgram } from '../run-program.ts';
 import { useHouse } from '../use-house.ts';
 
@@ -129,6 +130,39 @@ describe('birthmark agent', () => {
       status: 1,
       err: expect.stringContaining('[not-enrolled]'),
     });
+  });
+
+  test('asks at once whether it is called for where somebody says so, by a command and by a signal', async () => {
+    /** As if a while had passed: what just came is not renewed at once, whoever calls. */
+    const age = () => {
+      const pace = JSON.parse(house().read('two/pace.json')) as { renewedAt: number };
+      house().write('two/pace.json', JSON.stringify({ ...pace, renewedAt: pace.renewedAt - 3_600_000 }));
+    };
+    const renew = (...words: readonly string[]) => house().must('agent', 'renew', '--state', 'two', ...words);
+    age();
+    expect(await renew()).toContain('not due');
+    await house().must('device', 'call-renewal', 'AG-2');
+    expect(await renew()).toContain('not due');
+    expect(await renew('--look')).toContain('renewed');
+    age();
+    expect(await renew()).toContain('not due');
+    const before = (await status('two')).serial;
+    const run = spawn(process.execPath, [COMMAND, 'agent', 'run', '--json', '--state', 'two'], {
+      cwd: house().folder,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    try {
+      await house().must('device', 'call-renewal', 'AG-2');
+      // Signals are heard from before the lock is taken.
+      const { dev, ino } = statSync(at('two'));
+      await until(() => readFileSync('/proc/net/unix', 'utf8').includes(`birthmark-agent-${dev}-${ino}`));
+      for (let tries = 0; tries < 50 && (await status('two')).serial === before; tries += 1)
+        run.kill('SIGUSR2');
+      expect((await status('two')).serial).not.toBe(before);
+    } finally {
+      const gone = run.exitCode ?? new Promise((resolve) => run.once('exit', resolve).kill('SIGTERM'));
+      expect(await gone).toBe(0);
+    }
   });
 
   test('recovers by its IDevID from a certificate that was revoked for compromise, and is refused without', async () => {
