@@ -63,7 +63,10 @@ export async function noticeConflicts(thieves: readonly Thief[], { world, chroni
     waiting.map(({ hoard }) => Buffer.from(hoard.at(-1)?.serial ?? '', 'hex')),
   );
   const revocations = await read.findRevocations(issued.map((record) => record?.id ?? 0));
-  const found = waiting.filter((_, at) => revocations[at]);
+  // That it was superseded is no act against him.
+  const found = waiting.filter(
+    (_, at) => revocations[at]?.held || revocations[at]?.reason === 'keyCompromise',
+  );
   for (const thief of found) {
     thief.actedAt = world.now();
     chronicle.count('thief who renews first, found');
