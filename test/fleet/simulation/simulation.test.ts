@@ -6,7 +6,8 @@ import { beginStory } from './story.ts';
 import type { World } from './world.ts';
 
 const SEED = Number(process.env.BIRTHMARK_SIMULATION_SEED ?? 20_261_129);
-const DEVICES = Number(process.env.BIRTHMARK_SIMULATED_DEVICES ?? 10_000);
+const ALL = 10_000;
+const DEVICES = Number(process.env.BIRTHMARK_SIMULATED_DEVICES ?? ALL);
 const OLD = 'ldevid';
 const NEW = 'ldevid-2';
 
@@ -39,7 +40,8 @@ test(`of ${DEVICES} devices no healthy one is ever without a working credential,
   expect(namesOf((await story.awaited()).filter(({ isMute }) => !isMute))).toEqual([]);
   if (process.env.BIRTHMARK_SIMULATED_DEVICES)
     process.stdout.write(`${chronicle.digest()}\n${JSON.stringify([...chronicle.tally])}\n`);
-  expect(FAULTS.filter((fault) => !chronicle.tally.has(fault))).toEqual([]);
+  // A small fleet does not meet all of them.
+  if (DEVICES >= ALL) expect(FAULTS.filter((fault) => !chronicle.tally.has(fault))).toEqual([]);
 });
 
 test('a story is the same each time that it is told with the same seed, and another one with another', {

@@ -2,24 +2,22 @@
 // reports nothing, the authority is down for a week, keys are stolen, some thieves renew before their victims do, and the issuing
 // CA is rolled over while a tenth of the fleet is off.
 import { DAY_MS } from '../../house.ts';
-import { createAgenda } from './agenda.ts';
+import { type Agenda, createAgenda } from './agenda.ts';
 import { CALENDAR } from './calendar.ts';
 import { seededChance } from './chance.ts';
 import { type Chronicle, openChronicle } from './chronicle.ts';
 import { openTrustRoom } from './device-trust.ts';
 import { bear } from './fleet.ts';
-import { ANNA, openOperators } from './operators.ts';
-import { type Life, type SimDevice, wake } from './sim-device.ts';
-import { isWithin } from './spans.ts';
-import { noticeConflicts, steal, type Thief, tryDoors } from './thief.ts';
+import { type Act, type Lives, openLives } from './lives.ts';
+import { ANNA, type Operators, openOperators } from './operators.ts';
+import type { Life, SimDevice } from './sim-device.ts';
+import { noticeConflicts, steal, type Thief } from './thief.ts';
 import { openWorld, PLACE, type World } from './world.ts';
 
 const THIEVES = 40;
 const HOUR_MS = DAY_MS / 24;
 /** Lives that go on together. */
 const AT_ONCE = 256;
-/** Who waits is late by a sixteenth of that at most, so that many share a moment. */
-const LATE = 1 / 16;
 
 export interface StoryOptions {
   readonly seed: number;
@@ -40,8 +38,6 @@ export interface Story extends Disposable {
   tellUntil(day: number): Promise<void>;
 }
 
-type Act = () => Promise<void>;
-
 export async function beginStory({ seed, size }: StoryOptions): Promise<Story> {
   const chance = seededChance(seed);
   const world = await openWorld(seed, chance);
@@ -50,79 +46,15 @@ export async function beginStory({ seed, size }: StoryOptions): Promise<Story> {
   const begin = world.now();
   const day = (days: number) => begin + days * DAY_MS;
   const devices = await bear(size, world, chance, chronicle);
-  const operators = openOperators(world.house, chronicle);
   const byId = await idsOf(devices, world);
+  const operators = openOperators(world.house, chronicle);
+  const lives = openLives(life);
+  for (const device of devices) lives.begin(device, chance.between(0, 2) * DAY_MS);
   const thieves: Thief[] = [];
-  /** What devices and thieves do, together. */
-  const lives = createAgenda<Act>();
-  /** What people and the house do, one after another. */
-  const orders = createAgenda<Act>();
-  let gotIn = 0;
-
-  /** Plans a device's next look at itself; what was planned before is off. */
-  const plan = (device: SimDevice, after: number) => {
-    device.turn += 1;
-    const { turn } = device;
-    const exact = world.now() + after;
-    const at = shared(exact, after);
-    // That it oversleeps is the story's doing.
-    device.vain.push({ from: exact, until: at });
-    lives.add(at, async () => {
-      if (device.turn === turn) await look(device);
-    });
+  const called = (ids: readonly number[]) => {
+    for (const device of ids.flatMap((id) => byId.get(id) ?? [])) lives.call(device);
   };
-  /** Who is off sleeps on: it looks when it is switched on. */
-  const look = async (device: SimDevice) => {
-    device.turn += 1;
-    if (!isWithin(world.now(), device.off)) plan(device, await wake(device, life));
-  };
-  const restart: (device: SimDevice) => Promise<void> = (device) => {
-    device.time = device.start();
-    device.asksWindow = true;
-    return look(device);
-  };
-  const haunt =
-    (thief: Thief): Act =>
-    async () => {
-      gotIn += await tryDoors(thief, life);
-      lives.add(world.now() + chance.between(1, 3) * DAY_MS, haunt(thief));
-    };
-
-  for (const device of devices) {
-    plan(device, chance.between(0, 2) * DAY_MS);
-    for (const { until } of device.off) lives.add(until, () => restart(device));
-    if (device.clock.restartsAt !== undefined) lives.add(device.clock.restartsAt, () => restart(device));
-  }
-  orders.add(day(CALENDAR.thefts), async () => {
-    for (let at = 0; at < THIEVES; at += 1) {
-      const victim = devices[(at * 241) % devices.length];
-      if (!victim?.current || victim.stolen) continue;
-      const thief = steal(victim, at % 2 === 0 ? 'quiet' : 'renews');
-      thieves.push(thief);
-      lives.add(world.now(), haunt(thief));
-    }
-  });
-  orders.add(day(CALENDAR.foundOut), () => throwOut(thieves, life));
-  orders.add(day(CALENDAR.down), async () => world.goDown());
-  orders.add(day(CALENDAR.up), async () => world.comeUp());
-  orders.add(day(CALENDAR.rotate), () => operators.rotate());
-  const runEngine: Act = async () => {
-    for (const id of world.up ? await operators.engineTurn() : []) {
-      const device = byId.get(id);
-      if (!device) continue;
-      device.asksWindow = true;
-      // A broker tells it, where it is connected.
-      plan(device, chance.between(0, 2) * HOUR_MS);
-    }
-    orders.add(world.now() + HOUR_MS, runEngine);
-  };
-  orders.add(day(CALENDAR.activate), async () => {
-    await operators.activateAndStart(size);
-    await runEngine();
-  });
-  orders.add(day(CALENDAR.retire), async () => {
-    world.retired = { at: world.now(), issuer: await operators.retireOld() };
-  });
+  const orders = ordersOf({ life, day, devices, thieves, lives, operators, called });
 
   async function goOnTo(now: number): Promise<void> {
     await world.advance(now);
@@ -139,7 +71,7 @@ export async function beginStory({ seed, size }: StoryOptions): Promise<Story> {
     devices,
     thieves,
     awaited: async () => (await operators.openMembers()).flatMap((id) => byId.get(id) ?? []),
-    gotIn: () => gotIn,
+    gotIn: lives.gotIn,
     async tellUntil(days) {
       const end = day(days);
       while (world.now() < end)
@@ -149,10 +81,46 @@ export async function beginStory({ seed, size }: StoryOptions): Promise<Story> {
   };
 }
 
-/** Rounded up to what many round up to. */
-function shared(at: number, after: number): number {
-  const grid = 2 ** Math.floor(Math.log2(Math.max(1, after * LATE)));
-  return Math.ceil(at / grid) * grid;
+interface Stage {
+  readonly life: Life;
+  readonly day: (days: number) => number;
+  readonly devices: readonly SimDevice[];
+  readonly thieves: Thief[];
+  readonly lives: Lives;
+  readonly operators: Operators;
+  /** Devices, by their ids, that a campaign calls. */
+  readonly called: (ids: readonly number[]) => void;
+}
+
+/** What people and the house do, one after another. */
+function ordersOf({ life, day, devices, thieves, lives, operators, called }: Stage): Agenda<Act> {
+  const { world } = life;
+  const orders = createAgenda<Act>();
+  const runEngine: Act = async () => {
+    if (world.up) called(await operators.engineTurn());
+    orders.add(world.now() + HOUR_MS, runEngine);
+  };
+  orders.add(day(CALENDAR.thefts), async () => {
+    for (let at = 0; at < THIEVES; at += 1) {
+      const victim = devices[(at * 241) % devices.length];
+      if (!victim?.current || victim.stolen) continue;
+      const thief = steal(victim, at % 2 === 0 ? 'quiet' : 'renews');
+      thieves.push(thief);
+      lives.haunt(thief);
+    }
+  });
+  orders.add(day(CALENDAR.foundOut), () => throwOut(thieves, life));
+  orders.add(day(CALENDAR.down), async () => world.goDown());
+  orders.add(day(CALENDAR.up), async () => world.comeUp());
+  orders.add(day(CALENDAR.rotate), () => operators.rotate());
+  orders.add(day(CALENDAR.activate), async () => {
+    await operators.activateAndStart(devices.length);
+    await runEngine();
+  });
+  orders.add(day(CALENDAR.retire), async () => {
+    world.retired = { at: world.now(), issuer: await operators.retireOld() };
+  });
+  return orders;
 }
 
 async function idsOf(
