@@ -113,6 +113,25 @@ test.each([
   expect((await server.ask('GET', '/campaigns', { token })).json.items).toEqual([]);
 });
 
+test('a campaign that waits for a second operator is refused and not accepted, and its planner is none by a token that he made', async () => {
+  await using server = await withFleet();
+  const [planner, other] = [await server.token('operator'), await server.token('operator')];
+  const { createdBy } = (
+    await server.ask('POST', '/campaigns', { token: planner, body: { ...BODY, approval: true } })
+  ).json;
+  const own = await server.token('operator', { createdBy });
+  const act = (word: string, token: string) => server.ask('POST', `/campaigns/recall/${word}`, { token });
+  expect(problemOf(await act('start', planner))).toBe('campaign-state 409');
+  expect([problemOf(await act('approve', planner)), problemOf(await act('approve', own))]).toEqual([
+    'forbidden 403',
+    'forbidden 403',
+  ]);
+  expect((await act('approve', other)).status).toBe(200);
+  expect((await act('start', planner)).json.state).toBe('running');
+  expect((await act('pause', planner)).json.pausedBecause).toBe(`${createdBy} said so`);
+  expect((await act('rollback', planner)).json).not.toHaveProperty('pausedBecause');
+});
+
 test('a plan is forgotten where it was not started, and not where it was', async () => {
   await using server = await withFleet();
   const token = await server.token('operator');

@@ -157,8 +157,11 @@ async function plan(shell: Shell, name: string, options: PlanOptions): Promise<v
     return told;
   });
   if (options.json) return shell.out(JSON.stringify(answer));
-  show(shell, parseCampaign(answer, ''));
+  const campaign = parseCampaign(answer, '');
+  show(shell, campaign);
   if (options.dryRun) shell.out('  only looked at: the plan is forgotten');
+  else if (campaign.blastRadius.devices === 0)
+    shell.note(`it selects nothing and cannot start; birthmark campaign drop ${name} forgets it`);
   else shell.note(`nothing is done yet; birthmark campaign start ${name} begins it`);
 }
 

@@ -23,12 +23,17 @@ export interface Campaigns {
    */
   plan(name: string, plan: unknown, actor: Actor): Promise<CampaignRecord>;
   goOnPlanning(name: string): Promise<CampaignRecord>;
-  /** Another operator's word on it. @throws BirthmarkError `not-found`, `campaign-state`, `forbidden` */
-  approve(name: string, actor: Actor): Promise<CampaignRecord>;
+  /**
+   * Another operator's word on it.
+   *
+   * @param madeBy who made the token that is the operator's, if it is one: nobody is another by a token that he made
+   * @throws BirthmarkError `not-found`, `campaign-state`, `forbidden`
+   */
+  approve(name: string, actor: Actor, madeBy?: Actor): Promise<CampaignRecord>;
   /**
    * Begins it. Where the old credentials are to be held or revoked at once, that is done before this returns.
    *
-   * @throws BirthmarkError `not-found`, `campaign-state`, `approval-waiting`, `bad-request` (nothing to replace)
+   * @throws BirthmarkError `not-found`, `campaign-state` (it waits for a second operator, too), `bad-request` (nothing to replace)
    */
   start(name: string, actor: Actor): Promise<CampaignRecord>;
   /** @throws BirthmarkError `not-found`, `campaign-state` */
@@ -142,28 +147,32 @@ export function createCampaigns(room: CampaignRoom): Campaigns {
       }
     },
     goOnPlanning: planOn,
-    approve: (name, actor) =>
+    approve: (name, actor, madeBy) =>
       act(name, 'approve', actor, ({ createdBy, approvedBy }, now) => {
         if (approvedBy !== undefined)
           throw new BirthmarkError(
             'campaign-state',
             `campaign ${name} was approved by ${approvedBy} already`,
           );
-        if (createdBy === actor)
-          throw new BirthmarkError('forbidden', `${actor} planned it: another operator must approve it`);
+        if (createdBy === actor || createdBy === madeBy)
+          throw new BirthmarkError(
+            'forbidden',
+            `${createdBy} planned it: another operator must approve it, and not by a token that ${createdBy} made`,
+          );
         return { approvedAt: now, approvedBy: actor };
       }),
     async start(name, actor) {
       const members = await ledger.read.tallyCampaign((await find(name)).id);
       const started = await act(name, 'start', actor, (campaign, now) => {
         if (planOf(campaign).approval && campaign.approvedBy === undefined)
+          // Not `approval-waiting`: its 202 would tell a script that this one did begin.
           throw new BirthmarkError(
-            'approval-waiting',
+            'campaign-state',
             `campaign ${name} waits for a second operator (birthmark campaign approve ${name})`,
           );
         if (members.length === 0)
           throw new BirthmarkError('bad-request', `campaign ${name} has no members: nothing to replace`);
-        return { state: 'running', startedAt: now, startedBy: actor };
+        return { state: 'running', startedAt: now, startedBy: actor, lookedAt: now };
       });
       await shutOut(started, room, clock() + SHUT_OUT_MS);
       return find(name);
@@ -177,11 +186,17 @@ export function createCampaigns(room: CampaignRoom): Campaigns {
         pausedBecause: undefined,
         pausedMs: pausedMs + Math.max(0, now - (pausedAt ?? now)),
         creditAt: now,
+        lookedAt: now,
         // The wait for a gate begins anew, and who resumes after a gate has seen what came of the wave.
         ...(waveCalledAt !== undefined && { waveCalledAt: now }),
         ...(isGateCause(pausedBecause) && { gatePassed: wave }),
       })),
-    rollBack: (name, actor) => act(name, 'rollback', actor, () => ({ state: 'ending' })),
+    rollBack: (name, actor) =>
+      act(name, 'rollback', actor, () => ({
+        state: 'ending',
+        pausedAt: undefined,
+        pausedBecause: undefined,
+      })),
     async drop(name, actor) {
       const { id } = await act(name, 'drop', actor, () => ({ state: 'ending' }));
       while (!(await ledger.write((tx) => tx.dropCampaign(id, PIECE)))) await breathe();

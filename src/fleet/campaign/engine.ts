@@ -4,6 +4,7 @@ import { findMembers } from './find-members.ts';
 import { type CampaignRecord, OPEN_STATES } from './ports.ts';
 import type { CampaignRoom } from './room.ts';
 import { callWaves } from './steps/call-wave.ts';
+import { countAway } from './steps/count-away.ts';
 import { follow, settle } from './steps/follow.ts';
 import { shutOut } from './steps/shut-out.ts';
 import { auditOf, stillIn } from './steps/step.ts';
@@ -46,7 +47,8 @@ export function campaignBeat(room: CampaignRoom): () => Promise<void> {
   };
 }
 
-async function advance(campaign: CampaignRecord, room: CampaignRoom): Promise<void> {
+async function advance(known: CampaignRecord, room: CampaignRoom): Promise<void> {
+  const campaign = known.state === 'running' ? await countAway(known, room) : known;
   switch (campaign.state) {
     case 'planning':
       return planOn(campaign, room);

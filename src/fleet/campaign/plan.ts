@@ -93,6 +93,11 @@ export const DEFAULT_PLAN: Omit<CampaignPlan, 'selection'> = {
 /** Reasons with which something may be taken back from its holder for good without a word against its key. */
 const MILD: ReadonlySet<RevocationReason> = new Set(['superseded', 'cessationOfOperation']);
 
+/** Whether credentials that are taken back with it are only replaced: nobody else has their keys. */
+export function isMild(reason: RevocationReason): boolean {
+  return MILD.has(reason);
+}
+
 /**
  * Reads a plan, and holds it to the rules that a schema cannot say.
  *
@@ -113,7 +118,7 @@ export function parsePlan(value: unknown): CampaignPlan {
       'reason',
       'must say why they are revoked at once; superseded is for what was replaced already',
     );
-  if (access === 'keep' && !MILD.has(reason) && deadlineSeconds === 0)
+  if (access === 'keep' && !isMild(reason) && deadlineSeconds === 0)
     throw refused(
       'deadlineSeconds',
       `must be there: credentials that are taken back for ${reason} cannot be kept until nobody knows when`,

@@ -58,7 +58,7 @@ export interface CampaignRecord {
   readonly startedBy?: Actor;
   readonly pausedAt?: number;
   readonly pausedBecause?: string;
-  /** How long it was paused before. */
+  /** How long it was paused before, or could not be followed since the house was down. */
   readonly pausedMs: number;
   readonly endedAt?: number;
   /** The wave under way, from 1 on; 0 before the first. */
@@ -73,6 +73,8 @@ export interface CampaignRecord {
   readonly gatePassed: number;
   /** Certificates issued up to this row were looked at for who followed. */
   readonly followedThrough: number;
+  /** When the engine last noted that it is there, while it runs. */
+  readonly lookedAt?: number;
 }
 
 /** What moves of a campaign; undefined takes a value away. */
@@ -95,6 +97,7 @@ export type CampaignMove = Partial<
     | 'creditAt'
     | 'gatePassed'
     | 'followedThrough'
+    | 'lookedAt'
   > & { readonly pausedAt: number | undefined; readonly pausedBecause: string | undefined }
 >;
 

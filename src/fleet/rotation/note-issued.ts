@@ -104,13 +104,17 @@ export async function noteIssued(
 
 async function takeBackIdentity(
   tx: FleetTx,
-  { device, issued, kind }: Issuing,
+  { device, issued, kind, profile }: Issuing,
   newId: number,
   { idevidProfiles, actor, now }: SuccessionOptions,
 ): Promise<void> {
-  const rotations = await tx.findRotationsOf([device.id]);
+  const conflicts = (await tx.findRotationsOf([device.id])).filter(({ state }) => state === 'conflict');
+  const quarantine = await tx.findQuarantine(device.id);
+  const byCampaign = quarantine?.cause === 'campaign' && conflicts.length === 0;
+  const isGone = (one: CertificateRecord) =>
+    !byCampaign || one.profile === profile || quarantine.held.includes(one.id);
   await tx.endRotations(
-    rotations.filter(({ state }) => state === 'conflict').map(({ id }) => id),
+    conflicts.map(({ id }) => id),
     'ended',
     now,
   );
@@ -132,7 +136,7 @@ async function takeBackIdentity(
   ]);
   await changeStatuses(
     tx,
-    issued.filter(({ id, profile }) => id !== newId && !idevidProfiles.has(profile)),
+    issued.filter((one) => one.id !== newId && !idevidProfiles.has(one.profile) && isGone(one)),
     { act: 'revoke', reason: 'keyCompromise', discoveredAt: now, decidedAt: now, cascade: false },
     idevidProfiles,
     { actor, by: `recovery:${name}`, now },

@@ -141,7 +141,11 @@ export function mountCampaigns(app: FastifyInstance, { campaigns, authenticate }
       async (request) => {
         const caller = await authenticate(request);
         assertRole(caller, 'admin', 'operator');
-        return answer(await acts[act](request.params.name, caller.actor));
+        const { name } = request.params;
+        const { actor, token } = caller;
+        return answer(
+          await (act === 'approve' ? acts.approve(name, actor, token?.createdBy) : acts[act](name, actor)),
+        );
       },
     );
   }

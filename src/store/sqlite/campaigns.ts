@@ -37,6 +37,7 @@ interface CampaignRow {
   readonly credit_at: number | null;
   readonly gate_passed: number;
   readonly followed_through: number;
+  readonly looked_at: number | null;
 }
 
 /** The column of each value that moves. */
@@ -59,6 +60,7 @@ const COLUMNS: Readonly<Record<keyof CampaignMove, keyof CampaignRow>> = {
   creditAt: 'credit_at',
   gatePassed: 'gate_passed',
   followedThrough: 'followed_through',
+  lookedAt: 'looked_at',
 };
 
 export function campaignReads(connection: Connection): CampaignReads {
@@ -188,5 +190,6 @@ function toCampaign(row: CampaignRow): CampaignRecord {
     ...(row.credit_at === null ? {} : { creditAt: row.credit_at }),
     gatePassed: row.gate_passed,
     followedThrough: row.followed_through,
+    ...(row.looked_at === null ? {} : { lookedAt: row.looked_at }),
   };
 }

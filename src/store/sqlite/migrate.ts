@@ -10,6 +10,7 @@ import { sightings } from './migrations/0007-sightings.ts';
 import { life } from './migrations/0008-life.ts';
 import { campaigns } from './migrations/0009-campaigns.ts';
 import { generations } from './migrations/0011-generations.ts';
+import { campaignLooks } from './migrations/0012-campaign-looks.ts';
 import { isBusy } from './translate-error.ts';
 
 /**
@@ -27,6 +28,7 @@ const MIGRATIONS: readonly string[] = [
   life,
   campaigns,
   generations,
+  campaignLooks,
 ];
 
 /** `BMRK`, in the file's header (https://www.sqlite.org/fileformat.html#application_id): whose file this is. */

@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { CampaignPlan } from '../../../src/fleet/campaign/plan.ts';
 import { DAY_MS, testClock } from '../../house.ts';
 import { living } from '../rotation/living.ts';
 import { ANNA, BELA, type Lab, namesOf, openLab, planWith } from './lab.ts';
 
-const WEEK_S = (7 * DAY_MS) / 1000;
+const DAY_S = DAY_MS / 1000;
 
 describe('two operators who start the same campaign at once, each with the ledger open for himself', () => {
   test('start it once: one does, the other hears who did, and each credential is taken once', async () => {
@@ -123,14 +124,62 @@ test('a thief who renews first, in the middle of a campaign: two hold the identi
   expect(await lab.tally('recall')).toEqual({ replaced: 1, called: 1 });
 });
 
-test('an authority down for a week: who could not come meanwhile is called as before, once, and has its place', async () => {
-  using lab = await openLab();
-  const names = namesOf(8);
-  const old = await lab.fleet(names);
-  await lab.campaigns.plan('recall', planWith({ waveSize: 4, gatePercent: 100, gateWaitSeconds: 60 }), ANNA);
-  await lab.campaigns.start('recall', ANNA);
-  await lab.tick();
-  await lab.tick(WEEK_S);
-  expect(await Promise.all(old.map((one) => lab.statusOf(one)))).toEqual(old.map(() => 'good'));
-  expect(await Promise.all(old.map((one) => lab.callsFor(one)))).toEqual([1, 1, 1, 1, 0, 0, 0, 0]);
+describe('an authority down for a week', () => {
+  const plan = planWith({
+    deadlineSeconds: 3 * DAY_S,
+    stragglers: 'quarantine',
+    waveSize: 2,
+    gatePercent: 100,
+  });
+  /** Two were called when it went down, and could not come. */
+  async function downForAWeek(lab: Lab, changes: Partial<CampaignPlan> = {}) {
+    const old = await lab.fleet(namesOf(4));
+    await lab.campaigns.plan('recall', { ...plan, ...changes }, ANNA);
+    await lab.campaigns.start('recall', ANNA);
+    await lab.tick();
+    await lab.tick(7 * DAY_S);
+    return old;
+  }
+
+  test('takes nothing from who could not come: the deadline and the gate wait for them as long again', async () => {
+    using lab = await openLab();
+    const old = await downForAWeek(lab, { gateWaitSeconds: DAY_S });
+    expect([await lab.state('recall'), await lab.tally('recall')]).toEqual([
+      'running',
+      { called: 2, waiting: 2 },
+    ]);
+    expect(await Promise.all(old.map((one) => lab.callsFor(one)))).toEqual([1, 1, 0, 0]);
+    await lab.see(await lab.renew('SN-0000'), await lab.renew('SN-0001'));
+    await lab.tick();
+    await lab.tick();
+    expect(await lab.tally('recall')).toEqual({ replaced: 2, called: 2 });
+    // An hour at a time: nobody is away.
+    for (let hours = 1; hours < 72; hours += 1) await lab.tick(3600);
+    expect(await lab.tally('recall')).toEqual({ replaced: 2, called: 2 });
+    await lab.tick(3600);
+    expect(await lab.tally('recall')).toEqual({ replaced: 2, quarantined: 2 });
+    const { items } = await lab.house.ledger.read.listAudit({ limit: 1000 });
+    expect(items.filter(({ action }) => action === 'campaign.away').map(({ facts }) => facts)).toEqual([
+      { minutes: (7 * DAY_S) / 60, deadlineWaits: true },
+    ]);
+  });
+
+  test('leaves the deadline where it is for credentials that are compromised', async () => {
+    using lab = await openLab();
+    await downForAWeek(lab, { reason: 'keyCompromise' });
+    expect(await lab.tally('recall')).toEqual({ quarantined: 4 });
+  });
+
+  test('is no more added where it was paused: that time counts once', async () => {
+    using lab = await openLab();
+    await lab.fleet(namesOf(2));
+    await lab.campaigns.plan('recall', { ...plan, waveSize: 0, gatePercent: 0 }, ANNA);
+    await lab.campaigns.start('recall', ANNA);
+    await lab.campaigns.pause('recall', ANNA);
+    await lab.tick(7 * DAY_S);
+    const { pausedMs } = await lab.campaigns.resume('recall', ANNA);
+    expect(pausedMs).toBe(7 * DAY_MS);
+    await lab.tick();
+    expect(await lab.house.ledger.read.findCampaign('recall')).toMatchObject({ pausedMs });
+  });
 });

@@ -134,8 +134,9 @@ describe('an act', () => {
     using lab = await openLab();
     await lab.fleet(namesOf(2));
     await lab.campaigns.plan('recall', planWith({ approval: true }), ANNA);
-    expect(await codeOfAsync(lab.campaigns.start('recall', ANNA))).toBe('approval-waiting');
+    expect(await codeOfAsync(lab.campaigns.start('recall', ANNA))).toBe('campaign-state');
     expect(await codeOfAsync(lab.campaigns.approve('recall', ANNA))).toBe('forbidden');
+    expect(await codeOfAsync(lab.campaigns.approve('recall', 'token:annas', ANNA))).toBe('forbidden');
     expect(await lab.campaigns.approve('recall', BELA)).toMatchObject({ approvedBy: BELA });
     expect(await lab.campaigns.start('recall', ANNA)).toMatchObject({ state: 'running', startedBy: ANNA });
   });

@@ -115,7 +115,7 @@ const STORIES: readonly (readonly [string, CampaignPlan, 'deadline' | 'rollback'
 ];
 
 test.each(STORIES)(
-  'a campaign %s ends the same, wherever the engine was killed',
+  'a campaign %s, killed at every step, ends the same as one that was not',
   async (_title, plan, end) => {
     using whole = await openLab();
     const expected = await story(whole, plan, end);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { ProfileConfig } from '../../../src/ca/profile-config.ts';
 import { activateGeneration } from '../../../src/ca/rollover/activate-generation.ts';
 import { prepareGeneration } from '../../../src/ca/rollover/prepare-generation.ts';
 import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
@@ -6,6 +7,14 @@ import { campaignBeat } from '../../../src/fleet/campaign/engine.ts';
 import { createDeviceDesk } from '../../../src/fleet/recovery/device-desk.ts';
 import { newKey, outcomeCode } from '../../house.ts';
 import { ANNA, codeOfAsync, type Lab, namesOf, openLab, planWith } from './lab.ts';
+
+/** Another profile of LDevIDs. */
+const OTHER: Partial<ProfileConfig> = {
+  kind: 'ldevid',
+  authority: 'ldevid',
+  validityDays: 90,
+  extendedKeyUsage: ['clientAuth'],
+};
 
 /** A device hears that it is called, renews, and is seen with the new credential. */
 async function followAll(lab: Lab, names: readonly string[]): Promise<readonly EnrollmentResult[]> {
@@ -182,6 +191,57 @@ describe('a member', () => {
     expect(await lab.callsFor(old!)).toBe(0);
   });
 
+  test('has not followed by a credential of another profile, whether that came before its call or after', async () => {
+    using lab = await openLab({ profiles: { other: OTHER } });
+    const [old] = await lab.fleet(namesOf(1));
+    await lab.see(await lab.renew('SN-0000', { profile: 'other' }));
+    const selection = { batch: 'B-1', profile: 'ldevid' };
+    const plan = planWith({ selection, reason: 'privilegeWithdrawn', deadlineSeconds: 3600 });
+    await lab.campaigns.plan('recall', plan, ANNA);
+    await lab.campaigns.start('recall', ANNA);
+    await lab.tick();
+    expect([await lab.tally('recall'), await lab.callsFor(old!)]).toEqual([{ called: 1 }, 1]);
+    await lab.see(await lab.renew('SN-0000', { profile: 'other' }));
+    await lab.tick();
+    expect([await lab.tally('recall'), await lab.statusOf(old!)]).toEqual([{ called: 1 }, 'good']);
+    await followAll(lab, ['SN-0000']);
+    await lab.tick();
+    expect([await lab.tally('recall'), await lab.statusOf(old!)]).toEqual([
+      { replaced: 1 },
+      'privilegeWithdrawn',
+    ]);
+  });
+
+  test('whose credentials of two profiles are replaced has followed with both, and keeps the old ones until then', async () => {
+    using lab = await openLab({ profiles: { other: OTHER } });
+    const [old] = await lab.fleet(namesOf(1));
+    const other = await lab.renew('SN-0000', { profile: 'other' });
+    await lab.campaigns.plan(
+      'recall',
+      planWith({ reason: 'privilegeWithdrawn', deadlineSeconds: 3600 }),
+      ANNA,
+    );
+    await lab.campaigns.start('recall', ANNA);
+    await lab.tick();
+    await followAll(lab, ['SN-0000']);
+    await lab.tick();
+    expect([await lab.tally('recall'), await lab.statusOf(old!), await lab.statusOf(other)]).toEqual([
+      { called: 1 },
+      'good',
+      'good',
+    ]);
+    const fresh = await lab.renew('SN-0000', { profile: 'other' });
+    await lab.tick();
+    expect([await lab.tally('recall'), await lab.statusOf(other)]).toEqual([{ renewed: 1 }, 'good']);
+    await lab.see(fresh);
+    await lab.tick();
+    expect([await lab.tally('recall'), await lab.statusOf(old!), await lab.statusOf(other)]).toEqual([
+      { replaced: 1 },
+      'privilegeWithdrawn',
+      'privilegeWithdrawn',
+    ]);
+  });
+
   test('of an algorithm migration counts only with a key of the wanted algorithm', async () => {
     using lab = await openLab();
     await lab.fleet(namesOf(2));
@@ -302,6 +362,22 @@ describe('what is to be held at once', () => {
       'keyCompromise',
     ]);
     expect([await stateOf(lab, 'SN-0000'), await stateOf(lab, 'SN-0001')]).toEqual(['enrolled', 'held']);
+  });
+
+  test('takes along no credential of another profile when its device comes back', async () => {
+    using lab = await openLab({ profiles: { other: OTHER } });
+    const [old] = await lab.fleet(namesOf(1));
+    const other = await lab.renew('SN-0000', { profile: 'other' });
+    const selection = { batch: 'B-1', profile: 'ldevid' };
+    await lab.campaigns.plan('recall', { ...plan, selection }, ANNA);
+    await lab.campaigns.start('recall', ANNA);
+    expect([await lab.statusOf(old!), await lab.statusOf(other)]).toEqual(['held', 'good']);
+    const fresh = await lab.recover('SN-0000');
+    expect([await lab.statusOf(old!), await lab.statusOf(other), await lab.statusOf(fresh)]).toEqual([
+      'keyCompromise',
+      'good',
+      'good',
+    ]);
   });
 
   test('leaves alone a device that renewed since the plan was made: it goes on with what it got', async () => {

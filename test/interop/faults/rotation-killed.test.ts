@@ -9,6 +9,7 @@ import { encodeName } from '../../../src/x509/name.ts';
 import { sampleCsr, sampleKey } from '../../x509/samples.ts';
 import { freePort } from '../free-port.ts';
 import { lastLine } from '../house.ts';
+import { mustRun } from '../run-program.ts';
 import type { Door } from './ask-door.ts';
 import { createClient, readLines } from './client.ts';
 import { must } from './command.ts';
@@ -22,6 +23,8 @@ const RENEWALS = 2;
 /** After so many answers there is a kill, each time a little later within what is under way. */
 const ANSWERS_BETWEEN = 25;
 const LATER_MS = 7;
+/** Enough to hit what is under way at each of its steps; a restart takes seconds. */
+const MOST_KILLS = 4;
 /** Upkeep retires once in ten seconds what is due. */
 const RETIRED_WITHIN_MS = 30_000;
 const folder = makeFolder();
@@ -59,10 +62,11 @@ async function bearFleet(home: Home): Promise<readonly StubbornDevice[]> {
   });
 }
 
-/** `serve` with two workers and the broker, again and again on the same port. */
+/** `serve` with two workers and the broker, again and again on the same ports: any other is new where all workers died. */
 async function wordsOf(): Promise<ServeOptions> {
-  const port = String(await freePort());
-  const ports = ['--public-port', '0', '--tls-port', port, '--mqtt-port', '0', '--mqtt-ws-port', '0'];
+  const [publicPort, tlsPort] = [await freePort(), await freePort()].map(String);
+  const fixed = ['--public-port', `${publicPort}`, '--tls-port', `${tlsPort}`];
+  const ports = [...fixed, '--mqtt-port', '0', '--mqtt-ws-port', '0'];
   return { words: ['--workers', '2', '--broker', ...ports], group: true };
 }
 
@@ -103,7 +107,7 @@ async function liveThrough(
     for (;;) {
       const next = answers + ANSWERS_BETWEEN;
       await until(() => over || answers >= next);
-      if (over) return;
+      if (over || kills === MOST_KILLS) return;
       await sleep((kills % 5) * LATER_MS);
       await kill(kills);
       kills += 1;
@@ -156,6 +160,27 @@ function getsIn(home: Home, { serialNumber }: StubbornDevice, { key, cert }: Hel
   }).finally(() => client.end(true));
 }
 
+/** The certificates that the published list tells as superseded. */
+async function listed({ publicUrl }: Serving): Promise<readonly string[]> {
+  const pem = await (await fetch(`${publicUrl}/crl/ldevid.pem`)).text();
+  const text = await mustRun('openssl', ['crl', '-noout', '-text'], { input: pem });
+  const entries = text.matchAll(
+    /Serial Number: (\w+)(?:(?!Serial Number)[\s\S])*?Reason Code:\s+Superseded/g,
+  );
+  return [...entries].map(([, serial = '']) => serial);
+}
+
+/** That the lists tell of all that was retired, where a kill came between the two. */
+async function expectListed(serving: Serving, lived: readonly Lived[]): Promise<void> {
+  const old = lived.flatMap(({ had }) => had.slice(0, -1).map(({ cert }) => new X509Certificate(cert)));
+  const serials = old.map(({ serialNumber }) => serialNumber).sort();
+  await until(async () => {
+    await sleep(200);
+    return (await listed(serving)).length >= serials.length;
+  }, RETIRED_WITHIN_MS);
+  expect([...(await listed(serving))].sort()).toEqual(serials);
+}
+
 /** What holds of a fleet that lived through anything. */
 async function expectNobodyStranded(home: Home, lived: readonly Lived[]): Promise<void> {
   const settled = lived.map(({ had }) => had.map((_, at) => (at === RENEWALS ? 'good' : 'superseded')));
@@ -194,6 +219,7 @@ describe('devices that enroll, renew and confirm', () => {
     await untilLedger(home, lived, ({ statuses }) => statuses.flat().includes('superseded'));
     await restart();
     await expectNobodyStranded(home, lived);
+    await expectListed(serving, lived);
     expect(await readLedger(home, (read) => read.countRotations())).toEqual({
       open: 0,
       used: 0,

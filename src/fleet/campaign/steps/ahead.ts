@@ -3,10 +3,11 @@ import { planOf } from '../plan.ts';
 import type { CampaignRecord } from '../ports.ts';
 import type { CampaignRoom, CampaignTx } from '../room.ts';
 import { successorRule } from './successors.ts';
+import { wantedProfiles } from './wanted-profiles.ts';
 
 /**
- * The credentials of members that are newer than all that a campaign replaces, stand, and count: who has one renewed by itself,
- * and only has to be seen with it.
+ * The credentials of members that are newer than what a campaign replaces in their place, stand, and count: who has all that it needs
+ * renewed by itself, and only has to be seen with it.
  *
  * @param members all that they have, and what of it is to be replaced, each oldest first
  */
@@ -18,10 +19,24 @@ export async function findAhead(
 ): Promise<readonly CertificateRecord[]> {
   const now = room.clock();
   const counts = successorRule(planOf(campaign), room);
-  const newest = new Map(old.map(({ deviceId, id }) => [deviceId, id]));
+  const { fits } = wantedProfiles(old, room.idevidProfiles);
+  const newest = new Map<string | number | null, number>();
+  for (const one of old) {
+    newest.set(one.deviceId, one.id);
+    newest.set(placeOf(one), one.id);
+  }
   const newer = all.filter(
-    (one) => one.id > (newest.get(one.deviceId) ?? 0) && one.notAfter > now && counts(one),
+    (one) =>
+      fits(one) &&
+      one.id > (newest.get(placeOf(one)) ?? newest.get(one.deviceId) ?? 0) &&
+      one.notAfter > now &&
+      counts(one),
   );
   const takenBack = await tx.findRevocations(newer.map(({ id }) => id));
   return newer.filter((_, at) => takenBack[at] === undefined);
+}
+
+/** A device has one credential of a profile, one after the other. */
+export function placeOf({ deviceId, profile }: Pick<CertificateRecord, 'deviceId' | 'profile'>): string {
+  return `${deviceId}/${profile}`;
 }

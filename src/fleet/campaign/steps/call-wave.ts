@@ -4,7 +4,7 @@ import { planOf } from '../plan.ts';
 import type { CampaignMove, CampaignRecord, MemberRecord } from '../ports.ts';
 import { sizeOfWave } from '../predict.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
-import { findAhead } from './ahead.ts';
+import { findAhead, placeOf } from './ahead.ts';
 import { noteRenewed } from './follow.ts';
 import { actorOf, auditOf, certificatesOf, stillIn } from './step.ts';
 
@@ -104,14 +104,17 @@ async function callMembers(
   const { all, old } = await certificatesOf(tx, campaign, deviceIds);
   const standing = await findAhead(tx, campaign, { all, old }, room);
   await noteRenewed(tx, campaign, standing, room);
-  const ahead = new Set(standing.map(({ deviceId }) => deviceId));
-  const called = deviceIds.filter((deviceId) => !ahead.has(deviceId));
+  const renewed = new Set(standing.map(placeOf));
+  const called = (await tx.findMembers(campaign.id, deviceIds)).flatMap((member) =>
+    member?.state === 'waiting' ? [member.deviceId] : [],
+  );
+  const isCalled = new Set<number | null>(called);
   const cause = actorOf(campaign);
   await tx.callRenewals(
-    old.flatMap(({ id, deviceId, profile }) =>
-      ahead.has(deviceId) || room.idevidProfiles.has(profile)
-        ? []
-        : [{ certificateId: id, cause, at: now, calledAt: now, calledBy: campaign.startedBy ?? cause }],
+    old.flatMap((one) =>
+      isCalled.has(one.deviceId) && !renewed.has(placeOf(one)) && !room.idevidProfiles.has(one.profile)
+        ? [{ certificateId: one.id, cause, at: now, calledAt: now, calledBy: campaign.startedBy ?? cause }]
+        : [],
     ),
   );
   await tx.moveMembers(campaign.id, called, { state: 'called', wave, calledAt: now });

@@ -1,10 +1,12 @@
+import type { CertificateRecord } from '../../../ca/ports.ts';
 import { breathe } from '../../../core/breathe.ts';
 import { planOf } from '../plan.ts';
 import { type CampaignRecord, OPEN_STATES } from '../ports.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
 import { finishOld } from './finish-old.ts';
-import { stillIn } from './step.ts';
+import { certificatesOf, stillIn } from './step.ts';
 import { successorRule } from './successors.ts';
+import { wantedProfiles } from './wanted-profiles.ts';
 
 /** Slices of the ledger looked at in one call. */
 const SLICES = 40;
@@ -41,32 +43,41 @@ export async function follow(campaign: CampaignRecord, room: CampaignRoom): Prom
   return true;
 }
 
-/** Keeps members' new credentials, and moves the members that had none. */
+/** Keeps members' new credentials, and moves the members that have all that they need now. */
 export async function noteRenewed(
   tx: CampaignTx,
   campaign: CampaignRecord,
-  fresh: readonly { readonly id: number; readonly deviceId: number | null; readonly reservedAt: number }[],
+  issued: readonly CertificateRecord[],
   room: CampaignRoom,
 ): Promise<void> {
-  const byDevice = Map.groupBy(fresh, ({ deviceId }) => deviceId ?? 0);
-  const members = await tx.findMembers(campaign.id, [...byDevice.keys()]);
-  const open = members.flatMap((member) =>
+  const found = await tx.findMembers(campaign.id, [...new Set(issued.map(({ deviceId }) => deviceId ?? 0))]);
+  const open = found.flatMap((member) =>
     member && OPEN_STATES.some((state) => state === member.state) ? [member] : [],
   );
+  if (open.length === 0) return;
+  const { old, fresh } = await certificatesOf(
+    tx,
+    campaign,
+    open.map(({ deviceId }) => deviceId),
+  );
+  const wanted = wantedProfiles(old, room.idevidProfiles);
+  const fitting = issued.filter(wanted.fits);
   await tx.addCampaignCertificates(
     campaign.id,
-    open.flatMap(({ deviceId }) =>
-      (byDevice.get(deviceId) ?? []).map(({ id }) => ({ deviceId, certificateId: id, part: 'new' as const })),
-    ),
+    fitting.map(({ id, deviceId }) => ({ deviceId: deviceId ?? 0, certificateId: id, part: 'new' as const })),
   );
-  const first = open.filter(({ state }) => state !== 'renewed').map(({ deviceId }) => deviceId);
+  const complete = wanted.complete([...fresh, ...fitting]);
+  const first = open.flatMap(({ state, deviceId }) =>
+    state !== 'renewed' && complete.has(deviceId) ? [deviceId] : [],
+  );
+  const byDevice = Map.groupBy(fitting, ({ deviceId }) => deviceId ?? 0);
   const byTime = Map.groupBy(first, (deviceId) => byDevice.get(deviceId)?.[0]?.reservedAt ?? room.clock());
   for (const [renewedAt, some] of byTime)
     await tx.moveMembers(campaign.id, some, { state: 'renewed', renewedAt });
   if (planOf(campaign).success === 'issued') await finishOld(tx, campaign, first, room);
 }
 
-/** Finds out whose new credential was used, and brings their part in the campaign to its end. */
+/** Finds out whose new credentials were used, and brings their part in the campaign to its end. */
 export async function settle(campaign: CampaignRecord, room: CampaignRoom): Promise<void> {
   const { ledger } = room;
   for (let after: number | undefined = 0; after !== undefined; ) {
@@ -74,13 +85,29 @@ export async function settle(campaign: CampaignRecord, room: CampaignRoom): Prom
     for (let at = 0; at < deviceIds.length; at += PIECE) {
       await ledger.write(async (tx) => {
         if (!(await stillIn(tx, campaign, 'running', 'paused'))) return;
-        const piece = await tx.findMembers(campaign.id, deviceIds.slice(at, at + PIECE));
-        const renewed = piece.flatMap((member) => (member?.state === 'renewed' ? [member.deviceId] : []));
-        await finishOld(tx, campaign, renewed, room);
+        await finishUsed(tx, campaign, deviceIds.slice(at, at + PIECE), room);
       });
       await breathe();
     }
     after = through;
     await breathe();
   }
+}
+
+/** Brings those of these members to their end that are renewed, and all of whose new credentials were used. */
+export async function finishUsed(
+  tx: CampaignTx,
+  campaign: CampaignRecord,
+  deviceIds: readonly number[],
+  room: CampaignRoom,
+): Promise<void> {
+  const members = await tx.findMembers(campaign.id, deviceIds);
+  const renewed = members.flatMap((member) => (member?.state === 'renewed' ? [member.deviceId] : []));
+  if (renewed.length === 0) return;
+  const { old, fresh } = await certificatesOf(tx, campaign, renewed);
+  const sightings = await tx.findSightings(fresh.map(({ id }) => id));
+  const used = wantedProfiles(old, room.idevidProfiles).complete(
+    fresh.filter((_, at) => sightings[at] !== undefined),
+  );
+  await finishOld(tx, campaign, [...used], room);
 }

@@ -7,6 +7,7 @@ import type { CampaignRecord } from '../ports.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
 import { findAhead } from './ahead.ts';
 import { actorOf, certificatesOf, changeFor, stillIn } from './step.ts';
+import { wantedProfiles } from './wanted-profiles.ts';
 
 /**
  * Holds or revokes the old credentials of members at once, where the plan says so, and publishes the lists when all of it is done.
@@ -62,7 +63,9 @@ async function hold(
   { all, old }: { readonly all: readonly CertificateRecord[]; readonly old: readonly CertificateRecord[] },
   room: CampaignRoom,
 ): Promise<void> {
-  const ahead = new Set((await findAhead(tx, campaign, { all, old }, room)).map(({ deviceId }) => deviceId));
+  const ahead = wantedProfiles(old, room.idevidProfiles).complete(
+    await findAhead(tx, campaign, { all, old }, room),
+  );
   const revocations = await tx.findRevocations(old.map(({ id }) => id));
   const good = Map.groupBy(
     old.filter((_, at) => revocations[at] === undefined),

@@ -6,8 +6,7 @@ import { planOf } from '../plan.ts';
 import { type CampaignRecord, type MemberState, OPEN_STATES } from '../ports.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
 import { findAhead } from './ahead.ts';
-import { finishOld } from './finish-old.ts';
-import { noteRenewed } from './follow.ts';
+import { finishUsed, noteRenewed } from './follow.ts';
 import { actorOf, auditOf, certificatesOf, changeFor, stillIn } from './step.ts';
 
 const ENDS = { leave: 'left', revoke: 'revoked', quarantine: 'quarantined' } as const satisfies Record<
@@ -73,15 +72,7 @@ async function findLate(
 ): Promise<readonly number[]> {
   const ahead = await findAhead(tx, campaign, await certificatesOf(tx, campaign, open), room);
   await noteRenewed(tx, campaign, ahead, room);
-  const sightings = await tx.findSightings(ahead.map(({ id }) => id));
-  const used = new Set(ahead.flatMap(({ deviceId }, at) => (sightings[at] ? (deviceId ?? []) : [])));
-  const renewed = await tx.findMembers(campaign.id, [...used]);
-  await finishOld(
-    tx,
-    campaign,
-    renewed.flatMap((member) => (member?.state === 'renewed' ? [member.deviceId] : [])),
-    room,
-  );
+  await finishUsed(tx, campaign, open, room);
   const now = await tx.findMembers(campaign.id, open);
   return now.flatMap((member) =>
     member && OPEN_STATES.some((state) => state === member.state) ? [member.deviceId] : [],

@@ -3,6 +3,7 @@ import { settledState } from '../../life.ts';
 import type { Quarantine } from '../../ports.ts';
 import { type CampaignRecord, OPEN_STATES } from '../ports.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
+import { placeOf } from './ahead.ts';
 import { actorOf, auditOf, certificatesOf, changeFor, stillIn } from './step.ts';
 
 /**
@@ -55,12 +56,10 @@ async function takeBackPiece(
   const after = await tx.findRevocations(old.map(({ id }) => id));
   const now = room.clock();
   const hasGood = new Set(
-    old
-      .filter(({ notAfter }, at) => after[at] === undefined && notAfter > now)
-      .map(({ deviceId }) => deviceId),
+    old.filter(({ notAfter }, at) => after[at] === undefined && notAfter > now).map(placeOf),
   );
   const sightings = await tx.findSightings(fresh.map(({ id }) => id));
-  const unseen = fresh.filter(({ deviceId }, at) => sightings[at] === undefined && hasGood.has(deviceId));
+  const unseen = fresh.filter((one, at) => sightings[at] === undefined && hasGood.has(placeOf(one)));
   await changeFor(tx, campaign, unseen, 'revoke', room, 'superseded');
 }
 
