@@ -42,6 +42,8 @@ export interface OpenAgent extends AgentParts {
 const MINUTE_MS = 60_000;
 const ANSWER_WITHIN_MS = 30_000;
 const COMMAND_WITHIN_MS = 60_000;
+/** Of sysexits.h: a command that verifies ends with it where nobody answered it. */
+const EX_TEMPFAIL = 75;
 const SEEN_FILE = 'seen';
 
 /**
@@ -171,7 +173,8 @@ function probesOf(
       const outcome = await runCommand(verifyCommand, paths, command);
       if (outcome.kind === 'done') return { kind: 'accepted' };
       const detail = `the command that verifies ${outcome.detail}`;
-      return { kind: outcome.kind === 'failed' ? 'refused' : 'unclear', detail };
+      const isRefusal = outcome.kind === 'failed' && outcome.status !== EX_TEMPFAIL;
+      return { kind: isRefusal ? 'refused' : 'unclear', detail };
     });
   if (verifyMqtt)
     probes.push((credential) => {

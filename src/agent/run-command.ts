@@ -15,7 +15,8 @@ export interface CommandOptions {
 
 export type CommandOutcome =
   | { readonly kind: 'done' }
-  | { readonly kind: 'failed'; readonly detail: string }
+  /** `status` is its exit code, where it had one. */
+  | { readonly kind: 'failed'; readonly status?: number; readonly detail: string }
   | { readonly kind: 'timed-out'; readonly detail: string };
 
 /**
@@ -52,7 +53,12 @@ export function runCommand(
       clearTimeout(timer);
       if (timedOut) resolve({ kind: 'timed-out', detail: `was stopped after ${timeoutMs / 1000} s` });
       else if (status === 0) resolve({ kind: 'done' });
-      else resolve({ kind: 'failed', detail: `ended with ${status ?? signal}` });
+      else
+        resolve({
+          kind: 'failed',
+          ...(status !== null && { status }),
+          detail: `ended with ${status ?? signal}`,
+        });
     });
   });
 }

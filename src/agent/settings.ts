@@ -50,11 +50,13 @@ export const SettingsSchema = Type.Object(
         description: 'false: through a proxy that ends TLS, where a CSR cannot be bound to it.',
       }),
     ),
-    verifyCommand: Type.Optional(Text('Must end with 0 before a new credential is used.')),
+    verifyCommand: Type.Optional(
+      Text('Must end with 0 where a new credential works, with 75 where nobody answers.'),
+    ),
     verifyMqtt: Type.Optional(
       Type.Object(
         { url: Text('mqtts://HOST[:PORT].'), clientId: Type.Optional(Text('The serial number, else.')) },
-        { ...closed, description: 'A broker that must take a new credential before it is used.' },
+        { ...closed, description: 'A broker that must take a new credential.' },
       ),
     ),
     lookEveryMinutes: Type.Optional(

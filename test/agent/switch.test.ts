@@ -246,6 +246,18 @@ test('an authority that cannot be reached says nothing of a credential', async (
     expect(await ask(credential)).toMatchObject({ kind: 'unclear' });
 });
 
+test.each([
+  ['refuses', 1, false],
+  ['says that nobody answered', 75, true],
+])('a command that %s ends with %i', async (_says, status, isCurrent) => {
+  const { device, settings } = await enrolled();
+  const before = device.serial();
+  const verifying = { ...settings, verifyCommand: `exit ${status}` };
+  const { parts } = await lab.device({ folder: device.folder, settings: verifying });
+  expect((await step(parts, { now: true })).outcome).toBe('waiting');
+  expect(device.serial() !== before).toBe(isCurrent);
+});
+
 describe('who uses the credential', () => {
   /** A device whose command after a change writes down which certificate is current when it runs. */
   async function told() {

@@ -54,11 +54,11 @@ function enrollCommand(shell: Shell): Command {
     .option('--proxy <url>', 'socks5h://[USER@]HOST:PORT or http://[USER@]HOST:PORT')
     .option('--proxy-password-file <file>', "holds the user's password, mode 0600")
     .option('--no-channel-binding', 'through a proxy that ends TLS')
-    .option('--verify-command <cmd>', 'must end with 0 before a new credential is used')
     .option(
-      '--verify-mqtt <url>',
-      'a broker that must take a new credential before it is used (mqtts://HOST)',
+      '--verify-command <cmd>',
+      'must end with 0 where a new credential works, with 75 where nobody answers',
     )
+    .option('--verify-mqtt <url>', 'a broker that must take a new credential (mqtts://HOST)')
     .option(
       '--verify-client-id <id>',
       'the ClientId for that; one that is connected already would be taken over',

@@ -2,6 +2,9 @@
 export const FAULTS = [
   'answer lost',
   'crash between the new key and the new certificate',
+  'crash between the new certificate and its first use',
+  'word on a new credential lost',
+  'answer to a word lost',
   'key lost',
   'both credentials in use',
   'door out of reach',

@@ -13,6 +13,8 @@ const BATCH = 128;
 const BATCHES = 10;
 /** One broker in twenty never reports. */
 const MUTE = 0.05;
+/** As the agent does; other firmware leaves it to the gates. */
+const CONFIRMS = 0.3;
 
 /** What decides what happens to a device. */
 export interface Fate {
@@ -51,6 +53,8 @@ export async function bear(
         name,
         idevid,
         isMute: chance.happens(MUTE),
+        confirms: chance.happens(CONFIRMS),
+        confirmed: undefined,
         clock,
         start,
         time: start(),

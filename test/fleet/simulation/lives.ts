@@ -1,8 +1,9 @@
 import { DAY_MS } from '../../house.ts';
 import { type Agenda, createAgenda } from './agenda.ts';
-import { type Life, type SimDevice, wake } from './sim-device.ts';
+import type { Life, SimDevice } from './sim-device.ts';
 import { isWithin } from './spans.ts';
 import { type Thief, tryDoors } from './thief.ts';
+import { wake } from './wake.ts';
 
 export type Act = () => Promise<void>;
 

@@ -51,20 +51,25 @@ export async function tryDoors(thief: Thief, { world, chronicle }: Life): Promis
   return got;
 }
 
-/** The house acts by itself where it sees two with one identity: from then on its thief is to be kept out. */
+/**
+ * The house acts by itself where it sees two with one identity: it holds what they have, or takes it back where the device came by its
+ * IDevID meanwhile. From then on its thief is to be kept out.
+ */
 export async function noticeConflicts(thieves: readonly Thief[], { world, chronicle }: Life): Promise<void> {
+  const { read } = world.house.ledger;
   const waiting = thieves.filter(({ actedAt, manner }) => actedAt === undefined && manner === 'renews');
   if (waiting.length === 0) return;
-  const found = await world.house.ledger.read.findDevices(
-    waiting.map(({ victim }) => ({ namespace: 'own', serialNumber: victim.name })),
+  const issued = await read.findIssued(
+    waiting.map(({ hoard }) => Buffer.from(hoard.at(-1)?.serial ?? '', 'hex')),
   );
-  let any = false;
-  for (const [at, thief] of waiting.entries()) {
-    const state = found[at]?.state;
-    if (state !== 'quarantined' && state !== 'recovering') continue;
+  const revocations = await read.findRevocations(issued.map((record) => record?.id ?? 0));
+  // That it was superseded is no act against him.
+  const found = waiting.filter(
+    (_, at) => revocations[at]?.held || revocations[at]?.reason === 'keyCompromise',
+  );
+  for (const thief of found) {
     thief.actedAt = world.now();
     chronicle.count('thief who renews first, found');
-    any = true;
   }
-  if (any) await world.gates.sync();
+  if (found.length > 0) await world.gates.sync();
 }

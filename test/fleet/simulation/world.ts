@@ -4,6 +4,8 @@ import { madeOf } from '../../../src/ca/authority.ts';
 import { BirthmarkError } from '../../../src/core/errors.ts';
 import type { ShownCertificates } from '../../../src/core/shown-certificates.ts';
 import { operatorAdmission } from '../../../src/enroll/admission.ts';
+import { createChallenges } from '../../../src/enroll/challenge.ts';
+import { createConfirmationDesk } from '../../../src/enroll/confirm.ts';
 import { createDeviceDoor } from '../../../src/enroll/device-door.ts';
 import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
 import { createIdentifier } from '../../../src/enroll/identify.ts';
@@ -14,7 +16,15 @@ import type { RenewalWindow } from '../../../src/fleet/renewal/window.ts';
 import { retireDue } from '../../../src/fleet/rotation/retire-due.ts';
 import { parseCertificate } from '../../../src/x509/certificate.ts';
 import { encodeName } from '../../../src/x509/name.ts';
-import { granted, newCsr, only, openTestHouse, seededRandom, type TestHouse } from '../../house.ts';
+import {
+  granted,
+  KEY_LIMITS,
+  newCsr,
+  only,
+  openTestHouse,
+  seededRandom,
+  type TestHouse,
+} from '../../house.ts';
 import { type SampleKey, sampleCsr } from '../../x509/samples.ts';
 import type { Chance } from './chance.ts';
 import { type Credential, toCredential } from './credential.ts';
@@ -67,6 +77,8 @@ export interface World extends Disposable {
   born(devices: readonly Newborn[]): Promise<readonly Credential[]>;
   enroll(by: Credential, key: SampleKey): Promise<Answer>;
   renew(by: Credential, key: SampleKey): Promise<Answer>;
+  /** Says that a new credential works (`/api/v1/confirmations`). */
+  confirm(by: Credential): Promise<void>;
   /** What `renewal-info` says of it. */
   windowOf(credential: Credential): Promise<RenewalWindow | undefined>;
   /** What EST cacerts says; the same list until it changes. */
@@ -99,6 +111,14 @@ export async function openWorld(seed: number, chance: Chance): Promise<World> {
   const label = findLabel(labels);
   const identify = createIdentifier({ ledger, authorities, issuing });
   const door = createDeviceDoor({ ledger, enroll, identify, uses, clock: guardedClock });
+  const desk = createConfirmationDesk({
+    ledger,
+    uses,
+    idevidProfiles: issuing.idevidProfiles,
+    keyLimits: KEY_LIMITS,
+    challenges: createChallenges(house.random(32), clock.now, 'confirmation'),
+    clock: guardedClock,
+  });
   const lockstep = openLockstep();
   const gates = await openGates(house, chance);
   const caCertificates = madeOf(roster.authorities, () => issuing.caCertificates('ldevid'));
@@ -177,6 +197,12 @@ export async function openWorld(seed: number, chance: Chance): Promise<World> {
     run: lockstep.run,
     enroll: (by, key) => lockstep.ask(() => come('enroll', by, key)),
     renew: (by, key) => lockstep.ask(() => come('reenroll', by, key)),
+    confirm: ({ key }) =>
+      lockstep.ask(async () => {
+        const { challenge } = desk.challenge();
+        const subject = encodeName([{ type: 'CN', value: challenge }]);
+        await desk.confirm(sampleCsr(key, { subject }), () => Promise.resolve());
+      }),
     windowOf: ({ serial }) =>
       lockstep.ask(async () => (await renewalOf(house.renewal, Buffer.from(serial, 'hex')))?.window),
     caCertificates,

@@ -29,10 +29,11 @@ async function enroll(serialNumber: string, url: string, ...more: readonly strin
   );
 }
 const renew = (serialNumber: string) => house().birthmark('agent', 'renew', '--now', '--state', serialNumber);
-const serialOf = async (serialNumber: string) => {
+const status = async (serialNumber: string) => {
   const shown = await house().must('agent', 'status', '--state', serialNumber, '--json');
-  return (JSON.parse(shown) as { serial?: string }).serial;
+  return JSON.parse(shown) as { readonly state: string; readonly serial?: string };
 };
+const serialOf = async (serialNumber: string) => (await status(serialNumber)).serial;
 
 describe.skipIf(!hasProgram('/usr/sbin/mosquitto'))('a broker that verifies, Mosquitto', () => {
   let port = 0;
@@ -101,11 +102,12 @@ describe.skipIf(!hasProgram('/usr/sbin/mosquitto'))('a broker that verifies, Mos
       status: 1,
       err: expect.stringContaining('cannot be reached'),
     });
-    const after = await serialOf('VM-8');
-    expect(after).not.toBe(before);
+    const { state, serial } = await status('VM-8');
+    expect(serial).not.toBe(before);
+    expect(state).toBe('renewing');
     await start();
     expect(await renew('VM-8')).toMatchObject({ status: 0 });
-    expect(await serialOf('VM-8')).toBe(after);
+    expect(await status('VM-8')).toMatchObject({ state: 'enrolled', serial });
   });
 });
 
