@@ -8,6 +8,7 @@ import type { UnitOfWork } from '../../core/unit-of-work.ts';
 import { changeStatuses } from '../change-status.ts';
 import type { FleetReads, FleetTx, Rotation } from '../ports.ts';
 import { settleDevices } from '../settle-devices.ts';
+import { findWorth, type Worth } from './find-worth.ts';
 
 export interface RetireOptions {
   readonly ledger: UnitOfWork<FleetTx, FleetReads>;
@@ -56,7 +57,7 @@ type Fate = 'retire' | 'end' | 'wait';
 
 async function retirePiece(
   tx: FleetTx,
-  { idevidProfiles, clock }: RetireOptions,
+  { idevidProfiles, clock, crls }: RetireOptions,
 ): Promise<readonly CertificateFacts[]> {
   const now = clock();
   const due = await tx.listDueRotations(now, PIECE);
@@ -66,7 +67,9 @@ async function retirePiece(
   const revocations = new Map(
     (await tx.findRevocations(ids)).flatMap((one) => (one ? [[one.id, one] as const] : [])),
   );
-  const fates = Map.groupBy(due, (rotation): Fate => fateOf(rotation, revocations));
+  const successors = due.flatMap(({ newId }) => certificates.get(newId) ?? []);
+  const worth = await findWorth(tx, successors, crls.authorities);
+  const fates = Map.groupBy(due, (rotation): Fate => fateOf(rotation, revocations, worth));
   const idsOf = (fate: Fate) => (fates.get(fate) ?? []).map(({ id }) => id);
   await tx.endRotations(idsOf('end'), 'ended', now);
   await tx.postponeRotations(idsOf('wait'), now + LOOK_AGAIN_MS);
@@ -88,10 +91,17 @@ async function retirePiece(
   return plan.change.map(({ certificate }) => certificate);
 }
 
-function fateOf({ state, oldId, newId }: Rotation, revocations: ReadonlyMap<number, RevocationRecord>): Fate {
+function fateOf(
+  { state, oldId, newId }: Rotation,
+  revocations: ReadonlyMap<number, RevocationRecord>,
+  worth: ReadonlyMap<number, Worth>,
+): Fate {
   const [old, successor] = [revocations.get(oldId), revocations.get(newId)];
   // Open: the old one has ended by itself, and nobody has seen the new one.
   if (state === 'open' || (old && !old.held)) return 'end';
-  if (!successor || successor.reason === 'superseded') return 'retire';
-  return successor.held ? 'wait' : 'end';
+  if (successor?.reason === 'superseded') return 'retire';
+  if (successor) return successor.held ? 'wait' : 'end';
+  const itself = worth.get(newId) ?? 'good';
+  if (itself === 'good') return 'retire';
+  return itself === 'held' ? 'wait' : 'end';
 }

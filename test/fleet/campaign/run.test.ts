@@ -408,6 +408,26 @@ describe('what is to be held at once', () => {
     expect([await lab.statusOf(shutOut!), await stateOf(lab, 'SN-0000')]).toEqual(['good', 'enrolled']);
   });
 
+  test('stays held after a rollback where another campaign holds it as well, which can be rolled back then', async () => {
+    using lab = await openLab();
+    const [both, one] = await lab.fleet(namesOf(2));
+    await lab.campaigns.plan('mistake', plan, ANNA);
+    await lab.campaigns.plan('leak', { ...plan, selection: { device: 'SN-0000' } }, ANNA);
+    await lab.campaigns.start('mistake', ANNA);
+    await lab.campaigns.start('leak', ANNA);
+    await lab.tick();
+    await lab.campaigns.rollBack('mistake', ANNA);
+    await lab.tick();
+    expect([await lab.statusOf(both!), await lab.statusOf(one!)]).toEqual(['held', 'good']);
+    expect([await stateOf(lab, 'SN-0000'), await stateOf(lab, 'SN-0001')]).toEqual([
+      'quarantined',
+      'enrolled',
+    ]);
+    await lab.campaigns.rollBack('leak', ANNA);
+    await lab.tick();
+    expect([await lab.statusOf(both!), await stateOf(lab, 'SN-0000')]).toEqual(['good', 'enrolled']);
+  });
+
   test('gives a device that an operator quarantined no way back', async () => {
     using lab = await openLab();
     await lab.fleet(namesOf(2));

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { activateGeneration } from '../../../src/ca/rollover/activate-generation.ts';
+import { prepareGeneration } from '../../../src/ca/rollover/prepare-generation.ts';
 import { BirthmarkError } from '../../../src/core/errors.ts';
 import { DAY_MS, newKey, openTestHouse } from '../../house.ts';
 import { living, refusalOf } from './living.ts';
@@ -124,6 +126,43 @@ describe('a renewal', () => {
       await life.retire();
       expect(await life.status(a)).toBe(takenBack ? 'good' : 'superseded');
     }
+  });
+
+  test('keeps the old one where the key of the new one was blocked', async () => {
+    using house = await openTestHouse();
+    const life = living(house);
+    const { a, b } = await life.renewed('SN-1');
+    const { keyHash = new Uint8Array() } = (await house.ledger.read.findBySerial(b.serial)) ?? {};
+    await life.see(b);
+    await house.ledger.write((tx) => tx.blockKey(keyHash, 'test', house.clock.now()));
+    house.clock.pass(GRACE_MS);
+    expect([await life.retire(), await life.status(a), await life.rotations('SN-1')]).toEqual([
+      0,
+      'good',
+      ['ended'],
+    ]);
+  });
+
+  test.each([
+    ['keeps the old one', 'revoke', 'good'],
+    ['waits', 'hold', 'superseded'],
+  ] as const)('%s where the authority of the new one was taken back by a %s', async (_what, act, end) => {
+    using house = await openTestHouse();
+    const life = living(house);
+    const { ldevid: a } = await life.enrolled('SN-1');
+    await prepareGeneration(house.rollover, { family: 'ldevid' }, 'operator:test');
+    await activateGeneration(house.rollover, { family: 'ldevid', now: true }, 'operator:test');
+    const b = await life.come(a, { renews: true });
+    await life.see(b);
+    const serial = house.authorities.get('ldevid-2')?.certificate.tbs.serial ?? new Uint8Array();
+    const by = { kind: 'serial', serial } as const;
+    await house.revoker({ by, act, cascade: false }, 'operator:test');
+    house.clock.pass(GRACE_MS);
+    expect([await life.retire(), await life.status(a)]).toEqual([0, 'good']);
+    if (act === 'hold') await house.revoker({ by, act: 'release' }, 'operator:test');
+    house.clock.pass(GRACE_MS);
+    await life.retire();
+    expect(await life.status(a)).toBe(end);
   });
 
   test('waits while the new one is held, and goes on when it is released', async () => {

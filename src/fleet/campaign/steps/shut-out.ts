@@ -1,6 +1,7 @@
 import type { CertificateRecord } from '../../../ca/ports.ts';
 import { publishTouchedCrls } from '../../../ca/publish-due-crls.ts';
 import { breathe } from '../../../core/breathe.ts';
+import type { StatusPlan } from '../../change-status.ts';
 import { mayMove } from '../../life.ts';
 import { planOf } from '../plan.ts';
 import type { CampaignRecord } from '../ports.ts';
@@ -21,8 +22,7 @@ export async function shutOut(
   room: CampaignRoom,
   until = Number.POSITIVE_INFINITY,
 ): Promise<number> {
-  const { access } = planOf(campaign);
-  if (access === 'keep') return 0;
+  if (planOf(campaign).access === 'keep') return 0;
   const { ledger, clock, crls } = room;
   let changed = 0;
   while ((await ledger.read.findAccessDue(campaign.id, 1)).length > 0) {
@@ -30,10 +30,7 @@ export async function shutOut(
       if (!(await stillIn(tx, campaign, 'running', 'paused'))) return undefined;
       const due = (await tx.findAccessDue(campaign.id, PIECE)).map(({ deviceId }) => deviceId);
       if (due.length === 0) return undefined;
-      const { all, old } = await certificatesOf(tx, campaign, due);
-      if (access === 'hold') await hold(tx, campaign, due, { all, old }, room);
-      const done = await changeFor(tx, campaign, old, access, room);
-      await tx.moveMembers(campaign.id, due, { access: access === 'hold' ? 'held' : 'revoked' });
+      const done = await shutOutMembers(tx, campaign, due, room);
       return done.change.length;
     });
     if (piece === undefined) break;
@@ -49,6 +46,21 @@ export async function shutOut(
     }
   }
   return changed;
+}
+
+/** Holds or revokes what these members have of what is replaced, within one unit of work. */
+export async function shutOutMembers(
+  tx: CampaignTx,
+  campaign: CampaignRecord,
+  deviceIds: readonly number[],
+  room: CampaignRoom,
+): Promise<StatusPlan> {
+  const access = planOf(campaign).access === 'hold' ? 'hold' : 'revoke';
+  const { all, old } = await certificatesOf(tx, campaign, deviceIds);
+  if (access === 'hold') await hold(tx, campaign, deviceIds, { all, old }, room);
+  const done = await changeFor(tx, campaign, old, access, room);
+  await tx.moveMembers(campaign.id, deviceIds, { access: access === 'hold' ? 'held' : 'revoked' });
+  return done;
 }
 
 /**

@@ -1,9 +1,11 @@
 import { breathe } from '../../../core/breathe.ts';
 import { settledState } from '../../life.ts';
 import type { Quarantine } from '../../ports.ts';
+import { planOf } from '../plan.ts';
 import { type CampaignRecord, OPEN_STATES } from '../ports.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
 import { placeOf } from './ahead.ts';
+import { shutOutMembers } from './shut-out.ts';
 import { actorOf, auditOf, certificatesOf, changeFor, stillIn } from './step.ts';
 
 /**
@@ -53,6 +55,7 @@ async function takeBackPiece(
   for (const { id, deviceId } of releasable)
     if (deviceId !== null) await tx.setHeldByCampaign(campaign.id, deviceId, id, false);
   for (const deviceId of deviceIds) await endQuarantine(tx, campaign, deviceId, room);
+  await giveToOthers(tx, new Set(releasable.flatMap(({ deviceId }) => deviceId ?? [])), room);
   const after = await tx.findRevocations(old.map(({ id }) => id));
   const now = room.clock();
   const hasGood = new Set(
@@ -61,6 +64,21 @@ async function takeBackPiece(
   const sightings = await tx.findSightings(fresh.map(({ id }) => id));
   const unseen = fresh.filter((one, at) => sightings[at] === undefined && hasGood.has(placeOf(one)));
   await changeFor(tx, campaign, unseen, 'revoke', room, 'superseded');
+}
+
+/** What other campaigns that go on wanted held as well is held by them from now on. */
+async function giveToOthers(tx: CampaignTx, freed: ReadonlySet<number>, room: CampaignRoom): Promise<void> {
+  if (freed.size === 0) return;
+  for (const other of await tx.findCampaignsIn(['running', 'paused'])) {
+    if (planOf(other).access !== 'hold') continue;
+    const members = await tx.findMembers(other.id, [...freed]);
+    const theirs = members.flatMap((member) =>
+      member?.access === 'held' && OPEN_STATES.some((state) => state === member.state)
+        ? [member.deviceId]
+        : [],
+    );
+    if (theirs.length > 0) await shutOutMembers(tx, other, theirs, room);
+  }
 }
 
 /** Those of the devices that are in a quarantine which is not this campaign's: what it held is that one's now. */
