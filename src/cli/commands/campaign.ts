@@ -23,7 +23,7 @@ const ACTS = [
   ['start', 'start a campaign; credentials that are to be taken at once are, before it returns'],
   ['pause', 'pause a campaign: nobody is called, and deadlines wait'],
   ['resume', 'go on with a campaign; a gate that made it pause is waived'],
-  ['rollback', 'take back what can be: calls, holds, new credentials that nobody has used'],
+  ['rollback', 'take back what can be: calls and holds'],
 ] as const;
 
 export function campaignCommand(shell: Shell): Command {

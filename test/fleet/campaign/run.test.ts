@@ -6,6 +6,7 @@ import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
 import { campaignBeat } from '../../../src/fleet/campaign/engine.ts';
 import { createDeviceDesk } from '../../../src/fleet/recovery/device-desk.ts';
 import { newKey, outcomeCode } from '../../house.ts';
+import { living } from '../rotation/living.ts';
 import { ANNA, codeOfAsync, type Lab, namesOf, openLab, planWith } from './lab.ts';
 
 /** Another profile of LDevIDs. */
@@ -519,7 +520,7 @@ describe('at the deadline', () => {
 });
 
 describe('a rollback', () => {
-  test('takes calls back, retires new credentials that nobody used, and leaves alone who has followed', async () => {
+  test('takes calls back, and leaves alone who has followed or is about to', async () => {
     using lab = await openLab();
     const old = await lab.fleet(namesOf(4));
     await lab.campaigns.plan('recall', planWith({ waveSize: 3 }), ANNA);
@@ -538,9 +539,15 @@ describe('a rollback', () => {
       'good',
       'good',
       'good',
-      'superseded',
+      'good',
       'good',
     ]);
+    // Its device had it already: it goes over as after any renewal.
+    await lab.see(unseen);
+    const { graceMs } = lab.house.rotation;
+    lab.house.clock.pass(graceMs + 1000);
+    await living(lab.house).retire();
+    expect([await lab.statusOf(old[1]!), await lab.statusOf(unseen)]).toEqual(['superseded', 'good']);
   });
 
   test('keeps a new credential where the old one was revoked for good', async () => {

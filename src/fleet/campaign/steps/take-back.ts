@@ -4,13 +4,13 @@ import type { Quarantine } from '../../ports.ts';
 import { planOf } from '../plan.ts';
 import { type CampaignRecord, OPEN_STATES } from '../ports.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
-import { placeOf } from './ahead.ts';
 import { shutOutMembers } from './shut-out.ts';
 import { actorOf, auditOf, certificatesOf, changeFor, stillIn } from './step.ts';
 
 /**
- * Rolls back what can be: members that have not followed get their calls taken back and their holds released, and a new credential that
- * nobody has used is retired where the old one is good. What was revoked stays so, and who has followed is left alone.
+ * Rolls back what can be: members that have not followed get their calls taken back and their holds released. What was revoked stays so,
+ * and who has followed is left alone. A new credential that nobody has used is left to its rotation: its device may be about to use it,
+ * and has the old one until it does.
  */
 export async function takeBack(campaign: CampaignRecord, room: CampaignRoom): Promise<void> {
   const { ledger, clock } = room;
@@ -40,7 +40,7 @@ async function takeBackPiece(
   deviceIds: readonly number[],
   room: CampaignRoom,
 ): Promise<void> {
-  const { old, fresh, held } = await certificatesOf(tx, campaign, deviceIds);
+  const { old, held } = await certificatesOf(tx, campaign, deviceIds);
   await tx.dropRenewalCalls(
     old.map(({ id }) => id),
     actorOf(campaign),
@@ -56,14 +56,6 @@ async function takeBackPiece(
     if (deviceId !== null) await tx.setHeldByCampaign(campaign.id, deviceId, id, false);
   for (const deviceId of deviceIds) await endQuarantine(tx, campaign, deviceId, room);
   await giveToOthers(tx, new Set(releasable.flatMap(({ deviceId }) => deviceId ?? [])), room);
-  const after = await tx.findRevocations(old.map(({ id }) => id));
-  const now = room.clock();
-  const hasGood = new Set(
-    old.filter(({ notAfter }, at) => after[at] === undefined && notAfter > now).map(placeOf),
-  );
-  const sightings = await tx.findSightings(fresh.map(({ id }) => id));
-  const unseen = fresh.filter((one, at) => sightings[at] === undefined && hasGood.has(placeOf(one)));
-  await changeFor(tx, campaign, unseen, 'revoke', room, 'superseded');
 }
 
 /** What other campaigns that go on wanted held as well is held by them from now on. */
