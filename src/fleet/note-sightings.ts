@@ -103,7 +103,7 @@ export async function noteSightings(
       const noted = await uses.note(
         tx,
         some.map(({ use }) => use),
-        { actor, place, now },
+        { actor, place, byGate: true, now },
       );
       for (const { deviceId } of noted.used) settled.add(deviceId);
     }

@@ -122,6 +122,8 @@ export interface DeviceReads {
   /** Devices whose certificates changed without their state: a record was replayed. */
   listUnsettled(limit: number): Promise<readonly number[]>;
   findQuarantine(deviceId: number): Promise<Quarantine | undefined>;
+  /** Those for a conflict that this actor's word began since then and that go on. */
+  countConflictQuarantines(orderedBy: Actor, since: number): Promise<number>;
 }
 
 export interface DeviceWrites extends DeviceReads {

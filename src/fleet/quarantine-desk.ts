@@ -4,6 +4,7 @@ import type { Actor } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { UnitOfWork } from '../core/unit-of-work.ts';
+import { gateLimitIncident, MOST_SHUT_OUT, SHUT_OUT_WITHIN_MS } from './gate-limit.ts';
 import type { FleetReads, FleetTx } from './ports.ts';
 import type { DeviceDesk } from './recovery/device-desk.ts';
 
@@ -37,10 +38,6 @@ export interface QuarantineDeskOptions {
   readonly clock: Clock;
 }
 
-const HOUR_MS = 3_600_000;
-/** A gate that is in other hands must not take the fleet off the air. */
-const MOST_AN_HOUR = 50;
-
 export function createQuarantineDesk({
   ledger,
   authorities,
@@ -62,23 +59,17 @@ export function createQuarantineDesk({
   /** Takes one of those that an actor may ask for within an hour. */
   async function take(actor: Actor): Promise<boolean> {
     const now = clock();
-    const recent = (asked.get(actor) ?? []).filter((at) => now - at < HOUR_MS);
-    if (recent.length < MOST_AN_HOUR) {
+    const recent = (asked.get(actor) ?? []).filter((at) => now - at < SHUT_OUT_WITHIN_MS);
+    if (recent.length < MOST_SHUT_OUT) {
       asked.set(actor, [...recent, now]);
-      if (recent.length + 1 === MOST_AN_HOUR) await raise(actor, now);
+      if (recent.length + 1 === MOST_SHUT_OUT) await raise(actor, now);
       return true;
     }
     return false;
   }
 
   async function raise(actor: Actor, at: number): Promise<void> {
-    const incident = {
-      at,
-      kind: 'gate-quarantines',
-      subject: actor,
-      facts: { within: '1h', most: MOST_AN_HOUR },
-    };
-    await ledger.write((tx) => tx.appendIncidents([incident]));
+    await ledger.write((tx) => tx.appendIncidents([gateLimitIncident(actor, at)]));
   }
 
   return async (told, actor) => {

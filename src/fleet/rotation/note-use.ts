@@ -14,6 +14,8 @@ export interface NotedBy {
   readonly actor: Actor;
   /** Where it was seen: a listener of a broker, or a door. */
   readonly place: string;
+  /** It is a gate's word, which shuts out so many devices and no more, see `gate-limit.ts`. */
+  readonly byGate?: boolean;
   readonly now: number;
 }
 
@@ -34,7 +36,7 @@ export function createUseNoter({ policy, idevidProfiles }: UseNoterOptions): Use
       const { used, conflicts, firstSights } = await planUses(reads, uses, policy, now);
       return used.length + conflicts.length + firstSights.length > 0;
     },
-    async note(tx, uses, { actor, place, now }) {
+    async note(tx, uses, { actor, place, byGate = false, now }) {
       const news = await planUses(tx, uses, policy, now);
       const { used, conflicts, firstSights } = news;
       if (used.length + firstSights.length > 0) {
@@ -61,7 +63,7 @@ export function createUseNoter({ policy, idevidProfiles }: UseNoterOptions): Use
         await settleDevices(tx, [...devices], { idevidProfiles, actor, cause: `seen at ${place}`, now });
       }
       if (conflicts.length > 0)
-        await raiseConflicts(tx, conflicts, { policy, idevidProfiles, actor, place, now });
+        await raiseConflicts(tx, conflicts, { policy, idevidProfiles, actor, place, byGate, now });
       return news;
     },
   };

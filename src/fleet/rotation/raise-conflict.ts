@@ -1,19 +1,24 @@
 import type { CertificateRecord } from '../../ca/ports.ts';
 import { toHex } from '../../core/bytes.ts';
 import { changeStatuses } from '../change-status.ts';
+import { gateLimitIncident, MOST_SHUT_OUT, SHUT_OUT_WITHIN_MS } from '../gate-limit.ts';
 import { mayMove } from '../life.ts';
 import type { FleetTx, Rotation } from '../ports.ts';
 import type { NotedBy, UseNoterOptions } from './note-use.ts';
 
 /**
  * Says that two hold an identity, within the unit of work that found it: an incident, the device's rotations stop where they
- * are, and under the policy `hold` its LDevIDs are held until it comes back with its IDevID and a new key, or people decide.
+ * are, and under the policy `hold` its LDevIDs are held until it comes back with its IDevID and a new key, or people decide. Where a
+ * gate's word has shut out as many as it may, people are told only.
  */
 export async function raiseConflicts(
   tx: FleetTx,
   conflicts: readonly Rotation[],
-  { policy, idevidProfiles, actor, place, now }: UseNoterOptions & NotedBy,
+  { policy, idevidProfiles, actor, place, byGate = false, now }: UseNoterOptions & NotedBy,
 ): Promise<void> {
+  let left = byGate
+    ? MOST_SHUT_OUT - (await tx.countConflictQuarantines(actor, now - SHUT_OUT_WITHIN_MS))
+    : Number.POSITIVE_INFINITY;
   for (const [deviceId, found] of Map.groupBy(conflicts, (one) => one.deviceId)) {
     const [device] = await tx.findDevicesById([deviceId]);
     if (!device) continue;
@@ -26,7 +31,7 @@ export async function raiseConflicts(
       toHex(certificates.find((one) => one.id === id)?.serial ?? new Uint8Array());
     const [first] = found;
     const subject = `device:${device.namespace}/${device.serialNumber}`;
-    const hold = policy.onConflict === 'hold';
+    const hold = policy.onConflict === 'hold' && left > 0;
     await tx.appendIncidents([
       {
         at: now,
@@ -49,6 +54,8 @@ export async function raiseConflicts(
       orderedBy: actor,
       held: live.map(({ id }) => id),
     });
+    left -= 1;
+    if (left === 0) await tx.appendIncidents([gateLimitIncident(actor, now)]);
     const order = { act: 'hold', discoveredAt: now, decidedAt: now, cascade: false } as const;
     await changeStatuses(tx, live, order, idevidProfiles, { actor, by: `conflict:${subject}`, now });
   }

@@ -6,7 +6,10 @@ import type { Connection } from './connection.ts';
 type Flags = 'seen' | 'ldevidCompromised' | 'idevidCompromised' | 'rotating';
 type FactsRow = Omit<LifeFacts, Flags> & Readonly<Record<Flags, number>>;
 type QuarantineRow = Omit<Quarantine, 'held'> & { readonly held: string };
-type LifeReads = Pick<DeviceReads, 'findLifeFacts' | 'listUnsettled' | 'findQuarantine'>;
+type LifeReads = Pick<
+  DeviceReads,
+  'findLifeFacts' | 'listUnsettled' | 'findQuarantine' | 'countConflictQuarantines'
+>;
 type LifeWrites = Pick<
   DeviceWrites,
   'moveDevices' | 'noteSettled' | 'addQuarantine' | 'endQuarantine' | 'retireDevice' | 'killTickets'
@@ -41,12 +44,18 @@ export function deviceLifeReads({ db, call }: Connection): LifeReads {
   const quarantine = db.prepare<[number], QuarantineRow>(
     'SELECT device_id AS deviceId, cause, since, ordered_by AS orderedBy, held FROM quarantines WHERE device_id = ?',
   );
+  const conflicts = db
+    .prepare<[string, number], number>(
+      `SELECT count(*) FROM quarantines WHERE cause = 'conflict' AND ordered_by = ? AND since > ?`,
+    )
+    .pluck();
   return {
     findLifeFacts: (ids, idevidProfiles, at) =>
       call(() =>
         facts.all({ ids: JSON.stringify(ids), idevid: JSON.stringify([...idevidProfiles]), at }).map(toFacts),
       ),
     listUnsettled: (limit) => call(() => unsettled.all(limit)),
+    countConflictQuarantines: (orderedBy, since) => call(() => conflicts.get(orderedBy, since) ?? 0),
     findQuarantine: (deviceId) =>
       call(() => {
         const row = quarantine.get(deviceId);

@@ -11,6 +11,7 @@ import { life } from './migrations/0008-life.ts';
 import { campaigns } from './migrations/0009-campaigns.ts';
 import { generations } from './migrations/0011-generations.ts';
 import { campaignLooks } from './migrations/0012-campaign-looks.ts';
+import { conflictQuarantines } from './migrations/0013-conflict-quarantines.ts';
 import { isBusy } from './translate-error.ts';
 
 /**
@@ -29,6 +30,7 @@ const MIGRATIONS: readonly string[] = [
   campaigns,
   generations,
   campaignLooks,
+  conflictQuarantines,
 ];
 
 /** `BMRK`, in the file's header (https://www.sqlite.org/fileformat.html#application_id): whose file this is. */

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { activateGeneration } from '../../../src/ca/rollover/activate-generation.ts';
 import { prepareGeneration } from '../../../src/ca/rollover/prepare-generation.ts';
 import { BirthmarkError } from '../../../src/core/errors.ts';
+import type { EnrollmentResult } from '../../../src/enroll/enroller.ts';
+import { MOST_SHUT_OUT, SHUT_OUT_WITHIN_MS } from '../../../src/fleet/gate-limit.ts';
 import { DAY_MS, newKey, openTestHouse } from '../../house.ts';
 import { living, refusalOf } from './living.ts';
 
@@ -298,6 +300,33 @@ describe('two that hold one identity', () => {
       'quarantined',
       ['two-holders device:own/SN-1'],
     ]);
+  });
+
+  test('are told and not shut out any more where one gate has told of very many within an hour', async () => {
+    using house = await openTestHouse({ rotation: { graceMs: 0, toleranceMs: 0 } });
+    const life = living(house);
+    const fleet = Array.from({ length: MOST_SHUT_OUT + 2 }, (_, at) => `SN-${at}`);
+    const olds: EnrollmentResult[] = [];
+    for (const name of fleet) {
+      const { a, b } = await life.renewed(name);
+      await life.see(b);
+      olds.push(a);
+    }
+    house.clock.pass(1000);
+    const shutOut = async () => {
+      const states = await Promise.all(fleet.map((name) => life.state(name)));
+      return states.filter((state) => state === 'quarantined').length;
+    };
+    await life.tell({ refused: olds.slice(0, MOST_SHUT_OUT - 1) });
+    expect(await shutOut()).toBe(MOST_SHUT_OUT - 1);
+    await life.tell({ refused: olds.slice(0, -1) });
+    expect(await shutOut()).toBe(MOST_SHUT_OUT);
+    const told = await life.incidents();
+    expect(told.filter((one) => one.startsWith('two-holders'))).toHaveLength(MOST_SHUT_OUT + 1);
+    expect(told.filter((one) => one.startsWith('gate-quarantines'))).toEqual(['gate-quarantines token:gate']);
+    house.clock.pass(SHUT_OUT_WITHIN_MS);
+    await life.tell({ refused: olds });
+    expect(await shutOut()).toBe(MOST_SHUT_OUT + 1);
   });
 
   test('are not found where a certificate that nobody renewed is presented', async () => {
