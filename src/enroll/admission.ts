@@ -16,6 +16,8 @@ export interface Admission {
   readonly way: Way;
   /** As the certificate's record keeps it: `token:ID`, `ticket:ID`, `operator:NAME`. */
   readonly vouchedBy: string;
+  /** Whether a device that has a certificate of the profile, which stands, may have another one in its place. */
+  readonly replaces: boolean;
   /**
    * Looks again whether it still stands, and whether it is for these keys.
    *
@@ -41,6 +43,7 @@ export function operatorAdmission(actor: Actor): Admission {
     actor,
     way: 'operator',
     vouchedBy: actor,
+    replaces: true,
     redeem: () => Promise.resolve(Number.POSITIVE_INFINITY),
     settle: () => Promise.resolve(),
   };
@@ -52,6 +55,8 @@ export function tokenAdmission(token: TokenRecord, clock: Clock): Admission {
     actor: `token:${token.name}`,
     way: 'factory',
     vouchedBy: `token:${token.id}`,
+    // A stolen one must not take devices in the field over, unless who made it said that it is for those.
+    replaces: token.profiles !== undefined,
     redeem: async (tx) => {
       const now = await tx.findToken(token.id);
       if (!now || now.revokedAt !== undefined || now.expiresAt <= clock()) {
@@ -75,6 +80,7 @@ export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
     actor: `ticket:${ticket.id}`,
     way: ticket.recovery ? 'recoveryTicket' : 'ticket',
     vouchedBy: `ticket:${ticket.id}`,
+    replaces: true,
     redeem: async (tx, keyHashes) => {
       const now = await tx.findTicket(ticket.id);
       if (!now || now.expiresAt <= clock())

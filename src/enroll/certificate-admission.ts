@@ -29,6 +29,7 @@ export function certificateAdmission(
     actor,
     way: voucher === 'ldevid' ? 'ldevid' : 'idevid',
     vouchedBy,
+    replaces: true,
     redeem: async (tx) => {
       if (record) await refuseTakenBack(tx, record.id);
       if (record) await noteUse(tx, record);

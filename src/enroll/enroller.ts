@@ -142,7 +142,7 @@ export function createEnroller({ ledger, issuing, keyLimits, maxUnseen, clock }:
   async function issue(candidates: readonly Candidate[], admission: Admission): Promise<readonly Outcome[]> {
     try {
       const decisions = await ledger.write(async (tx): Promise<Decision[]> => {
-        const { actor, vouchedBy, way } = admission;
+        const { actor, vouchedBy, way, replaces } = admission;
         const now = clock();
         const quota = await redeem(tx, admission, candidates);
         if (quota instanceof BirthmarkError) {
@@ -156,6 +156,7 @@ export function createEnroller({ ledger, issuing, keyLimits, maxUnseen, clock }:
           actor,
           vouchedBy,
           way,
+          replaces,
           maxUnseen,
           quota,
           idevidProfiles: issuing.idevidProfiles,

@@ -1,6 +1,7 @@
 import { type Decision, toReservation } from '../ca/issue.ts';
 import type { CertificateRecord, KeyRecord } from '../ca/ports.ts';
 import type { PreparedCertificate } from '../ca/prepare.ts';
+import type { Profile } from '../ca/profile.ts';
 import type { RevocationRecord } from '../ca/revocation/ports.ts';
 import type { Actor, AuditRecord, Incident } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
@@ -32,6 +33,8 @@ export interface RegisterOptions {
   readonly vouchedBy: string;
   /** By what it comes, see `life.ts`. */
   readonly way: Way;
+  /** Whether a device that has an LDevID of the profile, which stands, may have another one in its place. */
+  readonly replaces: boolean;
   /** Certificates of a device that nobody has seen in use, see `RotationPolicy`. */
   readonly maxUnseen: number;
   /** How many certificates may be reserved; those beyond are refused with `token-exhausted`. */
@@ -165,6 +168,13 @@ async function judge(
     const repeats = verdict.kind === 'repeat' && device && LIFE[device.state].broker !== 'nothing';
     if (verdict.kind !== 'refuse' && !repeats && device && shutOut.has(device.id))
       verdict = { kind: 'refuse', error: restrained(device) };
+    if (
+      verdict.kind === 'issue' &&
+      device &&
+      !options.replaces &&
+      standing(profile, issued, revocations, options.now)
+    )
+      verdict = { kind: 'refuse', error: mayNotReplace(device, profile) };
     if (verdict.kind === 'issue') {
       quota -= 1;
       if (quota < 0) verdict = { kind: 'refuse', error: exhausted() };
@@ -177,6 +187,28 @@ async function judge(
 /** A recovery ticket is an operator's word that the device may be born again. */
 function allowRebirth(device: DeviceRecord | undefined, way: Way): DeviceRecord | undefined {
   return device && way === 'recoveryTicket' ? { ...device, rebirthAllowed: true } : device;
+}
+
+/** Whether a device has an LDevID of a profile that stands. An IDevID is there once anyway, see `decideIdentity`. */
+function standing(
+  { name, kind }: Profile,
+  issued: readonly CertificateRecord[],
+  revocations: Revocations,
+  now: number,
+): boolean {
+  return (
+    kind !== 'idevid' &&
+    issued.some((one) => one.profile === name && one.notAfter > now && !revocations.has(one.id))
+  );
+}
+
+function mayNotReplace({ serialNumber }: DeviceRecord, { name }: Profile): BirthmarkError {
+  return new BirthmarkError(
+    'profile-not-allowed',
+    `device ${serialNumber} has a certificate of ${name} that stands; a factory token gives another one in its place only if it was made ` +
+      `for that profile (birthmark token create --profile ${name})`,
+    { field: 'profile' },
+  );
 }
 
 function restrained({ serialNumber, state }: DeviceRecord): BirthmarkError {

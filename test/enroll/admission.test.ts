@@ -65,6 +65,25 @@ async function use(house: TestHouse, ticket: TicketRecord, asking: Asking = {}) 
 }
 
 describe('a factory token', () => {
+  test('gives a device in the field another LDevID only where it was made for that profile', async () => {
+    using house = await openTestHouse();
+    await house.grant('SN-1');
+    const any = await newToken(house);
+    const made = await newToken(house, { id: 'b'.repeat(16), name: 'rework', profiles: ['ldevid'] });
+    const ask = async (token: TokenRecord, asking: Asking = {}) => {
+      const request = house.request('SN-1', { profile: 'ldevid', ...asking });
+      return outcomeCode(only(await house.enroll([request], tokenAdmission(token, house.clock.now))));
+    };
+    const key = newKey();
+    expect(await ask(any, { key })).toBe('granted');
+    expect(await ask(any, { key })).toBe('granted');
+    expect(await ask(any)).toBe('profile-not-allowed');
+    expect([await used(house, any), await used(house, made)]).toEqual([1, 0]);
+    expect(await ask(made)).toBe('granted');
+    expect(await ask(any)).toBe('profile-not-allowed');
+    expect(outcomeCode(await house.ask('SN-1', { profile: 'ldevid' }))).toBe('granted');
+  });
+
   test('vouches until it expires, and for nothing after', async () => {
     using house = await openTestHouse();
     const token = await newToken(house);

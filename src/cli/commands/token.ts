@@ -58,7 +58,11 @@ function createToken(shell: Shell): Command {
     .addOption(new Option('--role <role>', 'what it may do').choices([...ROLES]).makeOptionMandatory())
     .requiredOption('--name <name>', 'what people call it')
     .option('--expires <duration>', 'until it expires (default: 90d)', durationUpTo(3660))
-    .option('--profile <profile>', 'factory: the profiles that it may ask for (repeat for more)', repeated)
+    .option(
+      '--profile <profile>',
+      'factory: the profiles that it may ask for (repeat for more); without it all, but no other LDevID for a device that has one',
+      repeated,
+    )
     .option(
       '--serial-pattern <glob>',
       'factory: the serial numbers that it may enroll; * any run, ? one character',

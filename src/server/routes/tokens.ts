@@ -26,7 +26,14 @@ const TokenBody = Type.Object(
     expiresInSeconds: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 3660 * DAY_SECONDS, default: 90 * DAY_SECONDS }),
     ),
-    profiles: Type.Optional(Type.Array(Type.String(), { minItems: 1, uniqueItems: true })),
+    profiles: Type.Optional(
+      Type.Array(Type.String(), {
+        minItems: 1,
+        uniqueItems: true,
+        description:
+          'Those that it may ask for. Without it all, but no other LDevID for a device that has one.',
+      }),
+    ),
     serialPattern: Type.Optional(
       Type.String({ minLength: 1, maxLength: 128, description: '* any run of characters, ? one.' }),
     ),
