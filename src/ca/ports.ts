@@ -85,7 +85,7 @@ export interface CertificateScan {
   readonly limit: number;
 }
 
-/** A certificate or reservation without its octets, of which a scan of many has no use. */
+/** A certificate or reservation without its octets, of which who looks at many has no use. */
 export type CertificateFacts = Omit<CertificateRecord, 'tbs' | 'signature' | 'notBefore'>;
 
 /** What a scan found, up to `through`; that undefined, there are no more. */
@@ -107,6 +107,8 @@ export interface CertificateReads {
   findIssued(serials: readonly Uint8Array[]): Promise<readonly (IssuedCertificate | undefined)[]>;
   /** Every certificate and reservation of these devices, oldest first. */
   findByDevices(deviceIds: readonly number[]): Promise<readonly CertificateRecord[]>;
+  /** The same without their octets, which takes a quarter of the time. */
+  findFactsByDevices(deviceIds: readonly number[]): Promise<readonly CertificateFacts[]>;
   /** Every certificate and reservation of this key, oldest first. */
   findByKey(keyHash: Uint8Array): Promise<readonly CertificateRecord[]>;
   /** Goes through the certificates and reservations of an authority, or of a batch of devices, oldest first. */

@@ -1,4 +1,4 @@
-import type { CertificateRecord, KeyRecord } from '../ca/ports.ts';
+import type { CertificateFacts, KeyRecord } from '../ca/ports.ts';
 import type { Profile } from '../ca/profile.ts';
 import type { RevocationRecord } from '../ca/revocation/ports.ts';
 import { equalBytes, toHex } from '../core/bytes.ts';
@@ -12,14 +12,14 @@ export interface KnownIdentity {
   /** The key that it comes with, if it was seen before, with this device or elsewhere. */
   readonly key?: KeyRecord;
   /** All that was issued to the device, oldest first. */
-  readonly certificates: readonly CertificateRecord[];
+  readonly certificates: readonly CertificateFacts[];
   /** Those of them that were taken back or are held, by id. */
   readonly revocations: ReadonlyMap<number, RevocationRecord>;
 }
 
 export type IdentityVerdict =
   | { readonly kind: 'issue'; readonly usesRebirth: boolean }
-  | { readonly kind: 'repeat'; readonly record: CertificateRecord }
+  | { readonly kind: 'repeat'; readonly certificate: CertificateFacts }
   /** `incident` names what a person should look at. */
   | { readonly kind: 'refuse'; readonly error: BirthmarkError; readonly incident?: 'key-in-use' };
 
@@ -90,7 +90,7 @@ export function decideIdentity(
   const isOutdated =
     issuer !== undefined && profile.kind !== 'idevid' && same !== undefined && same.authority !== issuer;
   if (same && !takenBack && !isOutdated && !(renewed && equalBytes(same.serial, renewed)))
-    return { kind: 'repeat', record: same };
+    return { kind: 'repeat', certificate: same };
   const bornWith = certificates.filter((record) => idevidProfiles.has(record.profile));
   if (profile.kind === 'idevid' && bornWith.length > 0) {
     if (device?.rebirthAllowed) return { kind: 'issue', usesRebirth: true };

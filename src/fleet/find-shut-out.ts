@@ -1,4 +1,4 @@
-import type { CertificateRecord } from '../ca/ports.ts';
+import type { CertificateFacts } from '../ca/ports.ts';
 import type { RevocationRecord } from '../ca/revocation/ports.ts';
 import { mayCome, type Way } from './life.ts';
 import type { DeviceRecord, FleetReads } from './ports.ts';
@@ -12,7 +12,7 @@ interface ShutOutOptions {
 export async function findShutOut(
   tx: Pick<FleetReads, 'findQuarantine'>,
   devices: readonly (DeviceRecord | undefined)[],
-  byDevice: ReadonlyMap<number | null, readonly CertificateRecord[]>,
+  byDevice: ReadonlyMap<number | null, readonly CertificateFacts[]>,
   revocations: ReadonlyMap<number, RevocationRecord>,
   { way, idevidProfiles }: ShutOutOptions,
 ): Promise<ReadonlySet<number>> {

@@ -1,5 +1,5 @@
 import { type Decision, toReservation } from '../ca/issue.ts';
-import type { CertificateRecord, KeyRecord } from '../ca/ports.ts';
+import type { CertificateFacts, CertificateRecord, KeyRecord } from '../ca/ports.ts';
 import type { PreparedCertificate } from '../ca/prepare.ts';
 import type { Profile } from '../ca/profile.ts';
 import type { RevocationRecord } from '../ca/revocation/ports.ts';
@@ -88,7 +88,7 @@ export interface Judged {
   readonly device: DeviceRecord | undefined;
   readonly key: KeyRecord | undefined;
   /** All that the device had before, oldest first. */
-  readonly issued: readonly CertificateRecord[];
+  readonly issued: readonly CertificateFacts[];
   readonly verdict: IdentityVerdict;
 }
 
@@ -127,12 +127,30 @@ async function registerRound(
   await tx.appendAudit(judged.flatMap((one) => auditOf(one, moved.get(one), options)));
   await tx.appendIncidents(judged.flatMap((one) => incidentOf(one, options)));
   const idOf = new Map(granted.map((one, at) => [one, ids[at] ?? 0]));
+  const repeated = await findRepeated(tx, judged);
   return judged.map((one) => {
     const { verdict, request } = one;
-    if (verdict.kind === 'repeat') return { kind: 'repeat', record: verdict.record };
+    if (verdict.kind === 'repeat') return { kind: 'repeat', record: repeated(verdict.certificate.id) };
     if (verdict.kind === 'refuse') return { kind: 'refused', error: verdict.error };
     return { kind: 'reserved', id: idOf.get(one) ?? 0, prepared: request.prepared };
   });
+}
+
+/** What is given again, with its octets, by its row. */
+async function findRepeated(
+  tx: FleetTx,
+  judged: readonly Judged[],
+): Promise<(id: number) => CertificateRecord> {
+  const devices = judged.flatMap(({ verdict, device }) =>
+    verdict.kind === 'repeat' && device ? [device.id] : [],
+  );
+  const found = devices.length === 0 ? [] : await tx.findByDevices(devices);
+  const records = new Map(found.map((record) => [record.id, record]));
+  return (id) => {
+    const record = records.get(id);
+    if (record) return record;
+    throw new BirthmarkError('internal', 'a certificate that is to be given again is not there');
+  };
 }
 
 async function judge(
@@ -143,7 +161,7 @@ async function judge(
   const devices = await tx.findDevices(requests.map(({ device }) => device));
   const keys = await tx.findKeys(requests.map(({ keyHash }) => keyHash));
   const known = devices.flatMap((device) => (device ? [device.id] : []));
-  const certificates = known.length === 0 ? [] : await tx.findByDevices(known);
+  const certificates = known.length === 0 ? [] : await tx.findFactsByDevices(known);
   const takenBack =
     certificates.length === 0 ? [] : await tx.findRevocations(certificates.map(({ id }) => id));
   const revocations = new Map(takenBack.flatMap((one) => (one ? [[one.id, one] as const] : [])));
@@ -153,7 +171,7 @@ async function judge(
   const judged = requests.map((request, at): Judged => {
     const device = allowRebirth(devices[at], options.way);
     const key = keys[at];
-    const issued: readonly CertificateRecord[] = (device && byDevice.get(device.id)) ?? [];
+    const issued: readonly CertificateFacts[] = (device && byDevice.get(device.id)) ?? [];
     const { profile } = request.prepared;
     let verdict = decideIdentity(
       profile,
@@ -192,7 +210,7 @@ function allowRebirth(device: DeviceRecord | undefined, way: Way): DeviceRecord 
 /** Whether a device has an LDevID of a profile that stands. An IDevID is there once anyway, see `decideIdentity`. */
 function standing(
   { name, kind }: Profile,
-  issued: readonly CertificateRecord[],
+  issued: readonly CertificateFacts[],
   revocations: Revocations,
   now: number,
 ): boolean {

@@ -195,7 +195,7 @@ describe('the same certificate again', () => {
         NOW,
       ),
     ).toMatchObject({
-      record: { id: 2 },
+      certificate: { id: 2 },
     });
   });
 });
@@ -263,7 +263,7 @@ describe('a certificate that follows another', () => {
     const known = { device, key: { keyHash, deviceId: 7 }, certificates, revocations: new Map() };
     const verdict = decideIdentity(ldevid, keyHash, known, IDEVIDS, NOW, renewed);
     if (verdict.kind === 'refuse') return verdict.error.code;
-    return verdict.kind === 'repeat' ? `repeat ${verdict.record.id}` : verdict.kind;
+    return verdict.kind === 'repeat' ? `repeat ${verdict.certificate.id}` : verdict.kind;
   };
 
   test.each<[string, readonly CertificateRecord[], Uint8Array | undefined, string]>([

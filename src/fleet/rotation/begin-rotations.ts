@@ -1,4 +1,4 @@
-import type { CertificateRecord } from '../../ca/ports.ts';
+import type { CertificateFacts } from '../../ca/ports.ts';
 import type { RevocationRecord } from '../../ca/revocation/ports.ts';
 import type { Actor } from '../../core/audit.ts';
 import { equalBytes } from '../../core/bytes.ts';
@@ -30,13 +30,13 @@ export function findPredecessor(
     renewed,
     now,
   }: {
-    readonly issued: readonly CertificateRecord[];
+    readonly issued: readonly CertificateFacts[];
     readonly revocations: ReadonlyMap<number, RevocationRecord>;
     readonly rotations: readonly Rotation[];
     readonly renewed: Uint8Array | undefined;
     readonly now: number;
   },
-): CertificateRecord | undefined {
+): CertificateFacts | undefined {
   const standing = issued.filter(
     (one) => one.profile === profile && one.notAfter > now && !revocations.has(one.id),
   );

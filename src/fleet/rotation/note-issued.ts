@@ -1,4 +1,4 @@
-import type { CertificateRecord } from '../../ca/ports.ts';
+import type { CertificateFacts } from '../../ca/ports.ts';
 import type { RevocationRecord } from '../../ca/revocation/ports.ts';
 import type { Actor } from '../../core/audit.ts';
 import { changeStatuses } from '../change-status.ts';
@@ -13,7 +13,7 @@ export interface Issuing {
   /** Serial of what it renews. */
   readonly renewed: Uint8Array | undefined;
   /** All that the device had before, oldest first. */
-  readonly issued: readonly CertificateRecord[];
+  readonly issued: readonly CertificateFacts[];
   /** Whether it comes with what only the device itself has: then it may settle who holds the identity. */
   readonly proven: boolean;
 }
@@ -21,7 +21,7 @@ export interface Issuing {
 /** What a certificate is to its device. */
 export interface Succession {
   /** What it takes the place of. */
-  readonly old?: CertificateRecord;
+  readonly old?: CertificateFacts;
   /** With it the device takes its identity back from whoever else holds it. */
   readonly recovers: boolean;
 }
@@ -111,7 +111,7 @@ async function takeBackIdentity(
   const conflicts = (await tx.findRotationsOf([device.id])).filter(({ state }) => state === 'conflict');
   const quarantine = await tx.findQuarantine(device.id);
   const byCampaign = quarantine?.cause === 'campaign' && conflicts.length === 0;
-  const isGone = (one: CertificateRecord) =>
+  const isGone = (one: CertificateFacts) =>
     !byCampaign || one.profile === profile || quarantine.held.includes(one.id);
   await tx.endRotations(
     conflicts.map(({ id }) => id),

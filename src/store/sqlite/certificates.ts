@@ -1,9 +1,15 @@
-import type { CertificateReads, CertificateWrites, IssuedCertificate, Reservation } from '../../ca/ports.ts';
+import type {
+  CertificateFacts,
+  CertificateReads,
+  CertificateWrites,
+  IssuedCertificate,
+  Reservation,
+} from '../../ca/ports.ts';
 import { equalBytes, toBase64, toHex } from '../../core/bytes.ts';
 import type { Connection } from './connection.ts';
 import { later } from './later.ts';
 import type { RecordAct } from './record/frame.ts';
-import { type CertificateRow, type DevicesTable, toCertificate } from './rows.ts';
+import { type CertificateRow, type DevicesTable, FACTS, toCertificate } from './rows.ts';
 import { certificateScan } from './scan-certificates.ts';
 
 export function certificateReads(connection: Connection): CertificateReads {
@@ -17,6 +23,9 @@ export function certificateReads(connection: Connection): CertificateReads {
     )
     .raw();
   const byDevice = db.prepare<[number], CertificateRow>(`${withSignature} WHERE c.device_id = +?`);
+  const factsByDevice = db.prepare<[string], CertificateFacts>(
+    `SELECT ${FACTS} FROM json_each(?) j CROSS JOIN certificates c ON c.device_id = j.value ORDER BY c.id`,
+  );
   const byServiceKey = db.prepare<[Uint8Array], CertificateRow>(
     `${withSignature} WHERE c.key_hash = +? AND c.device_id IS NULL`,
   );
@@ -45,6 +54,7 @@ export function certificateReads(connection: Connection): CertificateReads {
         const rows = [...new Set(deviceIds)].flatMap((deviceId) => byDevice.all(deviceId));
         return rows.sort((a, b) => a.id - b.id).map(toCertificate);
       }),
+    findFactsByDevices: (deviceIds) => call(() => factsByDevice.all(JSON.stringify([...new Set(deviceIds)]))),
     findByKey: (keyHash) =>
       call(() => {
         const owner = keyOwner.get(keyHash) ?? undefined;

@@ -1,4 +1,3 @@
-import { toHex } from '../../core/bytes.ts';
 import { BirthmarkError } from '../../core/errors.ts';
 import type { Rotation, RotationCounts, RotationReads, RotationWrites } from '../../fleet/ports.ts';
 import type { Connection } from './connection.ts';
@@ -43,7 +42,11 @@ export function rotationWrites({ db, call, note }: Connection): Omit<RotationWri
   const add = db.prepare<unknown[]>(
     `INSERT INTO rotations (device_id, old_id, new_id, state, begun_at, due_at) VALUES (?, ?, ?, 'open', ?, ?)`,
   );
-  const serialOf = db.prepare<[number], Uint8Array>('SELECT serial FROM certificates WHERE id = ?').pluck();
+  const serialsOf = db
+    .prepare<[string], readonly [id: number, serial: string]>(
+      'SELECT c.id, lower(hex(c.serial)) FROM json_each(?) j CROSS JOIN certificates c ON c.id = j.value',
+    )
+    .raw();
   const use = db.prepare<[number, number, string]>(
     `UPDATE rotations SET state = 'used', used_at = ?, due_at = ?
      WHERE state = 'open' AND id IN (SELECT value FROM json_each(?))`,
@@ -59,17 +62,17 @@ export function rotationWrites({ db, call, note }: Connection): Omit<RotationWri
      WHERE device_id IN (SELECT value FROM json_each(?)) AND ended_at IS NULL
        AND EXISTS (SELECT 1 FROM revocations r WHERE r.id IN (rotations.old_id, rotations.new_id) AND r.held = 0)`,
   );
-  const serial = (id: number) => {
-    const found = serialOf.get(id);
-    if (found) return toHex(found);
-    throw new BirthmarkError('ledger-failed', 'a rotation names a certificate that is not there');
-  };
   return {
     addRotations: (rotations) =>
       call(() => {
+        const ids = rotations.flatMap(({ oldId, newId }) => [oldId, newId]);
+        const serials = new Map(serialsOf.all(JSON.stringify(ids)));
         for (const { deviceId, oldId, newId, begunAt, dueAt } of rotations) {
+          const [old, fresh] = [serials.get(oldId), serials.get(newId)];
+          if (old === undefined || fresh === undefined)
+            throw new BirthmarkError('ledger-failed', 'a rotation names a certificate that is not there');
           add.run(deviceId, oldId, newId, begunAt, dueAt);
-          note({ act: 'rotate', old: serial(oldId), new: serial(newId), at: begunAt });
+          note({ act: 'rotate', old, new: fresh, at: begunAt });
         }
       }),
     noteRotationsUsed: (ids, usedAt, dueAt) =>

@@ -33,6 +33,10 @@ export interface CertificatesTable {
   readonly tbs: Uint8Array;
 }
 
+/** Columns of a certificate `c` as `CertificateFacts`. */
+export const FACTS = `c.id, c.serial, c.authority, c.device_id AS deviceId, c.profile, c.key_hash AS keyHash, c.not_after AS notAfter,
+  c.shard, c.vouched_by AS vouchedBy, c.holder, c.reserved_at AS reservedAt`;
+
 /** A certificate with what signed it, if anything did. */
 export interface CertificateRow extends CertificatesTable {
   readonly signature: Uint8Array | null;

@@ -1,5 +1,6 @@
 import type { CertificateFacts, CertificateReads } from '../../ca/ports.ts';
 import type { Connection } from './connection.ts';
+import { FACTS } from './rows.ts';
 
 /** Certificates looked at without letting others have a turn: some milliseconds. */
 const SLICE = 2000;
@@ -10,10 +11,6 @@ interface SliceRow {
   readonly limit: number;
   readonly wanted: string;
 }
-
-/** As `CertificateFacts`, with the names of our own. */
-const FACTS = `c.id, c.serial, c.authority, c.device_id AS deviceId, c.profile, c.key_hash AS keyHash, c.not_after AS notAfter,
-  c.shard, c.vouched_by AS vouchedBy, c.holder, c.reserved_at AS reservedAt`;
 
 /** Goes through the certificates in slices; there is no index for what people ask for this way, since that is rare. */
 export function certificateScan({ db, call, pause }: Connection): CertificateReads['scanCertificates'] {

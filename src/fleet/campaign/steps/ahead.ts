@@ -1,4 +1,4 @@
-import type { CertificateRecord } from '../../../ca/ports.ts';
+import type { CertificateFacts } from '../../../ca/ports.ts';
 import { planOf } from '../plan.ts';
 import type { CampaignRecord } from '../ports.ts';
 import type { CampaignRoom, CampaignTx } from '../room.ts';
@@ -14,9 +14,9 @@ import { wantedProfiles } from './wanted-profiles.ts';
 export async function findAhead(
   tx: CampaignTx,
   campaign: CampaignRecord,
-  { all, old }: { readonly all: readonly CertificateRecord[]; readonly old: readonly CertificateRecord[] },
+  { all, old }: { readonly all: readonly CertificateFacts[]; readonly old: readonly CertificateFacts[] },
   room: CampaignRoom,
-): Promise<readonly CertificateRecord[]> {
+): Promise<readonly CertificateFacts[]> {
   const now = room.clock();
   const counts = successorRule(planOf(campaign), room);
   const { fits } = wantedProfiles(old, room.idevidProfiles);
@@ -25,18 +25,20 @@ export async function findAhead(
     newest.set(one.deviceId, one.id);
     newest.set(placeOf(one), one.id);
   }
-  const newer = all.filter(
+  const candidates = all.filter(
     (one) =>
-      fits(one) &&
-      one.id > (newest.get(placeOf(one)) ?? newest.get(one.deviceId) ?? 0) &&
-      one.notAfter > now &&
-      counts(one),
+      fits(one) && one.id > (newest.get(placeOf(one)) ?? newest.get(one.deviceId) ?? 0) && one.notAfter > now,
   );
+  if (candidates.length === 0) return [];
+  // Few: who was not called seldom has one.
+  const counting = await tx.findByDevices(candidates.flatMap(({ deviceId }) => deviceId ?? []));
+  const good = new Set(counting.filter(counts).map(({ id }) => id));
+  const newer = candidates.filter(({ id }) => good.has(id));
   const takenBack = await tx.findRevocations(newer.map(({ id }) => id));
   return newer.filter((_, at) => takenBack[at] === undefined);
 }
 
 /** A device has one credential of a profile, one after the other. */
-export function placeOf({ deviceId, profile }: Pick<CertificateRecord, 'deviceId' | 'profile'>): string {
+export function placeOf({ deviceId, profile }: Pick<CertificateFacts, 'deviceId' | 'profile'>): string {
   return `${deviceId}/${profile}`;
 }

@@ -1,4 +1,4 @@
-import type { CertificateRecord } from '../../../ca/ports.ts';
+import type { CertificateFacts } from '../../../ca/ports.ts';
 import { breathe } from '../../../core/breathe.ts';
 import { planOf } from '../plan.ts';
 import { type CampaignRecord, OPEN_STATES } from '../ports.ts';
@@ -47,7 +47,7 @@ export async function follow(campaign: CampaignRecord, room: CampaignRoom): Prom
 export async function noteRenewed(
   tx: CampaignTx,
   campaign: CampaignRecord,
-  issued: readonly CertificateRecord[],
+  issued: readonly CertificateFacts[],
   room: CampaignRoom,
 ): Promise<void> {
   const found = await tx.findMembers(campaign.id, [...new Set(issued.map(({ deviceId }) => deviceId ?? 0))]);

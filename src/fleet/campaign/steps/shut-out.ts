@@ -1,4 +1,4 @@
-import type { CertificateRecord } from '../../../ca/ports.ts';
+import type { CertificateFacts } from '../../../ca/ports.ts';
 import { publishTouchedCrls } from '../../../ca/publish-due-crls.ts';
 import { breathe } from '../../../core/breathe.ts';
 import type { StatusPlan } from '../../change-status.ts';
@@ -72,7 +72,7 @@ async function hold(
   tx: CampaignTx,
   campaign: CampaignRecord,
   deviceIds: readonly number[],
-  { all, old }: { readonly all: readonly CertificateRecord[]; readonly old: readonly CertificateRecord[] },
+  { all, old }: { readonly all: readonly CertificateFacts[]; readonly old: readonly CertificateFacts[] },
   room: CampaignRoom,
 ): Promise<void> {
   const ahead = wantedProfiles(old, room.idevidProfiles).complete(

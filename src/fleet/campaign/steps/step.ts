@@ -1,4 +1,4 @@
-import type { CertificateRecord } from '../../../ca/ports.ts';
+import type { CertificateFacts } from '../../../ca/ports.ts';
 import type { AuditRecord } from '../../../core/audit.ts';
 import type { StatusOrder, StatusPlan } from '../../change-status.ts';
 import { changeStatuses } from '../../change-status.ts';
@@ -22,14 +22,14 @@ export async function certificatesOf(
   { id }: CampaignRecord,
   deviceIds: readonly number[],
 ): Promise<{
-  readonly all: readonly CertificateRecord[];
-  readonly old: readonly CertificateRecord[];
-  readonly fresh: readonly CertificateRecord[];
+  readonly all: readonly CertificateFacts[];
+  readonly old: readonly CertificateFacts[];
+  readonly fresh: readonly CertificateFacts[];
   /** Rows of those that this campaign holds. */
   readonly held: ReadonlySet<number>;
 }> {
   const rows = await tx.findCampaignCertificates(id, deviceIds);
-  const all = await tx.findByDevices(deviceIds);
+  const all = await tx.findFactsByDevices(deviceIds);
   const of = (part: 'old' | 'new') =>
     new Set(rows.filter((row) => row.part === part).map(({ certificateId }) => certificateId));
   const [old, fresh] = [of('old'), of('new')];

@@ -1,6 +1,6 @@
-import type { CertificateRecord } from '../../../ca/ports.ts';
+import type { CertificateFacts } from '../../../ca/ports.ts';
 
-type OfDevice = Pick<CertificateRecord, 'deviceId' | 'profile'>;
+type OfDevice = Pick<CertificateFacts, 'deviceId' | 'profile'>;
 
 /** Of which profiles members need new credentials. */
 export interface WantedProfiles {
