@@ -119,6 +119,7 @@ export interface CampaignCertificate {
   readonly deviceId: number;
   readonly certificateId: number;
   readonly part: 'old' | 'new';
+  readonly profile: string;
   /** Whether it is this campaign that holds it. */
   readonly held: boolean;
 }
@@ -260,7 +261,7 @@ export interface CampaignWrites extends CampaignReads {
   /** Keeps the first word on each. */
   addCampaignCertificates(
     campaignId: number,
-    certificates: readonly Omit<CampaignCertificate, 'held'>[],
+    certificates: readonly Omit<CampaignCertificate, 'profile' | 'held'>[],
   ): Promise<void>;
   setHeldByCampaign(
     campaignId: number,

@@ -33,6 +33,7 @@ interface CampaignCertificateRow {
   readonly device_id: number;
   readonly certificate_id: number;
   readonly part: CampaignCertificate['part'];
+  readonly profile: string;
   readonly held: number;
 }
 
@@ -55,23 +56,27 @@ type MemberReads = Pick<
 >;
 
 export function memberReads({ db, call }: Connection): MemberReads {
-  const select = 'SELECT * FROM campaign_members m WHERE m.campaign_id = @id';
+  const select = 'SELECT * FROM campaign_members m';
   const list = db.prepare<[{ id: number; after: number; limit: number }], MemberRow>(
-    `${select} AND m.device_id > @after ORDER BY m.device_id LIMIT @limit`,
+    `${select} WHERE m.campaign_id = @id AND m.device_id > @after ORDER BY m.device_id LIMIT @limit`,
   );
+  // By the primary key, which the planner would take since it has the order, all are looked at that are behind it already.
   const listIn = db.prepare<[{ id: number; state: string; after: number; limit: number }], MemberRow>(
-    `${select} AND m.state = @state AND m.device_id > @after ORDER BY m.device_id LIMIT @limit`,
+    `${select} INDEXED BY campaign_members_state
+     WHERE m.campaign_id = @id AND m.state = @state AND m.device_id > @after ORDER BY m.device_id LIMIT @limit`,
   );
   const due = db.prepare<[{ id: number; limit: number }], MemberRow>(
-    `${select} AND m.access = 'due' ORDER BY m.device_id LIMIT @limit`,
+    `${select} INDEXED BY campaign_members_due
+     WHERE m.campaign_id = @id AND m.access = 'due' ORDER BY m.device_id LIMIT @limit`,
   );
   const find = db.prepare<[{ id: number; deviceIds: string }], MemberRow>(
     `SELECT m.* FROM json_each(@deviceIds) j CROSS JOIN campaign_members m
        ON m.campaign_id = +@id AND m.device_id = j.value`,
   );
   const certificates = db.prepare<[{ id: number; deviceIds: string }], CampaignCertificateRow>(
-    `SELECT c.* FROM json_each(@deviceIds) j CROSS JOIN campaign_certificates c
-       ON c.campaign_id = +@id AND c.device_id = j.value ORDER BY j.key, c.certificate_id`,
+    `SELECT m.*, c.profile FROM json_each(@deviceIds) j CROSS JOIN campaign_certificates m
+       ON m.campaign_id = +@id AND m.device_id = j.value CROSS JOIN certificates c ON c.id = m.certificate_id
+     ORDER BY j.key, m.certificate_id`,
   );
   const newest = db.prepare<[], number | null>('SELECT max(id) FROM certificates').pluck();
   const reserved = db.prepare<[], number | null>('SELECT min(id) FROM pending').pluck();
@@ -136,10 +141,11 @@ export function memberReads({ db, call }: Connection): MemberReads {
       call(() =>
         certificates
           .all({ id, deviceIds: JSON.stringify(deviceIds) })
-          .map(({ device_id, certificate_id, part, held }) => ({
+          .map(({ device_id, certificate_id, part, profile, held }) => ({
             deviceId: device_id,
             certificateId: certificate_id,
             part,
+            profile,
             held: held === 1,
           })),
       ),

@@ -4,7 +4,7 @@ import { planOf } from '../plan.ts';
 import { type CampaignRecord, OPEN_STATES } from '../ports.ts';
 import { type CampaignRoom, type CampaignTx, PIECE } from '../room.ts';
 import { finishOld } from './finish-old.ts';
-import { certificatesOf, stillIn } from './step.ts';
+import { stillIn } from './step.ts';
 import { successorRule } from './successors.ts';
 import { wantedProfiles } from './wanted-profiles.ts';
 
@@ -55,7 +55,7 @@ export async function noteRenewed(
     member && OPEN_STATES.some((state) => state === member.state) ? [member] : [],
   );
   if (open.length === 0) return;
-  const { old, fresh } = await certificatesOf(
+  const { old, fresh } = await partsOf(
     tx,
     campaign,
     open.map(({ deviceId }) => deviceId),
@@ -75,6 +75,13 @@ export async function noteRenewed(
   for (const [renewedAt, some] of byTime)
     await tx.moveMembers(campaign.id, some, { state: 'renewed', renewedAt });
   if (planOf(campaign).success === 'issued') await finishOld(tx, campaign, first, room);
+}
+
+/** What is replaced of these members, and what they got in its place. */
+async function partsOf(tx: CampaignTx, { id }: CampaignRecord, deviceIds: readonly number[]) {
+  const rows = await tx.findCampaignCertificates(id, deviceIds);
+  const { old = [], new: fresh = [] } = Object.groupBy(rows, ({ part }) => part);
+  return { old, fresh };
 }
 
 /** Finds out whose new credentials were used, and brings their part in the campaign to its end. */
@@ -104,8 +111,8 @@ export async function finishUsed(
   const members = await tx.findMembers(campaign.id, deviceIds);
   const renewed = members.flatMap((member) => (member?.state === 'renewed' ? [member.deviceId] : []));
   if (renewed.length === 0) return;
-  const { old, fresh } = await certificatesOf(tx, campaign, renewed);
-  const sightings = await tx.findSightings(fresh.map(({ id }) => id));
+  const { old, fresh } = await partsOf(tx, campaign, renewed);
+  const sightings = await tx.findSightings(fresh.map(({ certificateId }) => certificateId));
   const used = wantedProfiles(old, room.idevidProfiles).complete(
     fresh.filter((_, at) => sightings[at] !== undefined),
   );
