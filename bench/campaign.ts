@@ -15,7 +15,7 @@ const BARE = fileURLToPath(new URL('bare-door.ts', import.meta.url));
 const SIZES = {
   'line-canary': 20_000,
   fleet: 100_000,
-  canary: 3000,
+  canary: 6000,
   devices: 10_000,
   killed: 3000,
   single: 200,
@@ -141,7 +141,7 @@ export async function benchCampaign(say: (text: string) => void, quick = false):
     say(
       `fleet: ${Math.round(fleet.rate)} a second, predicted ${fleet.predicted.seconds} s, took ${fleet.seconds}, ${fleet.cpuMs.toFixed(2)} ms of processor`,
     );
-    await on('replace', 'canary', 'devices', 0, 3);
+    await on('replace', 'canary', 'devices', 0, 6);
     const devices = await on('replace', 'devices', 'devices');
     say(`devices: ${Math.round(devices.rate)} a second, ${devices.cpuMs.toFixed(2)} ms of processor`);
     const bare = await measureBareDoor(join(folder, 'second-0'), sizes.devices);
