@@ -116,7 +116,7 @@ test.each([
 test('a campaign that waits for a second operator is refused and not accepted, and its planner is none by a token that he made', async () => {
   await using server = await withFleet();
   const [planner, other] = [await server.token('operator'), await server.token('operator')];
-  const { createdBy } = (
+  const { createdBy, createdAt } = (
     await server.ask('POST', '/campaigns', { token: planner, body: { ...BODY, approval: true } })
   ).json;
   const own = await server.token('operator', { createdBy });
@@ -126,7 +126,10 @@ test('a campaign that waits for a second operator is refused and not accepted, a
     'forbidden 403',
     'forbidden 403',
   ]);
-  expect((await act('approve', other)).status).toBe(200);
+  const before = new Date(Date.parse(createdAt) - 1).toISOString();
+  expect(problemOf(await act(`approve?planned=${before}`, other))).toBe('campaign-state 409:planned');
+  expect(problemOf(await act('approve?planned=soon', other))).toBe('bad-request 400:planned');
+  expect((await act(`approve?planned=${createdAt}`, other)).status).toBe(200);
   expect((await act('start', planner)).json.state).toBe('running');
   expect((await act('pause', planner)).json.pausedBecause).toBe(`${createdBy} said so`);
   expect((await act('rollback', planner)).json).not.toHaveProperty('pausedBecause');

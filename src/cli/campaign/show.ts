@@ -13,6 +13,7 @@ const Campaign = Type.Object({
     stragglers: Type.String(),
     approval: Type.Boolean(),
   }),
+  createdAt: Type.String(),
   createdBy: Type.String(),
   approvedBy: Type.Optional(Type.String()),
   startedAt: Type.Optional(Type.String()),
@@ -68,7 +69,7 @@ export function lineOf(campaign: ShownCampaign): string {
 
 export function show(shell: Shell, campaign: ShownCampaign): void {
   const { name, plan, blastRadius: radius, prediction, pausedBecause, startedAt, startedBy } = campaign;
-  const { deadlineAt, approvedBy } = campaign;
+  const { deadlineAt, approvedBy, createdAt, createdBy } = campaign;
   shell.out(`${name}: ${lineOf(campaign)}`);
   const selection = Object.entries(plan.selection).map(([key, value]) => `${key} ${String(value)}`);
   shell.out(
@@ -88,6 +89,7 @@ export function show(shell: Shell, campaign: ShownCampaign): void {
     shell.out(
       `  takes about ${duration(prediction.seconds)} in ${prediction.waves} ${prediction.waves === 1 ? 'wave' : 'waves'} (${basisOf(prediction)})`,
     );
+  shell.out(`  planned at ${createdAt} by ${createdBy}`);
   if (plan.approval)
     shell.out(approvedBy === undefined ? '  waits for a second operator' : `  approved by ${approvedBy}`);
   if (startedAt !== undefined) shell.out(`  started at ${startedAt} by ${startedBy}`);

@@ -4,10 +4,15 @@ import { planCommand } from '../campaign/plan-command.ts';
 import { parseCampaign, rowOf, show } from '../campaign/show.ts';
 import { watch } from '../campaign/watch.ts';
 import { type CommonOptions, homeOf, newCommand, type Shell, wholeNumber } from '../command.ts';
+import { moment } from '../moment.ts';
 import { listAll, printTable } from '../output.ts';
 
 interface WatchOptions extends CommonOptions {
   readonly watch?: boolean;
+}
+
+interface ApproveOptions extends CommonOptions {
+  readonly planned?: string;
 }
 
 interface MembersOptions extends CommonOptions {
@@ -19,7 +24,6 @@ const MOST = 1000;
 
 /** What people do to a campaign, in one word each. */
 const ACTS = [
-  ['approve', "give a second operator's word for a campaign that asks for it"],
   ['start', 'start a campaign; credentials that are to be taken at once are, before it returns'],
   ['pause', 'pause a campaign: nobody is called, and deadlines wait'],
   ['resume', 'go on with a campaign; a gate that made it pause is waived'],
@@ -32,6 +36,7 @@ export function campaignCommand(shell: Shell): Command {
     .addCommand(planCommand(shell));
   for (const [word, description] of ACTS) command.addCommand(actCommand(shell, word, description));
   return command
+    .addCommand(approveCommand(shell))
     .addCommand(statusCommand(shell))
     .addCommand(listCommand(shell))
     .addCommand(membersCommand(shell))
@@ -44,6 +49,29 @@ function actCommand(shell: Shell, word: string, description: string): Command {
     .action(async (name: string, options: CommonOptions) => {
       const answer = await withApi(homeOf(options), shell.environment, (call) =>
         call('POST', `/campaigns/${encodeURIComponent(name)}/${word}`),
+      );
+      if (options.json) return shell.out(JSON.stringify(answer));
+      show(shell, parseCampaign(answer, ''));
+    });
+}
+
+function approveCommand(shell: Shell): Command {
+  return newCommand(
+    'approve',
+    "give a second operator's word for a campaign that asks for it",
+    'birthmark campaign approve recall-batch-7 --planned 2026-11-22T12:00:00.000Z',
+  )
+    .argument('<name>')
+    .option(
+      '--planned <time>',
+      'when it was planned, as status says: no other plan of that name is approved',
+      moment,
+    )
+    .action(async (name: string, options: ApproveOptions) => {
+      const { planned } = options;
+      const query = planned === undefined ? '' : `?planned=${encodeURIComponent(planned)}`;
+      const answer = await withApi(homeOf(options), shell.environment, (call) =>
+        call('POST', `/campaigns/${encodeURIComponent(name)}/approve${query}`),
       );
       if (options.json) return shell.out(JSON.stringify(answer));
       show(shell, parseCampaign(answer, ''));

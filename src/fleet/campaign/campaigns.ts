@@ -14,6 +14,14 @@ const PLAN_MS = 20_000;
 const SHUT_OUT_MS = 40_000;
 
 /** What operators do with campaigns. */
+/** How somebody gives a second operator's word. */
+export interface Approval {
+  /** Who made the token that he comes with: nobody is another by a token that he made. */
+  readonly madeBy?: Actor;
+  /** When the plan was made that he means, milliseconds since the epoch: a name may be another plan's by now. */
+  readonly plannedAt?: number;
+}
+
 export interface Campaigns {
   /**
    * Makes a campaign and finds its members; nothing is done to any device. Where that takes long it is `planning` still and
@@ -26,10 +34,9 @@ export interface Campaigns {
   /**
    * Another operator's word on it.
    *
-   * @param madeBy who made the token that is the operator's, if it is one: nobody is another by a token that he made
    * @throws BirthmarkError `not-found`, `campaign-state`, `forbidden`
    */
-  approve(name: string, actor: Actor, madeBy?: Actor): Promise<CampaignRecord>;
+  approve(name: string, actor: Actor, approval?: Approval): Promise<CampaignRecord>;
   /**
    * Begins it. Where the old credentials are to be held or revoked at once, that is done before this returns.
    *
@@ -147,8 +154,14 @@ export function createCampaigns(room: CampaignRoom): Campaigns {
       }
     },
     goOnPlanning: planOn,
-    approve: (name, actor, madeBy) =>
-      act(name, 'approve', actor, ({ createdBy, approvedBy }, now) => {
+    approve: (name, actor, { madeBy, plannedAt } = {}) =>
+      act(name, 'approve', actor, ({ createdBy, createdAt, approvedBy }, now) => {
+        if (plannedAt !== undefined && plannedAt !== createdAt)
+          throw new BirthmarkError(
+            'campaign-state',
+            `campaign ${name} was planned at ${new Date(createdAt).toISOString()}, not when you said: it is another plan of that name; look at it first`,
+            { field: 'planned' },
+          );
         if (approvedBy !== undefined)
           throw new BirthmarkError(
             'campaign-state',

@@ -28,10 +28,18 @@ const Member = Type.Object({
   endedAt: Type.Optional(Type.String({ format: 'date-time' })),
 });
 
-/** The address of each act. */
+const ApproveQuery = Type.Object({
+  planned: Type.Optional(
+    Type.String({
+      format: 'date-time',
+      description: "The plan's createdAt, as it was looked at: another plan of that name is not approved.",
+    }),
+  ),
+});
+
+/** The address of each act that is no more than a word. */
 const ACTS = [
   ['plan', 'Go on finding the members of a campaign that is planning', 'goOnPlanning'],
-  ['approve', "Give a second operator's word for a campaign", 'approve'],
   ['start', 'Start a campaign; credentials to be taken at once are, before the answer', 'start'],
   ['pause', 'Pause a campaign: nobody is called, and deadlines wait', 'pause'],
   ['resume', 'Go on with a campaign; a gate that made it pause is waived', 'resume'],
@@ -134,6 +142,29 @@ export function mountCampaigns(app: FastifyInstance, { campaigns, authenticate }
     },
   );
 
+  app.post<{ Params: Static<typeof Params>; Querystring: Static<typeof ApproveQuery> }>(
+    '/campaigns/:name/approve',
+    {
+      schema: {
+        summary: "Give a second operator's word for a campaign",
+        tags: ['campaigns'],
+        params: Params,
+        querystring: ApproveQuery,
+        response: { 200: CampaignAnswer },
+      },
+    },
+    async (request) => {
+      const caller = await authenticate(request);
+      assertRole(caller, 'admin', 'operator');
+      const { planned } = request.query;
+      const approval = {
+        ...(caller.token && { madeBy: caller.token.createdBy }),
+        ...(planned !== undefined && { plannedAt: Date.parse(planned) }),
+      };
+      return answer(await acts.approve(request.params.name, caller.actor, approval));
+    },
+  );
+
   for (const [word, summary, act] of ACTS) {
     app.post<{ Params: Static<typeof Params> }>(
       `/campaigns/:name/${word}`,
@@ -141,11 +172,7 @@ export function mountCampaigns(app: FastifyInstance, { campaigns, authenticate }
       async (request) => {
         const caller = await authenticate(request);
         assertRole(caller, 'admin', 'operator');
-        const { name } = request.params;
-        const { actor, token } = caller;
-        return answer(
-          await (act === 'approve' ? acts.approve(name, actor, token?.createdBy) : acts[act](name, actor)),
-        );
+        return answer(await acts[act](request.params.name, caller.actor));
       },
     );
   }
