@@ -136,7 +136,9 @@ describe('an act', () => {
     await lab.campaigns.plan('recall', planWith({ approval: true }), ANNA);
     expect(await codeOfAsync(lab.campaigns.start('recall', ANNA))).toBe('campaign-state');
     expect(await codeOfAsync(lab.campaigns.approve('recall', ANNA))).toBe('forbidden');
-    expect(await codeOfAsync(lab.campaigns.approve('recall', 'token:annas', { madeBy: ANNA }))).toBe('forbidden');
+    expect(await codeOfAsync(lab.campaigns.approve('recall', 'token:annas', { madeBy: ANNA }))).toBe(
+      'forbidden',
+    );
     expect(await lab.campaigns.approve('recall', BELA)).toMatchObject({ approvedBy: BELA });
     expect(await lab.campaigns.start('recall', ANNA)).toMatchObject({ state: 'running', startedBy: ANNA });
   });
