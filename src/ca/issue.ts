@@ -151,7 +151,7 @@ const FINISH_AT_ONCE = 500;
 
 /**
  * Signs what a crash left reserved, oldest first. Harmless beside a running issuance: who commits first wins, and both
- * answer with that signature.
+ * answer with that signature. What is an authority's own certificate, which a record brought back, is signed already.
  *
  * @param before only reservations made before this time, so that a start does not race with work under way
  * @returns how many were finished
@@ -169,22 +169,33 @@ export async function finishReserved(
       ({ reservedAt }) => reservedAt <= before,
     );
     if (left.length === 0) return finished;
-    await signAndCommit(
-      ledger,
-      authorities,
-      left.map((record) => ({ kind: 'repeat', record }) as const),
-      (tx) =>
-        tx.appendAudit(
-          left.map(({ serial, holder }) => ({
-            at: clock(),
-            actor,
-            action: 'certificate.finish',
-            subject: `certificate:${toHex(serial)}`,
-            outcome: 'done',
-            facts: { holder },
-          })),
-        ),
+    const own = ownSignatures(authorities);
+    const decisions = left.map((record) => {
+      const signature = own.get(toHex(record.serial));
+      return { kind: 'repeat', record: signature ? { ...record, signature } : record } as const;
+    });
+    const signed = decisions.flatMap(({ record: { id, signature } }) =>
+      signature ? [{ id, signature }] : [],
+    );
+    if (signed.length > 0) await ledger.write((tx) => tx.commit(signed));
+    await signAndCommit(ledger, authorities, decisions, (tx) =>
+      tx.appendAudit(
+        left.map(({ serial, holder }) => ({
+          at: clock(),
+          actor,
+          action: 'certificate.finish',
+          subject: `certificate:${toHex(serial)}`,
+          outcome: 'done',
+          facts: { holder },
+        })),
+      ),
     );
     finished += left.length;
   }
+}
+
+/** Of the authorities' own certificates, by serial. */
+function ownSignatures(authorities: Authorities): ReadonlyMap<string, Uint8Array> {
+  const own = [...authorities.values()].map(({ certificate }) => certificate);
+  return new Map(own.map(({ tbs, signature }) => [toHex(tbs.serial), signature]));
 }

@@ -6,6 +6,7 @@ import type { Ledger } from '../../src/enroll/ports.ts';
 import { parseCertificate } from '../../src/x509/certificate.ts';
 import { verifiesByOthers } from '../../src/x509/second-opinion.ts';
 import { newCsr, newKey, only, openTestHouse, outcomeCode, type TestHouse } from '../house.ts';
+import { reservation } from '../store/samples.ts';
 
 /** The real ledger, whose writes fail from the given one on until they are mended: the process died there. */
 function dyingLedger(): { wrap: (ledger: Ledger) => Ledger; dieAtWrite(number: number): void; live(): void } {
@@ -99,6 +100,28 @@ describe('what a crash left reserved', () => {
       const acts = (await ledger.read.listAudit({ limit: 10 })).items.map(({ action }) => action);
       expect(acts).toEqual(['certificate.issue', 'certificate.finish']);
     });
+  });
+
+  test('gets the signature that it has where it is an authority that the record brought back', async () => {
+    using house = await openTestHouse();
+    const { ledger, authorities, clock } = house;
+    const { certificate } = authorities.get('ldevid') ?? {};
+    if (!certificate) throw new Error('no such authority');
+    const { serial, raw } = certificate.tbs;
+    await ledger.write((tx) =>
+      tx.reserve([
+        reservation('authority', {
+          serial,
+          tbs: raw,
+          authority: 'root',
+          reservedAt: clock.now(),
+          profile: 'issuing-ca',
+        }),
+      ]),
+    );
+    expect(await finishReserved(ledger, authorities, clock.now, clock.now())).toBe(1);
+    expect((await ledger.read.findBySerial(serial))?.signature).toEqual(certificate.signature);
+    expect(await ledger.read.findReserved(10)).toEqual([]);
   });
 
   test('is left alone while it may still be under way', async () => {

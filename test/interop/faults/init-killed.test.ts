@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { type Home, homeAt } from '../../../src/cli/home.ts';
 import { birthmark, COMMAND, cleanEnvironment, must } from './command.ts';
 import { makeFolder } from './home.ts';
-import { listAudit, listIssued, readLedger } from './ledger-facts.ts';
+import { faultOf, listAudit, listIssued, readLedger } from './ledger-facts.ts';
 import { serve } from './serving.ts';
 
 const folder = makeFolder();
@@ -37,11 +37,18 @@ function initUntil(home: Home, changes: number): Promise<boolean> {
 
 async function expectOneHierarchy(home: Home): Promise<void> {
   const authorities = await readLedger(home, async (read) => {
-    expect((await listAudit(read)).map(({ action, subject }) => [action, subject])).toEqual(
-      NAMES.map((name) => ['authority.create', `authority:${name}`]),
-    );
-    expect(await listIssued(read)).toHaveLength(NAMES.length);
-    expect(await read.findReserved(1)).toEqual([]);
+    const acts = (await listAudit(read)).map(({ action, subject }) => `${action} ${subject}`);
+    // All four are one act. Where the kill came after the record had it and before the ledger did, the next start brought it in.
+    if (acts.includes('record.replay record')) {
+      expect(acts.map((act) => act.replace(/certificate:\w+$/, ''))).toEqual([
+        ...NAMES.map(() => 'certificate.issue '),
+        'record.replay record',
+      ]);
+    } else {
+      expect(acts).toEqual(NAMES.map((name) => `authority.create authority:${name}`));
+      expect(await listIssued(read)).toHaveLength(NAMES.length);
+      expect(await read.findReserved(1)).toEqual([]);
+    }
     return read.listAuthorities();
   });
   expect(authorities.map(({ name }) => name)).toEqual(NAMES);
@@ -78,6 +85,12 @@ describe('an init that is killed again and again ends in one whole home', () => 
     await expectOneHierarchy(home);
     const serving = await serve(home);
     expect((await serving.end('SIGTERM')).code).toBe(0);
+    // To the octet what is published, also where the record brought it back.
+    await readLedger(home, async (read) => {
+      for (const name of NAMES)
+        expect(await faultOf(read, home, readFileSync(home.pem(name), 'utf8'))).toBeUndefined();
+      expect(await read.findReserved(1)).toEqual([]);
+    });
     expect(await must(home, ['ticket', 'create', '--serial-number', 'S-1'])).toContain('bmt_');
   });
 });
