@@ -6,8 +6,9 @@ import type { Profile } from '../ca/profile.ts';
 import { breathe } from '../core/breathe.ts';
 import type { Clock } from '../core/clock.ts';
 import { BirthmarkError } from '../core/errors.ts';
+import type { IdentityRequest } from '../fleet/judge-identities.ts';
 import type { DeviceKey, HardwareModule } from '../fleet/ports.ts';
-import { type IdentityRequest, registerIdentities } from '../fleet/register-identities.ts';
+import { registerIdentities } from '../fleet/register-identities.ts';
 import type { NewCertificate } from '../fleet/renewal/renewal-desk.ts';
 import type { Admission } from './admission.ts';
 import {

@@ -1,6 +1,6 @@
+import type { IdentityRequest, Judged } from './judge-identities.ts';
 import { stateAfterIssue } from './life.ts';
 import type { DeviceMove, DeviceState, FleetTx, NewDevice } from './ports.ts';
-import type { IdentityRequest, Judged } from './register-identities.ts';
 import type { Successions } from './rotation/note-issued.ts';
 
 /** Adds the devices that are new, moves on those that are known, and returns every id in order. */

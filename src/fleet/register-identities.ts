@@ -1,46 +1,20 @@
 import { type Decision, toReservation } from '../ca/issue.ts';
-import type { CertificateFacts, CertificateRecord, KeyRecord } from '../ca/ports.ts';
-import type { PreparedCertificate } from '../ca/prepare.ts';
-import type { Profile } from '../ca/profile.ts';
-import type { RevocationRecord } from '../ca/revocation/ports.ts';
+import type { CertificateRecord } from '../ca/ports.ts';
 import type { Actor, AuditRecord, Incident } from '../core/audit.ts';
 import { toHex } from '../core/bytes.ts';
 import { BirthmarkError } from '../core/errors.ts';
-import { decideIdentity, type IdentityVerdict } from './decide-identity.ts';
-import { findShutOut } from './find-shut-out.ts';
-import { LIFE, type Way } from './life.ts';
-import type { DeviceKey, DeviceRecord, DeviceState, FleetTx, HardwareModule } from './ports.ts';
+import { type IdentityRequest, type Judged, type JudgeOptions, judgeIdentities } from './judge-identities.ts';
+import type { Way } from './life.ts';
+import type { DeviceKey, DeviceState, FleetTx } from './ports.ts';
 import { recordDevices } from './record-devices.ts';
 import { findSuccessions, type Issuing, noteIssued } from './rotation/note-issued.ts';
 
-/** A device that asks, with its certificate prepared. */
-export interface IdentityRequest {
-  readonly device: DeviceKey;
-  readonly model?: string;
-  readonly batch?: string;
-  readonly hardware?: HardwareModule;
-  readonly keyHash: Uint8Array;
-  readonly prepared: PreparedCertificate;
-  /** Serial of the certificate that this one follows, see `decideIdentity`. */
-  readonly renewed?: Uint8Array;
-  /** What the audit record of this request tells beside the certificate. */
-  readonly facts?: Readonly<Record<string, string>>;
-}
-
-export interface RegisterOptions {
+export interface RegisterOptions extends JudgeOptions {
   readonly actor: Actor;
   /** Who vouches, as the certificate's record keeps it. */
   readonly vouchedBy: string;
-  /** By what it comes, see `life.ts`. */
-  readonly way: Way;
-  /** Whether a device that has an LDevID of the profile, which stands, may have another one in its place. */
-  readonly replaces: boolean;
   /** Certificates of a device that nobody has seen in use, see `RotationPolicy`. */
   readonly maxUnseen: number;
-  /** How many certificates may be reserved; those beyond are refused with `token-exhausted`. */
-  readonly quota: number;
-  readonly idevidProfiles: ReadonlySet<string>;
-  readonly now: number;
 }
 
 /**
@@ -83,23 +57,12 @@ function independentRounds(requests: readonly IdentityRequest[]): IdentityReques
   return rounds;
 }
 
-export interface Judged {
-  readonly request: IdentityRequest;
-  readonly device: DeviceRecord | undefined;
-  readonly key: KeyRecord | undefined;
-  /** All that the device had before, oldest first. */
-  readonly issued: readonly CertificateFacts[];
-  readonly verdict: IdentityVerdict;
-}
-
-type Revocations = ReadonlyMap<number, RevocationRecord>;
-
 async function registerRound(
   tx: FleetTx,
   requests: readonly IdentityRequest[],
   options: RegisterOptions,
 ): Promise<Decision[]> {
-  const { judged, revocations } = await judge(tx, requests, options);
+  const { judged, revocations } = await judgeIdentities(tx, requests, options);
   const granted = judged.filter(({ verdict }) => verdict.kind === 'issue');
   const issuing = granted.map((one) => issuingOf(one, options.way));
   const successions = await findSuccessions(tx, issuing, revocations, options);
@@ -153,90 +116,6 @@ async function findRepeated(
   };
 }
 
-async function judge(
-  tx: FleetTx,
-  requests: readonly IdentityRequest[],
-  options: RegisterOptions,
-): Promise<{ readonly judged: readonly Judged[]; readonly revocations: Revocations }> {
-  const devices = await tx.findDevices(requests.map(({ device }) => device));
-  const keys = await tx.findKeys(requests.map(({ keyHash }) => keyHash));
-  const known = devices.flatMap((device) => (device ? [device.id] : []));
-  const certificates = known.length === 0 ? [] : await tx.findFactsByDevices(known);
-  const takenBack =
-    certificates.length === 0 ? [] : await tx.findRevocations(certificates.map(({ id }) => id));
-  const revocations = new Map(takenBack.flatMap((one) => (one ? [[one.id, one] as const] : [])));
-  const byDevice = Map.groupBy(certificates, ({ deviceId }) => deviceId);
-  const shutOut = await findShutOut(tx, devices, byDevice, revocations, options);
-  let quota = options.quota;
-  const judged = requests.map((request, at): Judged => {
-    const device = allowRebirth(devices[at], options.way);
-    const key = keys[at];
-    const issued: readonly CertificateFacts[] = (device && byDevice.get(device.id)) ?? [];
-    const { profile } = request.prepared;
-    let verdict = decideIdentity(
-      profile,
-      request.keyHash,
-      { certificates: issued, revocations, ...(device && { device }), ...(key && { key }) },
-      options.idevidProfiles,
-      options.now,
-      request.renewed,
-      request.prepared.authority.name,
-    );
-    // Who is not shut out may ask again for what it has, whatever it came by.
-    const repeats = verdict.kind === 'repeat' && device && LIFE[device.state].broker !== 'nothing';
-    if (verdict.kind !== 'refuse' && !repeats && device && shutOut.has(device.id))
-      verdict = { kind: 'refuse', error: restrained(device) };
-    if (
-      verdict.kind === 'issue' &&
-      device &&
-      !options.replaces &&
-      standing(profile, issued, revocations, options.now)
-    )
-      verdict = { kind: 'refuse', error: mayNotReplace(device, profile) };
-    if (verdict.kind === 'issue') {
-      quota -= 1;
-      if (quota < 0) verdict = { kind: 'refuse', error: exhausted() };
-    }
-    return { request, device, key, issued, verdict };
-  });
-  return { judged, revocations };
-}
-
-/** A recovery ticket is an operator's word that the device may be born again. */
-function allowRebirth(device: DeviceRecord | undefined, way: Way): DeviceRecord | undefined {
-  return device && way === 'recoveryTicket' ? { ...device, rebirthAllowed: true } : device;
-}
-
-/** Whether a device has an LDevID of a profile that stands. An IDevID is there once anyway, see `decideIdentity`. */
-function standing(
-  { name, kind }: Profile,
-  issued: readonly CertificateFacts[],
-  revocations: Revocations,
-  now: number,
-): boolean {
-  return (
-    kind !== 'idevid' &&
-    issued.some((one) => one.profile === name && one.notAfter > now && !revocations.has(one.id))
-  );
-}
-
-function mayNotReplace({ serialNumber }: DeviceRecord, { name }: Profile): BirthmarkError {
-  return new BirthmarkError(
-    'profile-not-allowed',
-    `device ${serialNumber} has a certificate of ${name} that stands; a factory token gives another one in its place only if it was made ` +
-      `for that profile (birthmark token create --profile ${name})`,
-    { field: 'profile' },
-  );
-}
-
-function restrained({ serialNumber, state }: DeviceRecord): BirthmarkError {
-  return new BirthmarkError(
-    'device-restrained',
-    `device ${serialNumber} is ${state}, and may not come to this door by what it brings; an operator sees why and what to do ` +
-      '(birthmark device show)',
-  );
-}
-
 /** What a certificate that is granted may take the place of; undefined where its device is new. */
 function issuingOf({ request, device, issued }: Judged, way: Way): Issuing | undefined {
   if (!device) return undefined;
@@ -249,13 +128,6 @@ function issuingOf({ request, device, issued }: Judged, way: Way): Issuing | und
     issued,
     proven: way === 'idevid' || way === 'recoveryTicket',
   };
-}
-
-function exhausted(): BirthmarkError {
-  return new BirthmarkError(
-    'token-exhausted',
-    'all that this token or ticket may have issued was issued; ask for another one',
-  );
 }
 
 /** A repeated answer is no new act. With the state that the device is in from now on, where it is another one. */
