@@ -170,25 +170,28 @@ export async function finishReserved(
     );
     if (left.length === 0) return finished;
     const own = ownSignatures(authorities);
-    const decisions = left.map((record) => {
+    const [signed, unsigned] = [[], []] as [{ id: number; signature: Uint8Array }[], CertificateRecord[]];
+    for (const record of left) {
       const signature = own.get(toHex(record.serial));
-      return { kind: 'repeat', record: signature ? { ...record, signature } : record } as const;
-    });
-    const signed = decisions.flatMap(({ record: { id, signature } }) =>
-      signature ? [{ id, signature }] : [],
-    );
+      if (signature) signed.push({ id: record.id, signature });
+      else unsigned.push(record);
+    }
     if (signed.length > 0) await ledger.write((tx) => tx.commit(signed));
-    await signAndCommit(ledger, authorities, decisions, (tx) =>
-      tx.appendAudit(
-        left.map(({ serial, holder }) => ({
-          at: clock(),
-          actor,
-          action: 'certificate.finish',
-          subject: `certificate:${toHex(serial)}`,
-          outcome: 'done',
-          facts: { holder },
-        })),
-      ),
+    await signAndCommit(
+      ledger,
+      authorities,
+      unsigned.map((record) => ({ kind: 'repeat', record }) as const),
+      (tx) =>
+        tx.appendAudit(
+          unsigned.map(({ serial, holder }) => ({
+            at: clock(),
+            actor,
+            action: 'certificate.finish',
+            subject: `certificate:${toHex(serial)}`,
+            outcome: 'done',
+            facts: { holder },
+          })),
+        ),
     );
     finished += left.length;
   }

@@ -150,9 +150,10 @@ function tokenKeys(open: Open, keyAt: (id: Buffer, what: string) => DeviceKey | 
     },
     destroy: (name) =>
       guarded('a key cannot be removed from the token', () => {
+        const { library, session } = open;
         const label = { type: CK.label, value: `${MARK}${name}` };
         for (const handle of findObjects(open, [{ type: CK.id, value: Buffer.from(name, 'hex') }, label]))
-          open.library.C_DestroyObject(open.session, handle);
+          library.C_DestroyObject(session, handle);
       }),
   };
 }

@@ -46,13 +46,7 @@ export function campaignCommand(shell: Shell): Command {
 function actCommand(shell: Shell, word: string, description: string): Command {
   return newCommand(word, description, `birthmark campaign ${word} recall-batch-7`)
     .argument('<name>')
-    .action(async (name: string, options: CommonOptions) => {
-      const answer = await withApi(homeOf(options), shell.environment, (call) =>
-        call('POST', `/campaigns/${encodeURIComponent(name)}/${word}`),
-      );
-      if (options.json) return shell.out(JSON.stringify(answer));
-      show(shell, parseCampaign(answer, ''));
-    });
+    .action((name: string, options: CommonOptions) => act(shell, name, word, options));
 }
 
 function approveCommand(shell: Shell): Command {
@@ -67,15 +61,20 @@ function approveCommand(shell: Shell): Command {
       'when it was planned, as status says: no other plan of that name is approved',
       moment,
     )
-    .action(async (name: string, options: ApproveOptions) => {
+    .action((name: string, options: ApproveOptions) => {
       const { planned } = options;
       const query = planned === undefined ? '' : `?planned=${encodeURIComponent(planned)}`;
-      const answer = await withApi(homeOf(options), shell.environment, (call) =>
-        call('POST', `/campaigns/${encodeURIComponent(name)}/approve${query}`),
-      );
-      if (options.json) return shell.out(JSON.stringify(answer));
-      show(shell, parseCampaign(answer, ''));
+      return act(shell, name, `approve${query}`, options);
     });
+}
+
+/** Does something to a campaign, and shows how it is then. */
+async function act(shell: Shell, name: string, path: string, options: CommonOptions): Promise<void> {
+  const answer = await withApi(homeOf(options), shell.environment, (call) =>
+    call('POST', `/campaigns/${encodeURIComponent(name)}/${path}`),
+  );
+  if (options.json) shell.out(JSON.stringify(answer));
+  else show(shell, parseCampaign(answer, ''));
 }
 
 function statusCommand(shell: Shell): Command {

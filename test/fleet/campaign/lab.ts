@@ -51,12 +51,10 @@ export function namesOf(count: number, prefix = 'SN-'): readonly string[] {
   return Array.from({ length: count }, (_, at) => `${prefix}${String(at).padStart(4, '0')}`);
 }
 
-export async function openLab(
-  options: TestHouseOptions & { readonly wrap?: (ledger: CampaignLedger) => CampaignLedger } = {},
-): Promise<Lab> {
-  const house = await openTestHouse(options);
-  const room: CampaignRoom = {
-    ledger: options.wrap?.(house.ledger) ?? house.ledger,
+/** What campaigns need of a house; a list that cannot be published fails the test. */
+export function roomOf(house: TestHouse, ledger: CampaignLedger = house.ledger): CampaignRoom {
+  return {
+    ledger,
     profiles: house.issuing.profiles,
     idevidProfiles: house.issuing.idevidProfiles,
     crls: house.crls,
@@ -65,6 +63,13 @@ export async function openLab(
       throw error;
     },
   };
+}
+
+export async function openLab(
+  options: TestHouseOptions & { readonly wrap?: (ledger: CampaignLedger) => CampaignLedger } = {},
+): Promise<Lab> {
+  const house = await openTestHouse(options);
+  const room = roomOf(house, options.wrap?.(house.ledger));
   const life = living(house);
   const idevids = new Map<string, EnrollmentResult>();
   const rowOf = async ({ serial }: { readonly serial: Uint8Array }) => {

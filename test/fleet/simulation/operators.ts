@@ -8,8 +8,9 @@ import { createCampaigns } from '../../../src/fleet/campaign/campaigns.ts';
 import { advanceCampaigns } from '../../../src/fleet/campaign/engine.ts';
 import { type MemberState, OPEN_STATES } from '../../../src/fleet/campaign/ports.ts';
 import { planFrom } from '../../../src/fleet/campaign/presets.ts';
-import type { CampaignLedger, CampaignRoom } from '../../../src/fleet/campaign/room.ts';
+import type { CampaignLedger } from '../../../src/fleet/campaign/room.ts';
 import type { TestHouse } from '../../house.ts';
+import { roomOf } from '../campaign/lab.ts';
 import type { Chronicle } from './chronicle.ts';
 
 export const ANNA = 'operator:anna';
@@ -67,16 +68,7 @@ export interface Operators {
 
 export function openOperators(house: TestHouse, chronicle: Chronicle): Operators {
   const dying = dyingLedger(house.ledger, chronicle);
-  const room: CampaignRoom = {
-    ledger: house.ledger,
-    profiles: house.issuing.profiles,
-    idevidProfiles: house.issuing.idevidProfiles,
-    crls: house.crls,
-    clock: house.clock.now,
-    onUnpublished: (error) => {
-      throw error;
-    },
-  };
+  const room = roomOf(house);
   const campaigns = createCampaigns(room);
   const called = new Set<number>();
   const membersIn = async (states: readonly MemberState[]) => {

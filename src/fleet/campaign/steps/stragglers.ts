@@ -31,11 +31,11 @@ export async function endStragglers(campaign: CampaignRecord, room: CampaignRoom
   for (;;) {
     const piece = await ledger.write(async (tx) => {
       const running = await stillIn(tx, campaign, 'running');
-      if (!running) return 0;
+      if (!running) return undefined;
       const open = (await tx.findMembersIn(campaign.id, OPEN_STATES, PIECE)).map(({ deviceId }) => deviceId);
-      if (open.length === 0) return 0;
+      if (open.length === 0) return undefined;
       const late = await findLate(tx, campaign, open, room);
-      if (late.length === 0) return open.length;
+      if (late.length === 0) return 0;
       const now = clock();
       if (stragglers === 'revoke') {
         const { old } = await certificatesOf(tx, campaign, late);
@@ -46,9 +46,9 @@ export async function endStragglers(campaign: CampaignRecord, room: CampaignRoom
       await tx.appendAudit([
         auditOf(campaign, now, 'campaign.stragglers', { members: late.length, end: ENDS[stragglers] }),
       ]);
-      return open.length;
+      return late.length;
     });
-    if (piece === 0) break;
+    if (piece === undefined) break;
     ended += piece;
     await breathe();
   }
