@@ -115,7 +115,7 @@ export function ticketAdmission(ticket: TicketRecord, clock: Clock): Admission {
 /** Whether a key of the device was found to be out since then: who has that may have what was made for the device before. */
 async function wasLostSince(tx: LedgerTx, { id, state }: DeviceRecord, since: number): Promise<boolean> {
   if (state !== 'compromised') return false;
-  const certificates = await tx.findByDevices([id]);
+  const certificates = await tx.findFactsByDevices([id]);
   const revocations = await tx.findRevocations(certificates.map((one) => one.id));
   return revocations.some((one) => one?.reason === 'keyCompromise' && one.recordedAt > since);
 }

@@ -103,7 +103,7 @@ async function compromisedProfile(
       'device-unknown',
       `there is no device ${serialNumber} in namespace ${OWN_NAMESPACE}`,
     );
-  const idevids = (await reads.findByDevices([device.id])).filter(({ profile }) =>
+  const idevids = (await reads.findFactsByDevices([device.id])).filter(({ profile }) =>
     idevidProfiles.has(profile),
   );
   const revocations = await reads.findRevocations(idevids.map(({ id }) => id));

@@ -49,7 +49,7 @@ export async function selectCertificates(
   if (by.kind === 'key') return reads.findByKey(by.keyHash);
   if (by.kind === 'device') {
     const [device] = await reads.findDevices([by.device]);
-    if (device) return reads.findByDevices([device.id]);
+    if (device) return reads.findFactsByDevices([device.id]);
     const { namespace, serialNumber } = by.device;
     throw new BirthmarkError(
       'device-unknown',
@@ -75,7 +75,7 @@ export async function vouchedFor(
 ): Promise<readonly CertificateFacts[]> {
   const devices = new Set(certificates.flatMap(({ deviceId }) => (deviceId === null ? [] : [deviceId])));
   if (devices.size === 0) return [];
-  const byVoucher = Map.groupBy(await reads.findByDevices([...devices]), ({ vouchedBy }) => vouchedBy);
+  const byVoucher = Map.groupBy(await reads.findFactsByDevices([...devices]), ({ vouchedBy }) => vouchedBy);
   const seen = new Set(certificates.map(({ id }) => id));
   const found: CertificateFacts[] = [];
   const open: CertificateFacts[] = [...certificates];

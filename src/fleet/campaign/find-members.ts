@@ -132,7 +132,7 @@ async function whoCanRecover(
 ): Promise<ReadonlySet<number>> {
   if (deviceIds.length === 0) return new Set();
   const selected = new Set(found.map(({ certificate }) => certificate.id));
-  const idevids = (await tx.findByDevices(deviceIds)).filter(
+  const idevids = (await tx.findFactsByDevices(deviceIds)).filter(
     ({ id, profile, notAfter }) => idevidProfiles.has(profile) && notAfter > now && !selected.has(id),
   );
   const takenBack = await tx.findRevocations(idevids.map(({ id }) => id));

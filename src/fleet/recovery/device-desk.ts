@@ -94,7 +94,7 @@ export function createDeviceDesk(options: DeviceDeskOptions): DeviceDesk {
         );
       if (device.state === 'retired' && act !== 'retire')
         throw new BirthmarkError('device-restrained', `device ${device.serialNumber} is retired, for good`);
-      const certificates = await tx.findByDevices([device.id]);
+      const certificates = await tx.findFactsByDevices([device.id]);
       const found = await tx.findRevocations(certificates.map(({ id }) => id));
       const now = clock();
       const touched: CertificateFacts[] = [];

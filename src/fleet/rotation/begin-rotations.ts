@@ -92,7 +92,7 @@ export async function beginRotations(
     now,
   );
   const dropped = new Set(surplus.map(({ newId }) => newId));
-  const certificates = await tx.findByDevices(surplus.map(({ deviceId }) => deviceId));
+  const certificates = await tx.findFactsByDevices(surplus.map(({ deviceId }) => deviceId));
   await changeStatuses(
     tx,
     certificates.filter(({ id }) => dropped.has(id)),

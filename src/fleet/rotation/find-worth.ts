@@ -1,5 +1,5 @@
 import type { Authorities } from '../../ca/authority.ts';
-import type { CertificateRecord } from '../../ca/ports.ts';
+import type { CertificateFacts } from '../../ca/ports.ts';
 import { toHex } from '../../core/bytes.ts';
 import { parseCertificate } from '../../x509/certificate.ts';
 import type { FleetTx } from '../ports.ts';
@@ -15,7 +15,7 @@ export type Worth = 'good' | 'held' | 'none';
  */
 export async function findWorth(
   tx: Pick<FleetTx, 'findKeys' | 'findBySerial' | 'findRevocations'>,
-  certificates: readonly CertificateRecord[],
+  certificates: readonly CertificateFacts[],
   authorities: Authorities,
 ): Promise<ReadonlyMap<number, Worth>> {
   const keys = await tx.findKeys(certificates.map(({ keyHash }) => keyHash));

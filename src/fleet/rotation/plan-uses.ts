@@ -1,4 +1,4 @@
-import type { CertificateReads, CertificateRecord } from '../../ca/ports.ts';
+import type { CertificateFacts, CertificateReads } from '../../ca/ports.ts';
 import { equalBytes, toHex } from '../../core/bytes.ts';
 import type { Rotation, RotationReads, SightingReads } from '../ports.ts';
 import type { RotationPolicy } from './settings.ts';
@@ -27,7 +27,7 @@ export interface UseNews {
 
 export type FirstSight = Use & { readonly deviceId: number };
 
-export type UseReads = RotationReads & SightingReads & Pick<CertificateReads, 'findByDevices'>;
+export type UseReads = RotationReads & SightingReads & Pick<CertificateReads, 'findFactsByDevices'>;
 
 /**
  * Finds out what uses mean for rotations, without changing anything.
@@ -90,7 +90,7 @@ function wasUsed(rotation: Rotation): rotation is Rotation & { readonly usedAt: 
  * first one, which a gate tells later. Asks the ledger only where a certificate has two.
  */
 async function findRivals(
-  reads: Pick<CertificateReads, 'findByDevices'>,
+  reads: Pick<CertificateReads, 'findFactsByDevices'>,
   rotations: readonly Rotation[],
 ): Promise<(one: Rotation, other: Rotation) => boolean> {
   const doubled = [...Map.groupBy(rotations, ({ oldId }) => oldId).values()].filter(
@@ -98,8 +98,8 @@ async function findRivals(
   );
   if (doubled.length === 0) return () => false;
   const devices = new Set(doubled.flat().map(({ deviceId }) => deviceId));
-  const certificates = new Map<number, CertificateRecord>();
-  for (const one of await reads.findByDevices([...devices])) certificates.set(one.id, one);
+  const certificates = new Map<number, CertificateFacts>();
+  for (const one of await reads.findFactsByDevices([...devices])) certificates.set(one.id, one);
   return (one, other) => {
     const [earlier, later] = one.id < other.id ? [one, other] : [other, one];
     const [old, first, second] = [later.oldId, earlier.newId, later.newId].map((id) => certificates.get(id));

@@ -1,4 +1,4 @@
-import type { CertificateRecord } from '../../ca/ports.ts';
+import type { CertificateFacts } from '../../ca/ports.ts';
 import { toHex } from '../../core/bytes.ts';
 import { changeStatuses } from '../change-status.ts';
 import { gateLimitIncident, MOST_SHUT_OUT, SHUT_OUT_WITHIN_MS } from '../gate-limit.ts';
@@ -25,7 +25,7 @@ export async function raiseConflicts(
     const running = (await tx.findRotationsOf([deviceId])).filter(({ endedAt }) => endedAt === undefined);
     const stopped = new Set([...running, ...found].map(({ id }) => id));
     await tx.endRotations([...stopped], 'conflict', now);
-    const certificates = await tx.findByDevices([deviceId]);
+    const certificates = await tx.findFactsByDevices([deviceId]);
     const revocations = await tx.findRevocations(certificates.map(({ id }) => id));
     const serialOf = (id: number) =>
       toHex(certificates.find((one) => one.id === id)?.serial ?? new Uint8Array());
@@ -61,6 +61,6 @@ export async function raiseConflicts(
   }
 }
 
-function isLdevid({ profile }: CertificateRecord, idevidProfiles: ReadonlySet<string>): boolean {
+function isLdevid({ profile }: CertificateFacts, idevidProfiles: ReadonlySet<string>): boolean {
   return !idevidProfiles.has(profile);
 }

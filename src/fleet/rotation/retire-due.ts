@@ -62,7 +62,7 @@ async function retirePiece(
   const now = clock();
   const due = await tx.listDueRotations(now, PIECE);
   const devices = [...new Set(due.map(({ deviceId }) => deviceId))];
-  const certificates = new Map((await tx.findByDevices(devices)).map((one) => [one.id, one]));
+  const certificates = new Map((await tx.findFactsByDevices(devices)).map((one) => [one.id, one]));
   const ids = due.flatMap(({ oldId, newId }) => [oldId, newId]);
   const revocations = new Map(
     (await tx.findRevocations(ids)).flatMap((one) => (one ? [[one.id, one] as const] : [])),

@@ -86,7 +86,7 @@ async function quarantineAll(
   deviceIds: readonly number[],
   room: CampaignRoom,
 ): Promise<void> {
-  const byDevice = Map.groupBy(await tx.findByDevices(deviceIds), ({ deviceId }) => deviceId);
+  const byDevice = Map.groupBy(await tx.findFactsByDevices(deviceIds), ({ deviceId }) => deviceId);
   for (const device of await tx.findDevicesById(deviceIds)) {
     if (!device || (device.state !== 'quarantined' && !mayMove(device.state, 'quarantined'))) continue;
     const certificates = byDevice.get(device.id) ?? [];
