@@ -162,6 +162,10 @@ async function plan(shell: Shell, name: string, options: PlanOptions): Promise<v
   if (options.dryRun) shell.out('  only looked at: the plan is forgotten');
   else if (campaign.blastRadius.devices === 0)
     shell.note(`it selects nothing and cannot start; birthmark campaign drop ${name} forgets it`);
+  else if (campaign.plan.approval)
+    shell.note(
+      `nothing is done yet; another operator says birthmark campaign approve ${name} --planned ${campaign.createdAt}, then birthmark campaign start ${name} begins it`,
+    );
   else shell.note(`nothing is done yet; birthmark campaign start ${name} begins it`);
 }
 
