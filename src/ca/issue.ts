@@ -170,12 +170,11 @@ export async function finishReserved(
     );
     if (left.length === 0) return finished;
     const own = ownSignatures(authorities);
-    const [signed, unsigned] = [[], []] as [{ id: number; signature: Uint8Array }[], CertificateRecord[]];
-    for (const record of left) {
-      const signature = own.get(toHex(record.serial));
-      if (signature) signed.push({ id: record.id, signature });
-      else unsigned.push(record);
-    }
+    const signed = left.flatMap(({ id, serial }) => {
+      const signature = own.get(toHex(serial));
+      return signature ? [{ id, signature }] : [];
+    });
+    const unsigned = left.filter(({ serial }) => !own.has(toHex(serial)));
     if (signed.length > 0) await ledger.write((tx) => tx.commit(signed));
     await signAndCommit(
       ledger,
